@@ -1,0 +1,17 @@
+//! Building blocks, plan, machine, engine and journal of a release system that a host embeds.
+
+pub mod agent;
+pub mod deliverable;
+pub mod digest;
+pub mod effect;
+pub mod evidence;
+pub mod gate;
+pub mod monitor;
+pub mod name;
+pub mod operator;
+pub mod plan;
+pub mod real;
+pub mod release;
+pub mod strategy;
+pub mod target;
+pub mod time;

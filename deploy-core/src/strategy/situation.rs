@@ -1,0 +1,211 @@
+//! All that a strategy is shown.
+
+use std::time::Duration;
+
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use super::{Decision, Next, Reason, ReasonCode, Stage};
+use crate::monitor::Measured;
+use crate::release::Release;
+use crate::target::{DesiredState, TargetState};
+use crate::time::RunTime;
+
+/// Everything that is known about a rollout when a decision is due.
+#[derive(Debug, Clone, Copy)]
+#[non_exhaustive]
+pub struct Situation<'a> {
+    /// What is being released.
+    pub release: &'a Release,
+    /// What was there when the rollout began.
+    pub from: &'a TargetState,
+    /// What is there now.
+    pub observed: &'a TargetState,
+    /// What was wanted last; nothing at the first look.
+    pub wanted: Option<&'a DesiredState>,
+    /// What was measured since the last look.
+    pub measured: &'a [Measured],
+    /// What the last decision asked to be shown again.
+    pub memory: &'a Memory,
+    /// Run time.
+    pub now: RunTime,
+    /// How long this stage has been observed: gaps in which nobody looked do not count.
+    pub observed_for: Duration,
+    /// What an operator said about waiting.
+    pub promotion: Promotion,
+    /// How often the engine looks.
+    pub observe_every: Duration,
+}
+
+/// What an operator said about waiting, consumed by the look that shows it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Promotion {
+    /// Nothing.
+    #[default]
+    None,
+    /// Skip this wait, or yes to what [`Next::Await`] asked.
+    Skip,
+    /// Skip every further stage.
+    Full,
+}
+
+impl<'a> Situation<'a> {
+    /// The situation at the first look: nothing measured, nothing remembered. Tests go on from here with the other methods.
+    #[must_use]
+    pub fn first(release: &'a Release, observed: &'a TargetState) -> Self {
+        const NOTHING: &Memory = &Memory::empty();
+        Self {
+            release,
+            from: observed,
+            observed,
+            wanted: None,
+            measured: &[],
+            memory: NOTHING,
+            now: RunTime::START,
+            observed_for: Duration::ZERO,
+            promotion: Promotion::None,
+            observe_every: Duration::from_secs(10),
+        }
+    }
+
+    /// The same situation, seen later: another observation, the memory of the last decision.
+    #[must_use]
+    pub fn later(
+        mut self,
+        observed: &'a TargetState,
+        last: &'a Decision,
+        now: RunTime,
+        observed_for: Duration,
+    ) -> Self {
+        self.observed = observed;
+        self.wanted = Some(&last.want);
+        self.memory = &last.memory;
+        self.now = now;
+        self.observed_for = observed_for;
+        self
+    }
+
+    /// The same situation with these measurements.
+    #[must_use]
+    pub fn measured(mut self, measured: &'a [Measured]) -> Self {
+        self.measured = measured;
+        self
+    }
+
+    /// The same situation; an operator skips a wait.
+    #[must_use]
+    pub fn promotion(mut self, promotion: Promotion) -> Self {
+        self.promotion = promotion;
+        self
+    }
+
+    /// The same situation, begun from another state.
+    #[must_use]
+    pub fn from(mut self, from: &'a TargetState) -> Self {
+        self.from = from;
+        self
+    }
+
+    /// The same situation with this interval between looks.
+    #[must_use]
+    pub fn observe_every(mut self, every: Duration) -> Self {
+        self.observe_every = every;
+        self
+    }
+
+    /// The same situation with this memory.
+    #[must_use]
+    pub fn memory(mut self, memory: &'a Memory) -> Self {
+        self.memory = memory;
+        self
+    }
+
+    /// Restores what was there before: capacity first, traffic once that is ready, then what is left over goes.
+    #[must_use]
+    pub fn restore(&self) -> Decision {
+        let goal = self.from.as_desired();
+        let ready = goal.weights.keys().all(|name| {
+            let wanted = goal.capacity.get(name).copied().unwrap_or(0);
+            wanted == 0 || self.observed.revision(name).ready >= wanted
+        });
+        let done = self.observed.satisfies(&goal);
+        let want = if ready {
+            goal
+        } else {
+            // Bring the old instances back before any traffic moves, unless they can already carry some of it.
+            let some = goal.weights.keys().all(|name| self.observed.revision(name).ready > 0);
+            let mut capacity = self.observed.as_desired().capacity;
+            capacity.extend(goal.capacity.clone());
+            let weights = if some { goal.weights.clone() } else { self.observed.as_desired().weights };
+            DesiredState { capacity, weights, ..goal }
+        };
+        let (next, reason) = if done {
+            (Next::Complete, Reason::new(ReasonCode::Restored, "what was there before is there again"))
+        } else {
+            let text = "restoring what was there before";
+            (Next::WakeAt(self.now + self.observe_every), Reason::new(ReasonCode::Restoring, text))
+        };
+        let stage = Stage { index: u32::from(done), of: 1, name: "restore".to_owned() };
+        Decision { want, measure: Vec::new(), next, memory: self.memory.clone(), stage, reason, judgements: Vec::new() }
+    }
+}
+
+/// What a strategy asks to be shown again: JSON of at most [`Memory::LONGEST`] bytes.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Memory(String);
+
+/// A memory that could not be written or read.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum MemoryError {
+    /// It is too long: remember sums, not samples.
+    #[error("a strategy wants to remember {0} bytes; at most {max} are kept", max = Memory::LONGEST)]
+    TooLong(usize),
+    /// It does not have the shape of the type that was asked for, or could not be written.
+    #[error("a strategy's memory could not be read or written")]
+    Shape(#[from] serde_json::Error),
+}
+
+impl Memory {
+    /// The longest memory, in bytes: it stands in every record of a rollout.
+    pub const LONGEST: usize = 16 * 1024;
+
+    /// Nothing to remember.
+    #[must_use]
+    pub const fn empty() -> Self {
+        Self(String::new())
+    }
+
+    /// Remembers a value.
+    ///
+    /// # Errors
+    ///
+    /// [`MemoryError`] if it cannot be written or is too long.
+    pub fn of<T: Serialize>(value: &T) -> Result<Self, MemoryError> {
+        let json = serde_json::to_string(value)?;
+        if json.len() > Self::LONGEST { Err(MemoryError::TooLong(json.len())) } else { Ok(Self(json)) }
+    }
+
+    /// Reads back what was remembered; nothing at the first look.
+    ///
+    /// # Errors
+    ///
+    /// [`MemoryError::Shape`] if it was written by something else.
+    pub fn read<T: DeserializeOwned>(&self) -> Result<Option<T>, MemoryError> {
+        if self.0.is_empty() { Ok(None) } else { Ok(Some(serde_json::from_str(&self.0)?)) }
+    }
+
+    /// How many bytes it has.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Whether there is nothing to remember.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
