@@ -7,6 +7,7 @@ pub mod effect;
 pub mod evidence;
 pub mod gate;
 pub mod journal;
+pub mod machine;
 pub mod monitor;
 pub mod name;
 pub mod operator;
