@@ -6,6 +6,7 @@ pub mod digest;
 pub mod effect;
 pub mod evidence;
 pub mod gate;
+pub mod identity;
 pub mod journal;
 pub mod monitor;
 pub mod name;
