@@ -11,6 +11,7 @@ pub mod journal;
 pub mod monitor;
 pub mod name;
 pub mod operator;
+pub mod pipeline;
 pub mod plan;
 pub mod real;
 pub mod release;
