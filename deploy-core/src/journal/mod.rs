@@ -3,7 +3,10 @@
 //! Append is the commit point: nothing starts before the record that led to it is durable, and nothing is shown as done
 //! before its record is.
 
+mod admission;
+mod chain;
 mod error;
+mod memory;
 mod record;
 
 use std::fmt::Debug;
@@ -12,7 +15,9 @@ use std::time::Duration;
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
+pub use self::chain::{Chain, ChainError, ChainReport, VerifyError, verify, verify_run};
 pub use self::error::{AppendError, ClaimError, CreateError, JournalError, SubmitError};
+pub use self::memory::MemoryJournal;
 pub use self::record::{Envelope, Head, Stored};
 use crate::digest::Digest;
 use crate::name::{EnvironmentName, InputId, OwnerName, RunId, ServiceName};
@@ -194,6 +199,18 @@ pub enum QueuePolicy {
     NewestWins,
     /// Nobody waits: while a run holds the lock or waits for it, a new one is refused.
     Reject,
+}
+
+impl QueuePolicy {
+    /// The policy's name, as pipelines and stores write it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Fifo => "fifo",
+            Self::NewestWins => "newest_wins",
+            Self::Reject => "reject",
+        }
+    }
 }
 
 /// What [`Journal::create`] did.
