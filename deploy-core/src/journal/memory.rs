@@ -48,17 +48,13 @@ impl Journal for MemoryJournal {
     async fn claim(&self, run: &RunId, owner: &OwnerName, lease: Duration) -> Result<Claim, ClaimError> {
         let mut store = self.store();
         let now = self.clock.wall();
-        let at = store.find(run)?;
-        store.runs[at].claim(owner, now, lease)
+        store.claim(run, owner, now, lease)
     }
 
     async fn renew(&self, owner: &OwnerName, lease: Duration) -> Result<(), JournalError> {
         let mut store = self.store();
         let now = self.clock.wall();
-        for hold in store.runs.iter_mut().filter_map(|run| run.hold.as_mut()).filter(|hold| hold.owner == *owner) {
-            hold.until = now.after(lease);
-            hold.renewed = now;
-        }
+        store.owners.insert(owner.clone(), Lease { until: now.after(lease), renewed: now });
         Ok(())
     }
 
@@ -115,7 +111,7 @@ impl Journal for MemoryJournal {
             match which {
                 Which::All => true,
                 Which::Unfinished => run.outcome.is_none(),
-                Which::Unowned => run.outcome.is_none() && run.hold.as_ref().is_none_or(|hold| hold.until <= now),
+                Which::Unowned => run.outcome.is_none() && store.lease(run).is_none_or(|lease| lease.until <= now),
             }
         };
         Ok((from..store.runs.len()).filter(wanted).take(at_most).map(|at| store.entry(at)).collect())
@@ -140,7 +136,7 @@ impl Journal for MemoryJournal {
 
     async fn inbox(&self, owner: &OwnerName, after: u64, at_most: usize) -> Result<Vec<Waiting>, JournalError> {
         let store = self.store();
-        let theirs = |at: usize| store.runs[at].hold.as_ref().is_some_and(|hold| hold.owner == *owner);
+        let theirs = |at: usize| store.runs[at].owner.as_ref() == Some(owner);
         Ok(store
             .inbox
             .range(after.saturating_add(1)..)
@@ -201,7 +197,15 @@ struct Store {
     /// Inputs that wait, by arrival.
     inbox: BTreeMap<u64, (usize, OperatorInput)>,
     arrivals: u64,
+    owners: BTreeMap<OwnerName, Lease>,
     blobs: BTreeMap<Digest, Vec<u8>>,
+}
+
+/// The lease of an owner, which covers every run that it owns.
+#[derive(Debug, Clone, Copy)]
+struct Lease {
+    until: Timestamp,
+    renewed: Timestamp,
 }
 
 #[derive(Debug)]
@@ -215,8 +219,8 @@ struct Run {
     outcome: Option<String>,
     /// Rises whenever the right to append changes hands: at each claim, and when it is given back.
     epoch: u64,
-    hold: Option<Hold>,
-    /// When an owner last claimed, renewed or gave back.
+    owner: Option<OwnerName>,
+    /// When the last owner gave it back.
     attended: Option<Timestamp>,
     waits: Option<String>,
     superseded_by: Option<RunId>,
@@ -226,13 +230,6 @@ struct Run {
     /// The inputs that wait, with their arrival.
     waiting: BTreeMap<InputId, u64>,
     snapshot: Option<Snapshot>,
-}
-
-#[derive(Debug)]
-struct Hold {
-    owner: OwnerName,
-    until: Timestamp,
-    renewed: Timestamp,
 }
 
 /// The lock of one service and environment. It outlives its holders, because its epoch never resets.
@@ -246,6 +243,33 @@ struct Lock {
 impl Store {
     fn find(&self, run: &RunId) -> Result<usize, JournalError> {
         self.index.get(run).copied().ok_or_else(|| JournalError::NoSuchRun(run.clone()))
+    }
+
+    /// The lease that covers a run, if anybody owns it.
+    fn lease(&self, run: &Run) -> Option<Lease> {
+        run.owner.as_ref().and_then(|owner| self.owners.get(owner)).copied()
+    }
+
+    fn claim(&mut self, run: &RunId, owner: &OwnerName, now: Timestamp, lease: Duration) -> Result<Claim, ClaimError> {
+        let at = self.find(run)?;
+        let found = &self.runs[at];
+        if let Some(outcome) = &found.outcome {
+            return Err(ClaimError::Ended { run: run.clone(), outcome: outcome.clone() });
+        }
+        let held = self.lease(found);
+        if let (Some(other), Some(held)) = (&found.owner, held)
+            && other != owner
+            && held.until > now
+        {
+            return Err(ClaimError::Owned { run: run.clone(), owner: other.clone(), until: held.until });
+        }
+        let unattended_since = held.map(|held| held.renewed).or(found.attended);
+        let until = now.after(lease);
+        self.owners.insert(owner.clone(), Lease { until, renewed: now });
+        let found = &mut self.runs[at];
+        found.epoch += 1;
+        found.owner = Some(owner.clone());
+        Ok(Claim { run: run.clone(), owner: owner.clone(), epoch: found.epoch, until, unattended_since })
     }
 
     /// The run of a claim that still counts.
@@ -283,7 +307,7 @@ impl Store {
             return self.created_already(at, content, holder);
         }
         let queue = self.queue(&new.service, &new.environment);
-        if let (QueuePolicy::Reject, Some(at)) = (new.queue, holder.or(queue.first().copied())) {
+        if let (QueuePolicy::Reject, Some(at)) = (new.queue, holder.or_else(|| queue.first().copied())) {
             return Err(CreateError::Rejected { holder: self.runs[at].run.clone() });
         }
         let mut superseded = Vec::new();
@@ -306,7 +330,7 @@ impl Store {
             records: Vec::new(),
             outcome: None,
             epoch: 0,
-            hold: None,
+            owner: None,
             attended: None,
             waits: None,
             superseded_by: None,
@@ -421,8 +445,8 @@ impl Store {
             created: run.created,
             records: run.head().next,
             outcome: run.outcome.clone(),
-            owner: run.hold.as_ref().map(|hold| hold.owner.clone()),
-            owned_until: run.hold.as_ref().map(|hold| hold.until),
+            owner: run.owner.clone(),
+            owned_until: self.lease(run).map(|lease| lease.until),
             holds_lock: self.holder(&run.service, &run.environment) == Some(at),
             waits: run.waits.clone(),
         }
@@ -444,24 +468,10 @@ impl Run {
         }
     }
 
-    fn claim(&mut self, owner: &OwnerName, now: Timestamp, lease: Duration) -> Result<Claim, ClaimError> {
-        if let Some(outcome) = &self.outcome {
-            return Err(ClaimError::Ended { run: self.run.clone(), outcome: outcome.clone() });
-        }
-        if let Some(hold) = self.hold.as_ref().filter(|hold| hold.owner != *owner && hold.until > now) {
-            return Err(ClaimError::Owned { run: self.run.clone(), owner: hold.owner.clone(), until: hold.until });
-        }
-        let unattended_since = self.hold.as_ref().map(|hold| hold.renewed).or(self.attended);
-        self.epoch += 1;
-        let until = now.after(lease);
-        self.hold = Some(Hold { owner: owner.clone(), until, renewed: now });
-        Ok(Claim { run: self.run.clone(), owner: owner.clone(), epoch: self.epoch, until, unattended_since })
-    }
-
     /// Nobody owns the run any more, and the claim that did is fenced.
     fn let_go(&mut self, now: Timestamp) {
         self.epoch += 1;
-        self.hold = None;
+        self.owner = None;
         self.attended = Some(now);
     }
 }
