@@ -3,6 +3,7 @@
 pub mod agent;
 pub mod deliverable;
 pub mod digest;
+pub mod driver;
 pub mod effect;
 pub mod evidence;
 pub mod gate;
@@ -16,6 +17,7 @@ pub mod pipeline;
 pub mod plan;
 pub mod real;
 pub mod release;
+pub mod report;
 pub mod strategy;
 pub mod target;
 pub mod time;
