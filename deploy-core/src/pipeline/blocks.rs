@@ -330,7 +330,7 @@ pub enum MissingBlock {
         name: BlockName,
     },
     /// The name belongs to something else now: give it back.
-    #[error("{name} is the name of a {found} here; the plan means a {wanted}")]
+    #[error("{name} is of kind {found} here, and the plan means kind {wanted}")]
     OtherKind {
         /// The name.
         name: BlockName,

@@ -1,6 +1,11 @@
 //! The plan: data that fixes every step, block and limit of a run before it begins.
 
+mod diff;
+mod fingerprint;
+mod page;
 mod path;
+mod preview;
+mod render;
 mod resolve;
 
 use std::collections::BTreeMap;
@@ -8,7 +13,9 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+pub use self::diff::{Area, Change, Difference, PlanDiff};
 pub use self::path::{StepId, StepPath, StepPathError};
+pub use self::preview::Preview;
 pub use self::resolve::PlanError;
 use crate::agent::Repeatable;
 use crate::deliverable::DeliverableKey;
