@@ -8,6 +8,8 @@ mod chain;
 mod error;
 mod memory;
 mod record;
+#[cfg(feature = "sqlite")]
+mod sqlite;
 
 use std::fmt::Debug;
 use std::time::Duration;
@@ -19,6 +21,8 @@ pub use self::chain::{Chain, ChainError, ChainReport, VerifyError, verify, verif
 pub use self::error::{AppendError, ClaimError, CreateError, JournalError, SubmitError};
 pub use self::memory::MemoryJournal;
 pub use self::record::{Envelope, Head, Stored};
+#[cfg(feature = "sqlite")]
+pub use self::sqlite::{SqliteJournal, SqliteOptions, Synchronous};
 use crate::digest::Digest;
 use crate::name::{EnvironmentName, InputId, OwnerName, RunId, ServiceName};
 use crate::operator::OperatorInput;
