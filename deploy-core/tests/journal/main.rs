@@ -1,0 +1,3 @@
+//! The journal's promises, by story.
+
+mod conformance;
