@@ -1,3 +1,5 @@
 //! The journal's promises, by story.
 
 mod conformance;
+mod differential;
+mod sample;
