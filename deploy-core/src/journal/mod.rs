@@ -6,6 +6,7 @@
 mod admission;
 mod chain;
 mod error;
+mod export;
 mod memory;
 mod record;
 #[cfg(feature = "sqlite")]
@@ -19,6 +20,7 @@ use serde::{Deserialize, Serialize};
 
 pub use self::chain::{Chain, ChainError, ChainReport, VerifyError, verify, verify_run};
 pub use self::error::{AppendError, ClaimError, CreateError, JournalError, SubmitError};
+pub use self::export::{Export, ExportError, ExportHeader, ImportError, export, import};
 pub use self::memory::MemoryJournal;
 pub use self::record::{Envelope, Head, Stored};
 #[cfg(feature = "sqlite")]
