@@ -20,4 +20,6 @@ pub mod release;
 pub mod report;
 pub mod strategy;
 pub mod target;
+#[cfg(feature = "testing")]
+pub mod testing;
 pub mod time;

@@ -6,8 +6,11 @@
 mod admission;
 mod chain;
 mod error;
+mod export;
 mod memory;
 mod record;
+#[cfg(feature = "sqlite")]
+mod sqlite;
 
 use std::fmt::Debug;
 use std::time::Duration;
@@ -17,8 +20,11 @@ use serde::{Deserialize, Serialize};
 
 pub use self::chain::{Chain, ChainError, ChainReport, VerifyError, verify, verify_run};
 pub use self::error::{AppendError, ClaimError, CreateError, JournalError, SubmitError};
+pub use self::export::{Export, ExportError, ExportHeader, ImportError, export, import};
 pub use self::memory::MemoryJournal;
 pub use self::record::{Envelope, Head, Stored};
+#[cfg(feature = "sqlite")]
+pub use self::sqlite::{SqliteJournal, SqliteOptions, Synchronous};
 use crate::digest::Digest;
 use crate::name::{EnvironmentName, InputId, OwnerName, RunId, ServiceName};
 use crate::operator::OperatorInput;

@@ -1,0 +1,6 @@
+//! The journal's promises, by story.
+
+mod chain;
+mod conformance;
+mod differential;
+mod sample;
