@@ -1,1 +1,24 @@
-//! strategies
+//! Strategies: how a release spreads over a target; and judges: what the measured numbers mean.
+//!
+//! Everything here is pure: a situation in, a decision out. No clock, no I/O, no randomness.
+//!
+//! | strategy | choose it when | it asks of monitors | source |
+//! |---|---|---|---|
+//! | [`AllAtOnce`](all_at_once::AllAtOnce) | a canary would teach nothing: little traffic, internal tools, a first install | nothing | Kubernetes' `Recreate`, without its gap |
+//! | [`Canary`](canary::Canary) | users can be split by weight, and a few may meet the new revision first | a metric per step or over all of them | Argo Rollouts, Flagger |
+//!
+//! | judge | choose it when | source |
+//! |---|---|---|
+//! | [`Threshold`](analysis::threshold::Threshold) | a number must stay on one side of a limit | Argo Rollouts' analysis, with its holes closed |
+
+pub mod all_at_once;
+pub mod analysis;
+pub mod canary;
+mod field;
+mod handover;
+mod named;
+pub mod refusal;
+mod retreat;
+pub mod share;
+mod span;
+mod watch;

@@ -1,0 +1,12 @@
+//! Stories, tables of others' figures, and properties.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on says so by panicking")]
+
+mod all_at_once;
+mod canary;
+mod canary_analysis;
+mod cases;
+mod closed_loop;
+mod model;
+mod threshold;
+mod threshold_cases;
