@@ -1,0 +1,4 @@
+//! Places where revisions run and traffic goes.
+
+pub mod processes;
+pub mod proxy;
