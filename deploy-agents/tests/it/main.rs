@@ -2,5 +2,6 @@
 
 mod fleet;
 mod load;
+mod place;
 mod proxy;
 mod service;

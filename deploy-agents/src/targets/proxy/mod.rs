@@ -4,6 +4,7 @@
 //! instance leaves, and counts by revision. It speaks HTTP/1.1 without TLS, streams bodies in both directions, and keeps its
 //! clients' connections. It does not pass on upgrades (WebSocket).
 
+mod admin;
 mod body;
 mod config;
 mod forward;
@@ -30,6 +31,7 @@ use tokio::sync::{Semaphore, watch};
 
 use crate::wait::told;
 
+pub use self::admin::{ProxyAdmin, PutRouting};
 use self::body::RequestBody;
 pub use self::config::ProxyConfig;
 pub use self::forward::{MIRROR_HEADER, REVISION_HEADER};
