@@ -188,10 +188,7 @@ async fn an_attempt_that_hangs_is_cancelled_and_looked_up() {
     let world = World::new();
     let p = Pipeline::builder("hangs");
     p.rollback(RollbackTo::Previous);
-    p.phase("only")
-        .task("work", world.worker("slow", Behaviour::Hang))
-        .timeout(Duration::from_secs(20))
-        .add();
+    p.phase("only").task("work", world.worker("slow", Behaviour::Hang)).timeout(Duration::from_secs(20)).add();
     let pipeline = p.build().expect("valid");
     let engine = world.engine(&pipeline);
 
@@ -305,7 +302,8 @@ async fn a_run_that_waits_for_long_is_put_out_of_memory_and_comes_back() {
 #[tokio::test(start_paused = true)]
 async fn drift_by_somebody_else_is_put_back_a_few_times_and_then_parks() {
     let world = World::new();
-    let pipeline = reference(&world, Halves { soak: Duration::from_secs(600), ..Halves::default() }, Behaviour::Succeed);
+    let pipeline =
+        reference(&world, Halves { soak: Duration::from_secs(600), ..Halves::default() }, Behaviour::Succeed);
     let engine = world.engine(&pipeline);
     let run = start(&engine, &pipeline).await;
     tokio::time::sleep(Duration::from_secs(40)).await;

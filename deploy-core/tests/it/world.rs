@@ -5,9 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use deploy_core::agent::{
-    Agent, AgentCard, AgentError, Handle, Lookup, Performed, Report, StepContext, Task,
-};
+use deploy_core::agent::{Agent, AgentCard, AgentError, Handle, Lookup, Performed, Report, StepContext, Task};
 use deploy_core::effect::EffectKey;
 use deploy_core::name::{BlockName, EnvironmentName, RevisionName, ServiceName, TargetName};
 use deploy_core::operator::Principal;
@@ -143,11 +141,7 @@ impl Agent for Worker {
     }
 
     async fn lookup(&self, key: &EffectKey, _cx: &StepContext) -> Result<Lookup, AgentError> {
-        Ok(if self.ledger.times(&key.to_string()) > 0 {
-            Lookup::Finished(Report::new())
-        } else {
-            Lookup::NeverStarted
-        })
+        Ok(if self.ledger.times(&key.to_string()) > 0 { Lookup::Finished(Report::new()) } else { Lookup::NeverStarted })
     }
 }
 
@@ -203,9 +197,8 @@ impl Target for Place {
     async fn apply(&self, desired: &DesiredState, cx: &EffectContext) -> Result<Applied, TargetError> {
         let mut state = self.state.lock().expect("not poisoned");
         self.applied.lock().expect("not poisoned").push((cx.key.to_string(), desired.clone()));
-        let ready = |(name, n): (&RevisionName, &u32)| {
-            (name.clone(), RevisionState { desired: *n, ready: *n, terminating: 0 })
-        };
+        let ready =
+            |(name, n): (&RevisionName, &u32)| (name.clone(), RevisionState { desired: *n, ready: *n, terminating: 0 });
         state.revisions = desired.capacity.iter().map(ready).collect();
         state.weights = desired.weights.clone();
         state.max_weight = desired.max_weight;
