@@ -46,6 +46,12 @@ pub trait Gate: Debug + Send + Sync + 'static {
     /// [`GateError`] if it could not find out. The engine asks again, a bounded number of times, then fails the step.
     async fn evaluate(&self, cx: &GateContext) -> Result<GateDecision, GateError>;
 
+    /// What is wrong with how it was put together, if anything is: a lowercase fragment without a full stop. A gate with a
+    /// flaw does not build. The default: nothing.
+    fn flaw(&self) -> Option<String> {
+        None
+    }
+
     /// Which block this is: a pipeline refuses two blocks under one name. Leave the default, which goes by the address of the
     /// value; a clone of an `Arc` is the same block.
     fn identity(&self) -> Identity {
@@ -135,6 +141,9 @@ macro_rules! forward_gate {
             }
             async fn evaluate(&self, cx: &GateContext) -> Result<GateDecision, GateError> {
                 (**self).evaluate(cx).await
+            }
+            fn flaw(&self) -> Option<String> {
+                (**self).flaw()
             }
             fn identity(&self) -> Identity {
                 (**self).identity()

@@ -191,6 +191,14 @@ pub enum Fault {
         /// The gate.
         gate: BlockName,
     },
+    /// A gate could never open or never shut: put it together anew.
+    #[error("gate {gate} is flawed: {flaw}")]
+    Flawed {
+        /// The gate.
+        gate: BlockName,
+        /// Its own words.
+        flaw: String,
+    },
     /// There is no attempt at all: allow at least one.
     #[error("its retry policy allows no attempt")]
     NoAttempts,
@@ -295,6 +303,7 @@ impl Fault {
             Self::LeftOut { .. } => "limit both steps with the same `only_for`, or neither".to_owned(),
             Self::BrokenPromise { .. } => "add a step whose agent provides it, or drop the promise".to_owned(),
             Self::NoCriterion { .. } => "let its `criterion()` say it in a sentence".to_owned(),
+            Self::Flawed { .. } => "put it together anew".to_owned(),
             Self::NoAttempts => "allow at least one".to_owned(),
             Self::Unbounded { .. } => format!("allow at most {}", super::assemble::MOST_ATTEMPTS),
             Self::Zero { what } => format!("give the {what} a length, or drop what it limits"),

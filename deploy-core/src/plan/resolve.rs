@@ -199,10 +199,10 @@ impl Lowering<'_> {
                     verifications: Vec::new(),
                     point_of_no_return: None,
                 })?;
-                last.retain(|id| !after.contains(id));
+                after.iter().for_each(|id| _ = last.remove(id));
                 after = BTreeSet::from([ask]);
             }
-            last.retain(|id| !after.contains(id));
+            after.iter().for_each(|id| _ = last.remove(id));
             let id = self.push(self.lower(step, index, after))?;
             self.ids.insert(*number, id);
             last.insert(id);

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use deploy_core::evidence::{Check, EvidencePolicy, Verdict, Verification};
+use deploy_core::gate::{AllOf, AnyOf, Gate, Not, Quorum};
 use deploy_core::operator::ApprovalRequest;
 use deploy_core::pipeline::{Fault, Phase, Pipeline, PipelineBuilder, PipelineErrors};
 use deploy_core::plan::{OnFailure, RetryPolicy, RollbackTo};
@@ -80,6 +81,14 @@ fn everything_that_is_wrong_is_said_at_once_in_the_order_of_the_pipeline() {
     p.phase("pre");
 
     golden::check("pipeline_problems", &format!("{}\n", refused(p)));
+}
+
+#[test]
+fn builders_and_pipelines_go_from_thread_to_thread() {
+    fn is_shared<T: Send + Sync>() {}
+    is_shared::<Pipeline>();
+    is_shared::<PipelineBuilder>();
+    is_shared::<Phase<'_>>();
 }
 
 #[test]
@@ -250,6 +259,31 @@ fn each_of_several_phase_gates_needs_its_own_criterion() {
         c.exit(gate("loud", "all is well")).exit(gate("silent", "")).soak("bake", MINUTE).add();
     });
     only(&silent, "phase checks: gate silent does not say what must be so");
+}
+
+#[test]
+fn a_gate_that_could_never_open_or_never_shut_does_not_build() {
+    let quorum = |needed| {
+        let gates = vec![gate("one", "one is so"), gate("two", "two is so")];
+        faults(|c| _ = c.gate("ask", Quorum::new(block("some"), needed, gates)).add())
+    };
+    only(&quorum(0), "step checks/ask: gate some is flawed: it needs none of its gates, so that it could never shut");
+    only(&quorum(3), "step checks/ask: gate some is flawed: it needs 3 of 2 gates, so that it could never open");
+    let empty: Arc<dyn Gate> = Arc::new(AllOf::new(block("all"), Vec::new()));
+    let outer = Not::new(block("not"), Arc::clone(&empty));
+    only(
+        &faults(|c| _ = c.gate("ask", outer).add()),
+        "step checks/ask: gate not is flawed: in all, there is no gate in it",
+    );
+    let hidden = AnyOf::new(block("any"), vec![gate("loud", "all is well"), gate("silent", " ")]);
+    only(
+        &faults(|c| _ = c.gate("ask", hidden).add()),
+        "step checks/ask: gate any is flawed: silent in it has no criterion",
+    );
+    let sound = well("sound");
+    let gates = vec![gate("one", "one is so"), gate("two", "two is so")];
+    sound.phase("checks").gate("ask", Quorum::new(block("some"), 2, gates)).add();
+    assert!(sound.build().is_ok());
 }
 
 #[test]

@@ -1,14 +1,19 @@
 //! A pipeline and a release become a plan.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use async_trait::async_trait;
+use deploy_core::name::TargetName;
 use deploy_core::operator::ApprovalRequest;
 use deploy_core::pipeline::Pipeline;
 use deploy_core::plan::{BlockKind, Plan, PlanError, RollbackTo, StepId, StepPath, Work};
 use deploy_core::release::ReleaseKind;
+use deploy_core::target::{Applied, Capabilities, DesiredState, EffectContext, Target, TargetError, TargetState};
 
-use crate::blocks::{IMAGE, ada, agent, block, card, gate, idle, release};
+use crate::blocks::{IMAGE, Place, Steps, ada, agent, block, card, gate, idle, release};
 
 const MINUTE: Duration = Duration::from_secs(60);
 
@@ -55,7 +60,7 @@ fn an_input_is_an_order_and_a_promise_reaches_over_phases() {
     p.rollback(RollbackTo::Previous);
     let tester = agent(card("tester").needs(IMAGE));
     let first = p.phase("build").promises(IMAGE);
-    let test = first.task("test", std::sync::Arc::clone(&tester));
+    let test = first.task("test", Arc::clone(&tester));
     let build = first.task("build", agent(card("builder").provides(IMAGE))).add();
     test.input(IMAGE, &build.output(IMAGE)).add();
     p.phase("check").task("again", tester).add();
@@ -134,6 +139,49 @@ fn a_release_for_which_there_is_nothing_to_do_is_refused() {
     let pipeline = p.build().expect("it builds");
     let refused = pipeline.plan(release().kind(ReleaseKind::Hotfix), ada()).expect_err("there is nothing to do");
     assert!(matches!(refused, PlanError::Nothing { kind: ReleaseKind::Hotfix, .. }), "{refused}");
+}
+
+#[test]
+fn a_target_that_lost_an_ability_is_refused_when_a_run_is_planned_or_bound() {
+    let place = Arc::new(Fading { there: Place::new("eu"), faded: AtomicBool::new(false) });
+    let p = Pipeline::builder("fading");
+    p.rollback(RollbackTo::Previous);
+    p.phase("execute").rollout("canary", Steps::new("canary"), Arc::clone(&place)).add();
+    let pipeline = p.build().expect("it builds");
+    let plan = pipeline.plan(release(), ada()).expect("it plans");
+    assert!(plan.targets.values().all(|can| can.weights));
+
+    place.faded.store(true, Ordering::Relaxed);
+    let refused = pipeline.plan(release(), ada()).expect_err("it cannot split traffic any more");
+    assert!(matches!(&refused, PlanError::Lacks { missing, .. } if *missing == ["weights"]), "{refused}");
+    let missing = pipeline.blocks().bind(&plan).expect_err("nor for a plan that was made before");
+    assert_eq!(missing.to_string(), "this host cannot drive the plan: target eu cannot do weights any more");
+}
+
+/// A place that loses an ability.
+#[derive(Debug)]
+struct Fading {
+    there: Place,
+    faded: AtomicBool,
+}
+
+#[async_trait]
+impl Target for Fading {
+    fn name(&self) -> TargetName {
+        self.there.name()
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        Capabilities { weights: !self.faded.load(Ordering::Relaxed), ..self.there.capabilities() }
+    }
+
+    async fn observe(&self) -> Result<TargetState, TargetError> {
+        self.there.observe().await
+    }
+
+    async fn apply(&self, desired: &DesiredState, cx: &EffectContext) -> Result<Applied, TargetError> {
+        self.there.apply(desired, cx).await
+    }
 }
 
 #[test]
