@@ -3,4 +3,6 @@
 mod chain;
 mod conformance;
 mod differential;
+mod faults;
 mod sample;
+mod sharing;
