@@ -89,7 +89,7 @@ async fn a_truncated_file_is_damaged() {
         assert!(matches!(found, Some(JournalError::Damaged { .. })), "{left} of {} bytes: {found:?}", whole.len());
     }
     fs::write(&path, &whole).expect("a file");
-    assert_eq!(head(&*open(&path).expect("the whole file again"), "a").await, 40);
+    assert_eq!(head(&open(&path).expect("the whole file again"), "a").await, 40);
 }
 
 #[tokio::test]
@@ -237,7 +237,7 @@ async fn dropping_the_journal_finishes_what_was_accepted() {
     drop(asked);
     drop(journal);
     assert!(!path.with_extension("db-wal").exists(), "the last to close it leaves no log behind");
-    assert_eq!(head(&*open(&path).expect("a journal"), "a").await, 101);
+    assert_eq!(head(&open(&path).expect("a journal"), "a").await, 101);
 }
 
 #[test]
