@@ -1,11 +1,11 @@
 //! The engine: what a host holds.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{Notify, mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 
 use super::clock::wait;
@@ -71,6 +71,8 @@ pub(super) struct Inner {
     pub(super) closing: watch::Sender<Closing>,
     pipelines: BTreeMap<PipelineName, Pipeline>,
     slots: Mutex<BTreeMap<RunId, Slot>>,
+    alarms: Mutex<BTreeSet<(Duration, RunId)>>,
+    alarm_set: Notify,
 }
 
 /// Whether the engine is shutting down, and when it stops waiting.
@@ -175,6 +177,8 @@ impl EngineBuilder {
             closing: watch::Sender::new(Closing::default()),
             pipelines: self.pipelines,
             slots: Mutex::default(),
+            alarms: Mutex::default(),
+            alarm_set: Notify::new(),
         });
         let tasks = vec![
             tokio::spawn(keep_lease(Arc::downgrade(&inner))),
@@ -414,6 +418,10 @@ impl Inner {
         self.slots.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn alarms(&self) -> MutexGuard<'_, BTreeSet<(Duration, RunId)>> {
+        self.alarms.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Drives a run, unless it is driven already.
     pub(super) fn adopt(self: &Arc<Self>, run: &RunId, dormant: Option<Box<Dormant>>) -> RunHandle {
         let mut slots = self.slots();
@@ -451,6 +459,10 @@ impl Inner {
         match left {
             Ok(Left::Dormant(dormant)) => {
                 let waiting = !mailbox.is_empty();
+                if let Some(at) = dormant.wake_at {
+                    self.alarms().insert((at, run.clone()));
+                    self.alarm_set.notify_one();
+                }
                 let mut slots = self.slots();
                 slots.insert(run.clone(), Slot::Dormant(dormant, progress));
                 drop(slots);
@@ -604,28 +616,36 @@ async fn read_inbox(engine: std::sync::Weak<Inner>) {
     }
 }
 
-/// Brings runs back into memory when they are due.
+/// Brings runs back into memory when they are due. Costs nothing for those that are not.
 async fn wake_dormant(engine: std::sync::Weak<Inner>) {
     loop {
         let Some(inner) = engine.upgrade() else { return };
         let now = inner.clock.monotonic();
-        let mut next = inner.options.evict_after;
         let mut due = Vec::new();
-        for (run, slot) in inner.slots().iter() {
-            if let Slot::Dormant(dormant, _) = slot
-                && let Some(at) = dormant.wake_at
-            {
-                if at <= now {
-                    due.push(run.clone());
-                } else {
-                    next = next.min(at - now);
+        let mut next = None;
+        {
+            let mut alarms = inner.alarms();
+            while let Some((at, run)) = alarms.first().cloned() {
+                if at > now {
+                    next = Some(at - now);
+                    break;
                 }
+                alarms.remove(&(at, run.clone()));
+                due.push(run);
             }
         }
         for run in due {
-            inner.adopt(&run, None);
+            // A run that came back for another reason, or is driven elsewhere by now, does not need waking.
+            if matches!(inner.slots().get(&run), Some(Slot::Dormant(..))) {
+                inner.adopt(&run, None);
+            }
         }
-        drop(inner);
-        wait(next.max(Duration::from_millis(1))).await;
+        // Without an alarm it still looks now and then whether the engine is gone.
+        let next = next.unwrap_or(inner.options.lease).min(inner.options.lease);
+        let set = async { inner.alarm_set.notified().await };
+        tokio::select! {
+            () = wait(next.max(Duration::from_millis(1))) => {}
+            () = set => {}
+        }
     }
 }
