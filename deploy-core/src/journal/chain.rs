@@ -59,6 +59,14 @@ pub enum ChainError {
         /// How many there are.
         found: u64,
     },
+    /// There are more records than the header of an export says: lines were added.
+    #[error("the records end at {found}, and the header says {said}")]
+    Surplus {
+        /// How many records the header says.
+        said: u64,
+        /// How many there are.
+        found: u64,
+    },
     /// The chain is consistent in itself, and not the one that was anchored: something before the anchor was rewritten.
     #[error("the first {anchored} records give {found}, and the anchor knows {expected}")]
     Rewritten {

@@ -58,7 +58,7 @@ impl Export {
     pub fn verify(&self, anchor: Option<Head>) -> Result<ChainReport, ChainError> {
         let report = verify(&self.records, Some(self.header.head))?;
         if report.head != self.header.head {
-            return Err(ChainError::Gap { expected: self.header.head.next, found: self.header.head.next });
+            return Err(ChainError::Surplus { said: self.header.head.next, found: report.head.next });
         }
         match anchor {
             Some(anchor) => verify(&self.records, Some(anchor)),

@@ -2,9 +2,11 @@
 
 mod blocks;
 mod compile_fail;
+mod driver_stories;
 mod golden;
 mod pipeline_problems;
 mod plan_binds;
 mod plan_lowers;
 mod plan_properties;
 mod plan_text;
+mod world;

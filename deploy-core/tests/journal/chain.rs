@@ -8,7 +8,7 @@ use deploy_core::journal::{
     import, verify, verify_run,
 };
 use deploy_core::testing::ManualClock;
-use proptest::prelude::{ProptestConfig, any, prop_assert, prop_assert_eq, proptest};
+use proptest::prelude::{ProptestConfig, any, prop_assert, proptest};
 use rusqlite::Connection;
 
 use crate::sample::{append, claimed, open, record, run};

@@ -3,4 +3,8 @@
 mod chain;
 mod conformance;
 mod differential;
+mod disk;
+mod faults;
+mod power;
 mod sample;
+mod sharing;

@@ -7,7 +7,8 @@ use std::time::Duration;
 use deploy_core::journal::{
     Append, Claim, Envelope, Journal, JournalError, NewRun, QueuePolicy, SqliteJournal, SqliteOptions, Synchronous,
 };
-use deploy_core::name::{OwnerName, RunId};
+use deploy_core::name::{InputId, OwnerName, RunId};
+use deploy_core::operator::{Act, OperatorInput, Principal};
 use deploy_core::time::Now;
 use serde_json::value::RawValue;
 
@@ -51,6 +52,11 @@ pub(crate) fn append(claim: &Claim, expected: u64, texts: &[&str]) -> Append {
         ends: None,
         waits: None,
     }
+}
+
+pub(crate) fn pause(id: &str) -> OperatorInput {
+    let id = InputId::new(id).expect("a valid name");
+    OperatorInput { id, who: Principal::new("ada", "tests"), why: "because".to_owned(), act: Act::Pause }
 }
 
 /// A journal that does not wait for the disk: for tests that do not cut the power.

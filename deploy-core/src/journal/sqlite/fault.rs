@@ -58,10 +58,11 @@ pub(super) fn fault(what: &str, error: &Arc<rusqlite::Error>) -> JournalError {
         Some(ErrorCode::DatabaseCorrupt) => JournalError::Damaged { what: what.to_owned(), source },
         Some(_) => JournalError::Unavailable { what: what.to_owned(), source },
         None => match **error {
-            // A value that cannot be what the journal wrote.
+            // A value that cannot be what the journal wrote, or a row that it wrote and that is missing.
             rusqlite::Error::FromSqlConversionFailure(..)
             | rusqlite::Error::IntegralValueOutOfRange(..)
             | rusqlite::Error::InvalidColumnType(..)
+            | rusqlite::Error::QueryReturnedNoRows
             | rusqlite::Error::Utf8Error(..) => JournalError::Damaged { what: what.to_owned(), source },
             _ => JournalError::Unavailable { what: what.to_owned(), source },
         },

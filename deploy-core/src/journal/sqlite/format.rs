@@ -27,6 +27,14 @@ pub(super) enum Found {
 
 /// Looks at a file without writing to it.
 pub(super) fn look(sql: &Connection) -> Result<Found, Trouble> {
+    // In one transaction: while another process makes the file a journal, it is seen as it was before or after.
+    let transaction = sql.unchecked_transaction()?;
+    let found = look_within(sql)?;
+    transaction.commit()?;
+    Ok(found)
+}
+
+fn look_within(sql: &Connection) -> Result<Found, Trouble> {
     let application: i64 = sql.query_row("PRAGMA application_id", [], |row| row.get(0))?;
     let version: i64 = sql.query_row("PRAGMA user_version", [], |row| row.get(0))?;
     let tables: i64 = sql.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
@@ -56,7 +64,7 @@ pub(super) fn migrate(sql: &Connection, now: Timestamp) -> Result<(), Trouble> {
 
 fn migrate_within(sql: &Connection, now: Timestamp) -> Result<(), Trouble> {
     // Another process may have been quicker since the file was looked at.
-    let done = match look(sql)? {
+    let done = match look_within(sql)? {
         Found::Empty => 0,
         Found::Format(found) => found,
     };
