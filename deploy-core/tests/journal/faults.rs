@@ -10,10 +10,12 @@ use deploy_core::digest::Digest;
 use deploy_core::journal::{
     Append, AppendError, CreateError, Journal, JournalError, SqliteJournal, SubmitError, Which, verify_run,
 };
+use deploy_core::testing::ManualClock;
+use deploy_core::time::Clock as _;
 use rusqlite::{Connection, OpenFlags};
 use tempfile::TempDir;
 
-use crate::sample::{append, claimed, new_run, open, owner, quick, run};
+use crate::sample::{LEASE, append, claimed, new_run, open, owner, quick, run};
 
 fn folder() -> (TempDir, PathBuf) {
     let folder = tempfile::tempdir().expect("a folder");
@@ -299,6 +301,23 @@ async fn the_log_is_bounded_although_readers_overlap() {
         reader.join().expect("no panic");
     }
     assert!(largest < 64 * MIB, "100 MiB were written, and the log grew to {largest}");
+}
+
+/// D12: a lease begins when the store has its write lock, not when somebody began to wait for that lock.
+#[tokio::test]
+async fn waiting_for_the_lock_does_not_eat_into_a_lease() {
+    let (_folder, path) = folder();
+    let clock = Arc::new(ManualClock::default());
+    let journal = quick(&path).clock(Arc::<ManualClock>::clone(&clock)).open().expect("a journal");
+    journal.create(new_run("a")).await.expect("a new run");
+    let other = Connection::open(&path).expect("a database");
+    other.execute_batch("BEGIN IMMEDIATE").expect("the write lock");
+    let (here, host) = (run("a"), owner("host"));
+    let mut claim = journal.claim(&here, &host, LEASE);
+    assert!(futures::poll!(claim.as_mut()).is_pending(), "it waits for the other");
+    clock.advance(Duration::from_secs(3));
+    other.execute_batch("COMMIT").expect("the end");
+    assert_eq!(claim.await.expect("a claim").until, clock.wall().after(LEASE));
 }
 
 /// D16: a run is parked, or steered, by whoever has no claim on it.
