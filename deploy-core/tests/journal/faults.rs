@@ -206,11 +206,20 @@ async fn a_full_disk_refuses_and_loses_nothing() {
     assert!(acknowledged > 2);
     assert_eq!(head(&journal, "a").await, acknowledged, "a refused append writes nothing");
 
-    // Those that still fit are not taken down by one that does not, although they come at the same time.
+    // Those that still fit are not taken down by one that does not, although they share a transaction: all of them wait
+    // until another process lets the file go.
+    let other = Connection::open(&path).expect("a database");
+    other.execute_batch("BEGIN IMMEDIATE").expect("the write lock");
+    let mut first = journal.put_blob(vec![1]);
+    assert!(futures::poll!(first.as_mut()).is_pending());
     let large = Append { blobs: vec![blob(300_000)], ..append(&claim, acknowledged, &["large"]) };
     let pause = crate::sample::pause("p");
     let here = run("a");
-    let (large, small) = tokio::join!(journal.append(large), journal.submit(&here, &pause));
+    let (mut large, mut small) = (journal.append(large), journal.submit(&here, &pause));
+    assert!(futures::poll!(large.as_mut()).is_pending() && futures::poll!(small.as_mut()).is_pending());
+    other.execute_batch("COMMIT").expect("the end");
+    first.await.expect("a small one fits");
+    let (large, small) = tokio::join!(large, small);
     assert!(matches!(large, Err(AppendError::Journal(JournalError::Full(_)))), "{large:?}");
     small.expect("a small one fits");
 
