@@ -15,4 +15,6 @@ pub mod real;
 pub mod release;
 pub mod strategy;
 pub mod target;
+#[cfg(feature = "testing")]
+pub mod testing;
 pub mod time;
