@@ -14,6 +14,10 @@ pub mod operator;
 pub mod plan;
 pub mod real;
 pub mod release;
+#[cfg(feature = "simulation")]
+pub mod simulation;
 pub mod strategy;
 pub mod target;
+#[cfg(feature = "testing")]
+pub mod testing;
 pub mod time;

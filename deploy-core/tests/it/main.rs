@@ -1,0 +1,4 @@
+//! Stories about the core.
+
+#[cfg(feature = "testing")]
+mod explore;
