@@ -1,13 +1,13 @@
 //! The engine: what a host holds.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use futures::FutureExt as _;
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{Notify, mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 
 use super::clock::wait;
@@ -77,6 +77,8 @@ pub(super) struct Inner {
     slots: Mutex<BTreeMap<RunId, Slot>>,
     /// Claims that could not be given back yet.
     unreleased: Mutex<Vec<Claim>>,
+    alarms: Mutex<BTreeSet<(Duration, RunId)>>,
+    alarm_set: Notify,
 }
 
 /// Whether the engine is shutting down, and when it stops waiting.
@@ -182,6 +184,8 @@ impl EngineBuilder {
             pipelines: self.pipelines,
             slots: Mutex::default(),
             unreleased: Mutex::default(),
+            alarms: Mutex::default(),
+            alarm_set: Notify::new(),
         });
         let tasks = vec![
             tokio::spawn(keep_lease(Arc::downgrade(&inner))),
@@ -414,6 +418,10 @@ impl Inner {
         self.slots.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn alarms(&self) -> MutexGuard<'_, BTreeSet<(Duration, RunId)>> {
+        self.alarms.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Drives a run, unless it is driven already.
     pub(super) fn adopt(self: &Arc<Self>, run: &RunId) -> RunHandle {
         let mut slots = self.slots();
@@ -474,7 +482,7 @@ impl Inner {
                 waiting.push(message);
             }
         }
-        let claim = dormant.claim.clone();
+        let (claim, wake_at) = (dormant.claim.clone(), dormant.wake_at);
         let closing = {
             // Asked under the lock: whoever shuts down later finds the run asleep and hands it back.
             let mut slots = self.slots();
@@ -486,6 +494,10 @@ impl Inner {
         };
         if closing {
             return self.stopped(run, RunError::HandedBack { run: run.clone() }, Some(claim), &progress).await;
+        }
+        if let Some(at) = wake_at {
+            self.alarms().insert((at, run.clone()));
+            self.alarm_set.notify_one();
         }
         if waiting.is_empty() {
             return;
@@ -701,28 +713,36 @@ async fn read_inbox(engine: std::sync::Weak<Inner>) {
     }
 }
 
-/// Brings runs back into memory when they are due.
+/// Brings runs back into memory when they are due. Costs nothing for those that are not.
 async fn wake_dormant(engine: std::sync::Weak<Inner>) {
     loop {
         let Some(inner) = engine.upgrade() else { return };
         let now = inner.clock.monotonic();
-        let mut next = inner.options.evict_after;
         let mut due = Vec::new();
-        for (run, slot) in inner.slots().iter() {
-            if let Slot::Dormant(dormant, _) = slot
-                && let Some(at) = dormant.wake_at
-            {
-                if at <= now {
-                    due.push(run.clone());
-                } else {
-                    next = next.min(at - now);
+        let mut next = None;
+        {
+            let mut alarms = inner.alarms();
+            while let Some((at, run)) = alarms.first().cloned() {
+                if at > now {
+                    next = Some(at - now);
+                    break;
                 }
+                alarms.remove(&(at, run.clone()));
+                due.push(run);
             }
         }
         for run in due {
-            inner.adopt(&run);
+            // A run that came back for another reason, or is driven elsewhere by now, does not need waking.
+            if matches!(inner.slots().get(&run), Some(Slot::Dormant(..))) {
+                inner.adopt(&run);
+            }
         }
-        drop(inner);
-        wait(next.max(Duration::from_millis(1))).await;
+        // Without an alarm it still looks now and then whether the engine is gone.
+        let next = next.unwrap_or(inner.options.lease).min(inner.options.lease);
+        let set = async { inner.alarm_set.notified().await };
+        tokio::select! {
+            () = wait(next.max(Duration::from_millis(1))) => {}
+            () = set => {}
+        }
     }
 }

@@ -10,10 +10,12 @@ use deploy_core::digest::Digest;
 use deploy_core::journal::{
     Append, AppendError, CreateError, Journal, JournalError, SqliteJournal, SubmitError, Which, verify_run,
 };
+use deploy_core::testing::ManualClock;
+use deploy_core::time::Clock as _;
 use rusqlite::{Connection, OpenFlags};
 use tempfile::TempDir;
 
-use crate::sample::{append, claimed, new_run, open, owner, quick, run};
+use crate::sample::{LEASE, append, claimed, new_run, open, owner, quick, run};
 
 fn folder() -> (TempDir, PathBuf) {
     let folder = tempfile::tempdir().expect("a folder");
@@ -204,11 +206,20 @@ async fn a_full_disk_refuses_and_loses_nothing() {
     assert!(acknowledged > 2);
     assert_eq!(head(&journal, "a").await, acknowledged, "a refused append writes nothing");
 
-    // Those that still fit are not taken down by one that does not, although they come at the same time.
+    // Those that still fit are not taken down by one that does not, although they share a transaction: all of them wait
+    // until another process lets the file go.
+    let other = Connection::open(&path).expect("a database");
+    other.execute_batch("BEGIN IMMEDIATE").expect("the write lock");
+    let mut first = journal.put_blob(vec![1]);
+    assert!(futures::poll!(first.as_mut()).is_pending());
     let large = Append { blobs: vec![blob(300_000)], ..append(&claim, acknowledged, &["large"]) };
     let pause = crate::sample::pause("p");
     let here = run("a");
-    let (large, small) = tokio::join!(journal.append(large), journal.submit(&here, &pause));
+    let (mut large, mut small) = (journal.append(large), journal.submit(&here, &pause));
+    assert!(futures::poll!(large.as_mut()).is_pending() && futures::poll!(small.as_mut()).is_pending());
+    other.execute_batch("COMMIT").expect("the end");
+    first.await.expect("a small one fits");
+    let (large, small) = tokio::join!(large, small);
     assert!(matches!(large, Err(AppendError::Journal(JournalError::Full(_)))), "{large:?}");
     small.expect("a small one fits");
 
@@ -299,6 +310,23 @@ async fn the_log_is_bounded_although_readers_overlap() {
         reader.join().expect("no panic");
     }
     assert!(largest < 64 * MIB, "100 MiB were written, and the log grew to {largest}");
+}
+
+/// D12: a lease begins when the store has its write lock, not when somebody began to wait for that lock.
+#[tokio::test]
+async fn waiting_for_the_lock_does_not_eat_into_a_lease() {
+    let (_folder, path) = folder();
+    let clock = Arc::new(ManualClock::default());
+    let journal = quick(&path).clock(Arc::<ManualClock>::clone(&clock)).open().expect("a journal");
+    journal.create(new_run("a")).await.expect("a new run");
+    let other = Connection::open(&path).expect("a database");
+    other.execute_batch("BEGIN IMMEDIATE").expect("the write lock");
+    let (here, host) = (run("a"), owner("host"));
+    let mut claim = journal.claim(&here, &host, LEASE);
+    assert!(futures::poll!(claim.as_mut()).is_pending(), "it waits for the other");
+    clock.advance(Duration::from_secs(3));
+    other.execute_batch("COMMIT").expect("the end");
+    assert_eq!(claim.await.expect("a claim").until, clock.wall().after(LEASE));
 }
 
 /// D16: a run is parked, or steered, by whoever has no claim on it.
