@@ -30,7 +30,7 @@ use crate::pipeline::Bound;
 use crate::plan::StepId;
 use crate::report::RunStatus;
 use crate::strategy::Strategy;
-use crate::time::{Now, RunTime};
+use crate::time::{Now, RunTime, Timestamp};
 
 /// The shortest and longest wait before a failed append is tried again.
 const APPEND_AGAIN: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(2));
@@ -278,10 +278,12 @@ impl Loop {
         let state = loaded.machine.state();
         let monotonic = engine.clock.monotonic();
         let store_now = engine.journal.now().await.map_err(journal_failed)?;
-        let origin = Origin { run: state.at.run + store_now.since(state.at.wall), monotonic };
+        let entry = engine.journal.entry(run).await.map_err(journal_failed)?;
+        let existed = entry.map_or(Duration::ZERO, |entry| store_now.since(entry.created));
+        let absent = store_now.since(claim.unattended_since.unwrap_or(state.at.wall));
+        let origin = Origin { run: run_time(state.at, store_now, existed, absent), monotonic };
         let locked = engine.journal.lock(&claim).await;
         let locked = locked.map_err(|error| append_failed(run, error))?;
-        let absent = store_now.since(claim.unattended_since.unwrap_or(state.at.wall));
         let (lock, first) = match locked {
             LockAnswer::Held { epoch } if state.epoch.is_none() => (Lock::Held, Some(Input::Admitted { epoch })),
             LockAnswer::Held { epoch } => (Lock::Held, Some(Input::Attached { epoch: Some(epoch), absent })),
@@ -523,6 +525,12 @@ impl Loop {
                 }
                 // Nobody else can append under this claim: it is an append of ours that was given up for lost and came late.
                 Err(AppendError::Conflict { .. }) if conflicts < CONFLICTS_AT_MOST => conflicts += 1,
+                // An append of ours that came late may have been the last one: the end gives the claim back.
+                Err(AppendError::Fenced { .. }) if self.has_ended().await => {
+                    self.rebuild().await?;
+                    self.publish();
+                    return Ok(());
+                }
                 Err(error) => return Err(append_failed(&self.run, error)),
             }
             self.still_held()?;
@@ -631,6 +639,11 @@ impl Loop {
                 Err(source) => return Err(RunError::Journal { run: self.run.clone(), source }),
             }
         }
+    }
+
+    async fn has_ended(&self) -> bool {
+        let entry = self.engine.journal.entry(&self.run).await;
+        entry.is_ok_and(|entry| entry.is_some_and(|entry| entry.outcome.is_some()))
     }
 
     async fn rebuild(&mut self) -> Result<(), RunError> {
@@ -833,6 +846,15 @@ struct Prepared {
     bound: Arc<Bound>,
     lock: Lock,
     first: Option<Input>,
+}
+
+/// Where run time stands when a run is taken up: the last record's, and what passed since by the store's clock.
+///
+/// The last record carries the wall clock of the host that wrote it, which may be wrong by hours: a run cannot have run for
+/// longer than it has `existed`, nor stood still while nobody attended to it, both by the store's own clock.
+fn run_time(last: Now, store_now: Timestamp, existed: Duration, absent: Duration) -> RunTime {
+    let at_most = RunTime::START + existed;
+    (last.run + store_now.since(last.wall)).min(at_most).max(last.run + absent.min(existed))
 }
 
 /// Goes no step further once the lease may have passed: a process that was stopped for a while wakes up in the middle of what
