@@ -13,6 +13,7 @@ const LAYOUT: &str = "
         id INTEGER PRIMARY KEY, resource TEXT, key TEXT, epoch INTEGER, seq INTEGER, content TEXT, accepted INTEGER);
     CREATE INDEX IF NOT EXISTS effects_by_key ON effects (key);
     CREATE TABLE IF NOT EXISTS calls (key TEXT, epoch INTEGER, seq INTEGER);
+    CREATE TABLE IF NOT EXISTS cancelled (key TEXT);
     CREATE TABLE IF NOT EXISTS remarks (text TEXT);
     CREATE TABLE IF NOT EXISTS place (only_one INTEGER PRIMARY KEY CHECK (only_one = 1), state TEXT);
 ";
@@ -65,6 +66,16 @@ impl Ledger {
     pub(crate) fn called(&self, key: &EffectKey, fence: Fence) {
         let values = params![key.to_string(), small(fence.epoch), small(fence.seq)];
         self.sql().execute("INSERT INTO calls VALUES (?1, ?2, ?3)", values).expect("a note");
+    }
+
+    /// Long work is to end early.
+    pub(crate) fn cancel(&self, key: &EffectKey) {
+        self.sql().execute("INSERT INTO cancelled VALUES (?1)", [key.to_string()]).expect("a note");
+    }
+
+    pub(crate) fn is_cancelled(&self, key: &EffectKey) -> bool {
+        let count = "SELECT count(*) FROM cancelled WHERE key = ?1";
+        self.sql().query_row(count, [key.to_string()], |row| row.get::<_, i64>(0)).expect("readable") > 0
     }
 
     /// Something that must not be was seen.

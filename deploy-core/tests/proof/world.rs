@@ -176,10 +176,18 @@ impl Agent for Worker {
         let there = self.world.ledger.times(key) > 0;
         Ok(match self.work {
             Work::Forgetful(..) => Lookup::Unknown,
-            Work::Long(_) if there => Lookup::Running { handle: Handle("0".to_owned()), poll_after: self.world.unit },
+            // Work that was stopped has had its effect, and goes on no longer.
+            Work::Long(_) if there && !self.world.ledger.is_cancelled(key) => {
+                Lookup::Running { handle: Handle("0".to_owned()), poll_after: self.world.unit }
+            }
             _ if there => Lookup::Finished(self.report(cx)),
             _ => Lookup::NeverStarted,
         })
+    }
+
+    async fn cancel(&self, key: &EffectKey, _handle: Option<&Handle>, _cx: &StepContext) -> Result<(), AgentError> {
+        self.world.ledger.cancel(key);
+        Ok(())
     }
 }
 
@@ -341,10 +349,6 @@ impl World {
 
     pub(crate) fn worker(&self, name: &str, work: Work) -> Arc<Worker> {
         Arc::new(Worker { name: block(name), work, world: self.clone() })
-    }
-
-    pub(crate) fn weight(&self, version: &str) -> u32 {
-        self.ledger.place().expect("a place").weight(&revision(version))
     }
 
     /// An engine on any view of the journal.
