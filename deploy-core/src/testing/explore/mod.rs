@@ -217,7 +217,12 @@ impl Search<'_> {
                 self.graph[at].to.push((to, forth));
             }
             if self.graph.len() > self.limits.states_at_most {
-                return Err(self.violation(at, "the search ends", format!("more than {} states", self.graph.len()), None));
+                return Err(self.violation(
+                    at,
+                    "the search ends",
+                    format!("more than {} states", self.graph.len()),
+                    None,
+                ));
             }
         }
         self.found.states = self.graph.len();
@@ -533,8 +538,11 @@ impl Search<'_> {
                         stack.push((*to, 0));
                     }
                     Mark::Open => {
-                        let round: Vec<_> =
-                            stack.iter().skip_while(|(u, _)| u != to).map(|(u, _)| self.graph[*u].turn.clone()).collect();
+                        let round: Vec<_> = stack
+                            .iter()
+                            .skip_while(|(u, _)| u != to)
+                            .map(|(u, _)| self.graph[*u].turn.clone())
+                            .collect();
                         let how = format!("by itself it comes round to this state again: {}", round.join(" / "));
                         return Err(self.violation(*to, "D17 what happens by itself ends", how, None));
                     }
@@ -547,12 +555,7 @@ impl Search<'_> {
 }
 
 /// I1: the record, through its stored bytes, gives a replay the state of the live machine.
-fn replayed(
-    rules: &dyn Rules,
-    rebuilt: &mut Machine,
-    record: &Record,
-    live: &Machine,
-) -> Result<(), property::Broken> {
+fn replayed(rules: &dyn Rules, rebuilt: &mut Machine, record: &Record, live: &Machine) -> Result<(), property::Broken> {
     const I1: &str = "I1 a rebuild gives the same state";
     let wrong = |how: String| property::Broken { property: I1, how };
     let bytes = record.seal().map_err(|e| wrong(e.to_string()))?.to_bytes();
