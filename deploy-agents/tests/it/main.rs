@@ -1,5 +1,6 @@
 //! Stories with real processes and real traffic.
 
+mod conformance;
 mod fleet;
 mod gate;
 mod load;
