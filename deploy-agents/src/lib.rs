@@ -16,6 +16,7 @@
 //! | building block | trait | what it touches | what makes it safe to repeat |
 //! |---|---|---|---|
 //! | [`agents::Program`] | `Agent` | a program in a process group of its own | the program itself, told `DEPLOY_EFFECT_KEY`; say so on the card |
+//! | [`agents::BackgroundProgram`] | `Agent` | a program that outlives the engine, and a directory | one directory for each effect key, and a lock in it: it is started at most once |
 //! | [`agents::HttpProbe`] | `Agent` | a URL, with GET | it has no effect |
 //! | [`gates::GoNoGo`] | `Gate` | nothing | it has no effect |
 //! | [`monitors::ProbeMonitor`] | `Monitor` | a URL, with GET | it has no effect |

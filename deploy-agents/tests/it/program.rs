@@ -65,6 +65,17 @@ fn behaves_as_a_child() {
                 std::thread::yield_now();
             }
         }
+        // Says that it was started, and ends when it may.
+        "once" => {
+            use std::io::Write;
+            let dir = pids.expect("a directory");
+            let count = std::fs::File::options().create(true).append(true).open(dir.join("count"));
+            count.and_then(|mut file| file.write_all(b"1")).expect("written");
+            println!("started with {}", std::env::var("SECRET").unwrap_or_default());
+            while !dir.join("go").exists() {
+                std::thread::yield_now();
+            }
+        }
         other => panic!("{other}"),
     }
 }
