@@ -6,6 +6,7 @@
 //! |---|---|---|---|
 //! | [`AllAtOnce`](all_at_once::AllAtOnce) | a canary would teach nothing: little traffic, internal tools, a first install | nothing | Kubernetes' `Recreate`, without its gap |
 //! | [`Canary`](canary::Canary) | users can be split by weight, and a few may meet the new revision first | a metric per step or over all of them | Argo Rollouts, Flagger |
+//! | [`Rolling`](rolling::Rolling) | instances carry the traffic in equal parts and room is short | nothing: it waits for healthy instances | Kubernetes' `RollingUpdate`, OpenKruise's batches |
 //!
 //! | judge | choose it when | source |
 //! |---|---|---|
@@ -19,6 +20,7 @@ mod handover;
 mod named;
 pub mod refusal;
 mod retreat;
+pub mod rolling;
 pub mod share;
 mod span;
 mod watch;

@@ -23,7 +23,12 @@ fn three_steps() -> Canary {
 #[test]
 fn instances_come_before_weight_and_the_ladder_is_climbed_in_order() {
     let canary = three_steps();
-    let mut run = Loop::new(&canary, release("v2"), Place::new(&serving("v1", 10), 2, 1), Bar { least: 10, most: 20 });
+    let mut run = Loop::new(
+        &canary,
+        release("v2"),
+        Place::new(&serving("v1", 10), 2, 1),
+        Bar { least: 10, most: 20, with_ending: false },
+    );
     let mut seen = vec![];
     loop {
         let promotion = if run.asks() { Promotion::Skip } else { Promotion::None };
@@ -44,7 +49,12 @@ fn instances_come_before_weight_and_the_ladder_is_climbed_in_order() {
 #[test]
 fn a_person_is_asked_and_only_a_yes_goes_on() {
     let canary = three_steps();
-    let mut run = Loop::new(&canary, release("v2"), Place::new(&serving("v1", 10), 0, 0), Bar { least: 10, most: 20 });
+    let mut run = Loop::new(
+        &canary,
+        release("v2"),
+        Place::new(&serving("v1", 10), 0, 0),
+        Bar { least: 10, most: 20, with_ending: false },
+    );
     for _ in 0..100 {
         assert_eq!(run.look(Promotion::None), None);
         run.tick();
@@ -60,7 +70,12 @@ fn a_person_is_asked_and_only_a_yes_goes_on() {
 fn skipping_a_soak_is_not_the_yes_of_the_person_whom_the_step_asks() {
     let step = Step::weight(50).soak(Duration::from_secs(3_600)).approval("go on?");
     let canary = Canary::builder().step(step).build().unwrap();
-    let mut run = Loop::new(&canary, release("v2"), Place::new(&serving("v1", 2), 0, 0), Bar { least: 2, most: 4 });
+    let mut run = Loop::new(
+        &canary,
+        release("v2"),
+        Place::new(&serving("v1", 2), 0, 0),
+        Bar { least: 2, most: 4, with_ending: false },
+    );
     for _ in 0..4 {
         run.look(Promotion::None);
         run.tick();
@@ -74,7 +89,12 @@ fn skipping_a_soak_is_not_the_yes_of_the_person_whom_the_step_asks() {
 #[test]
 fn a_canary_that_dies_loses_its_traffic_at_the_next_look_and_soaks_again() {
     let canary = three_steps();
-    let mut run = Loop::new(&canary, release("v2"), Place::new(&serving("v1", 10), 2, 0), Bar { least: 10, most: 20 });
+    let mut run = Loop::new(
+        &canary,
+        release("v2"),
+        Place::new(&serving("v1", 10), 2, 0),
+        Bar { least: 10, most: 20, with_ending: false },
+    );
     while run.place.state.weights.get(&revision("v2")) != Some(&10) {
         run.look(Promotion::None);
         run.tick();
@@ -93,7 +113,12 @@ fn a_canary_that_dies_loses_its_traffic_at_the_next_look_and_soaks_again() {
 #[test]
 fn promoting_fully_still_waits_for_instances() {
     let canary = three_steps();
-    let mut run = Loop::new(&canary, release("v2"), Place::new(&serving("v1", 10), 3, 0), Bar { least: 10, most: 20 });
+    let mut run = Loop::new(
+        &canary,
+        release("v2"),
+        Place::new(&serving("v1", 10), 3, 0),
+        Bar { least: 10, most: 20, with_ending: false },
+    );
     run.look(Promotion::Full);
     assert_eq!(run.place.state.weights.get(&revision("v2")), None);
     assert_eq!(run.run(30), End::Complete, "{}", run.story());
@@ -103,7 +128,12 @@ fn promoting_fully_still_waits_for_instances() {
 #[test]
 fn aborting_gives_the_stable_side_everything_at_once() {
     let canary = three_steps();
-    let mut run = Loop::new(&canary, release("v2"), Place::new(&serving("v1", 10), 1, 1), Bar { least: 10, most: 20 });
+    let mut run = Loop::new(
+        &canary,
+        release("v2"),
+        Place::new(&serving("v1", 10), 1, 1),
+        Bar { least: 10, most: 20, with_ending: false },
+    );
     while run.place.state.weights.get(&revision("v2")) != Some(&30) {
         run.look(Promotion::None);
         run.tick();
@@ -124,7 +154,12 @@ fn the_way_back_of_a_shrunken_stable_side_follows_its_instances() {
         .stable(StableCapacity::MatchWeight)
         .build()
         .unwrap();
-    let mut run = Loop::new(&canary, release("v2"), Place::new(&serving("v1", 10), 2, 0), Bar { least: 10, most: 19 });
+    let mut run = Loop::new(
+        &canary,
+        release("v2"),
+        Place::new(&serving("v1", 10), 2, 0),
+        Bar { least: 10, most: 19, with_ending: false },
+    );
     for _ in 0..10 {
         run.look(Promotion::None);
         run.tick();
@@ -144,14 +179,20 @@ fn another_whole_gets_the_nearest_parts_and_never_everything_before_the_end() {
     start.max_weight = 1_000;
     start.weights.insert(revision("v1"), 1_000);
     let canary = Canary::builder().step(Step::weight(25).approval("?")).build().unwrap();
-    let mut run = Loop::new(&canary, release("v2"), Place::new(&start, 0, 0), Bar { least: 10, most: 20 });
+    let mut run =
+        Loop::new(&canary, release("v2"), Place::new(&start, 0, 0), Bar { least: 10, most: 20, with_ending: false });
     for _ in 0..5 {
         run.look(Promotion::None);
         run.tick();
     }
     assert_eq!(run.place.state.weights[&revision("v2")], 250);
     let fine = Canary::builder().weights_of(10_000).step(Step::weight(9_999).approval("?")).build().unwrap();
-    let mut run = Loop::new(&fine, release("v2"), Place::new(&serving("v1", 10), 0, 0), Bar { least: 10, most: 20 });
+    let mut run = Loop::new(
+        &fine,
+        release("v2"),
+        Place::new(&serving("v1", 10), 0, 0),
+        Bar { least: 10, most: 20, with_ending: false },
+    );
     for _ in 0..5 {
         run.look(Promotion::None);
         run.tick();
@@ -163,7 +204,8 @@ fn another_whole_gets_the_nearest_parts_and_never_everything_before_the_end() {
 fn a_first_install_and_a_revision_that_serves_already_have_no_steps() {
     let nothing = TargetState { max_weight: 100, ..TargetState::default() };
     let canary = three_steps();
-    let mut run = Loop::new(&canary, release("v1"), Place::new(&nothing, 2, 0), Bar { least: 0, most: 1 });
+    let mut run =
+        Loop::new(&canary, release("v1"), Place::new(&nothing, 2, 0), Bar { least: 0, most: 1, with_ending: false });
     assert_eq!(run.run(20), End::Complete, "{}", run.story());
 
     let (release, there) = (release("v1"), serving("v1", 3));
@@ -175,7 +217,12 @@ fn a_first_install_and_a_revision_that_serves_already_have_no_steps() {
 #[test]
 fn an_autoscaler_is_followed() {
     let canary = three_steps();
-    let mut run = Loop::new(&canary, release("v2"), Place::new(&serving("v1", 4), 1, 0), Bar { least: 4, most: 16 });
+    let mut run = Loop::new(
+        &canary,
+        release("v2"),
+        Place::new(&serving("v1", 4), 1, 0),
+        Bar { least: 4, most: 16, with_ending: false },
+    );
     for _ in 0..5 {
         run.look(Promotion::None);
         run.tick();
@@ -248,7 +295,7 @@ proptest! {
         let canary = builder.stable(stable).build().unwrap();
         let wanted = others.map_or(size, |(_, n)| n);
         let most = 2 * size.max(wanted).max(10);
-        let bar = Bar { least: if match_weight || others.is_some() || !meddling.is_empty() { 1 } else { size }, most };
+        let bar = Bar { least: if match_weight || others.is_some() || !meddling.is_empty() { 1 } else { size }, most, with_ending: false };
         let mut run = Loop::new(&canary, release("v2"), Place::new(&serving("v1", size), start, end), bar);
         let mut ended = None;
         for look in 0..600 {

@@ -48,7 +48,7 @@ const TURNS_BAD: Answers = |request, now| {
 const ABSENT: Answers = |request, _| answer(request, Reading::NoData);
 
 fn run<'a>(canary: &'a Canary, monitor: Answers) -> Loop<'a, Canary> {
-    let bar = Bar { least: 10, most: 20 };
+    let bar = Bar { least: 10, most: 20, with_ending: false };
     let mut run = Loop::new(canary, release("v2"), Place::new(&serving("v1", 10), 1, 0), bar);
     run.monitor = monitor;
     run

@@ -8,5 +8,7 @@ mod canary_analysis;
 mod cases;
 mod closed_loop;
 mod model;
+mod rolling;
+mod rolling_cases;
 mod threshold;
 mod threshold_cases;
