@@ -8,15 +8,12 @@ use serde::{Deserialize, Serialize};
 
 use super::Canary;
 use super::capacity::{CanaryCapacity, StableCapacity};
-use super::step::{Background, OnInconclusive, Step};
+use super::step::{Background, Step};
 use crate::analysis::Analysis;
+use crate::hold::OnInconclusive;
 use crate::named::named;
 use crate::refusal::{Problems, Refused};
 use crate::span;
-
-/// How many metrics one step may have, those of the background counted. What is remembered of so many stays well below what
-/// a record may hold.
-const MOST_METRICS: usize = 24;
 
 /// The description of a canary, as it stands in a file. [`build`](Self::build) checks it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -181,7 +178,7 @@ impl CanaryBuilder {
                 problems.add(format!("steps[{i}].capacity"), "no instance for a weight above 0", "at least 1 instance");
             }
             for (k, analysis) in step.analysis.iter().enumerate() {
-                check_analysis(&mut problems, &format!("steps[{i}].analysis[{k}]"), analysis);
+                analysis.check(&mut problems, &format!("steps[{i}].analysis[{k}]"));
                 problems.require(
                     step.weight > 0,
                     format!("steps[{i}].analysis[{k}]"),
@@ -192,22 +189,11 @@ impl CanaryBuilder {
             if let Some(request) = &step.approval {
                 problems.require(request.quorum > 0, format!("steps[{i}].approval.quorum"), "it is 0", "at least 1");
             }
-            let metrics: usize = step
-                .analysis
-                .iter()
-                .chain(self.background.iter().map(|b| &b.analysis))
-                .map(|a| a.metrics().len())
-                .sum();
-            let few = metrics <= MOST_METRICS;
-            problems.require(
-                few,
-                format!("steps[{i}].analysis"),
-                format!("{metrics} metrics with those of the background"),
-                format!("at most {MOST_METRICS}"),
-            );
+            let all = step.analysis.iter().chain(self.background.iter().map(|background| &background.analysis));
+            Analysis::check_all(&mut problems, &format!("steps[{i}].analysis"), all);
         }
         for (k, background) in self.background.iter().enumerate() {
-            check_analysis(&mut problems, &format!("background[{k}].analysis"), &background.analysis);
+            background.analysis.check(&mut problems, &format!("background[{k}].analysis"));
             let there = usize::try_from(background.from_step).is_ok_and(|step| step < self.steps.len());
             problems.require(
                 there,
@@ -219,11 +205,6 @@ impl CanaryBuilder {
         problems.finish("a canary")?;
         Ok(Canary { spec: self })
     }
-}
-
-fn check_analysis(problems: &mut Problems, at: &str, analysis: &Analysis) {
-    problems.require(!analysis.every.is_zero(), format!("{at}.every"), "it is 0s", "more than 0s");
-    problems.require(!analysis.lookback.is_zero(), format!("{at}.lookback"), "it is 0s", "more than 0s");
 }
 
 impl TryFrom<CanaryBuilder> for Canary {

@@ -6,11 +6,13 @@ use deploy_core::strategy::{Decision, Memory, Next, Promotion, ReasonCode, Stage
 use deploy_core::time::millis;
 
 use super::Canary;
-use super::ladder::{self, Said};
+use super::ladder;
 use super::memory::Remembered;
 use crate::analysis::Standing;
 use crate::field::Field;
 use crate::handover::HandoverLimits;
+use crate::hold::OnInconclusive;
+use crate::said::Said;
 
 /// One decision of the last stage. What goes on in the background can still send it back, and keeps the old side until it
 /// has said yes.
@@ -34,7 +36,7 @@ pub(super) fn decide(canary: &Canary, field: &Field<'_>, mut memory: Remembered,
     if answer.next == Next::RollBack {
         return ladder::back(canary, field, answer.reason, said.judgements);
     }
-    let (mut next, mut reason) = (ladder::sooner(answer.next, said.wake), answer.reason);
+    let (mut next, mut reason) = (said.sooner(answer.next, field.s.now), answer.reason);
     if reason.code == ReasonCode::Soaking && said.standing != Standing::Good {
         memory.unmeasured = memory.unmeasured.saturating_add(millis(tick));
         let over = Duration::from_millis(memory.unmeasured) >= spec.progress_deadline;
@@ -44,9 +46,9 @@ pub(super) fn decide(canary: &Canary, field: &Field<'_>, mut memory: Remembered,
         };
         reason.sentence = format!("{}; {}", reason.sentence, said.because);
         if matches!(said.standing, Standing::Unclear(_)) || (said.standing == Standing::NotYet && over) {
-            match ladder::question(canary) {
-                Some(request) => next = Next::Await(request),
-                None => return ladder::back(canary, field, reason, said.judgements),
+            match &spec.on_inconclusive {
+                OnInconclusive::Ask(request) => next = Next::Await(request.clone()),
+                OnInconclusive::RollBack => return ladder::back(canary, field, reason, said.judgements),
             }
         }
     }

@@ -17,8 +17,9 @@ use serde::{Deserialize, Serialize};
 pub use self::build::CanaryBuilder;
 pub use self::capacity::{CanaryCapacity, StableCapacity};
 use self::memory::Remembered;
-pub use self::step::{Background, OnInconclusive, Step};
+pub use self::step::{Background, Step};
 use crate::field::Field;
+pub use crate::hold::OnInconclusive;
 
 /// Moves traffic to the new revision step by step.
 ///

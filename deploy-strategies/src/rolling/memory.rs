@@ -5,6 +5,7 @@ use std::time::Duration;
 use deploy_core::time::millis;
 use serde::{Deserialize, Serialize};
 
+use crate::hold::Held;
 use crate::watch::Watch;
 
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -15,13 +16,7 @@ pub(super) struct Remembered {
     pub(super) new: Healthy,
     /// The wanted number at the last look; zero before the first.
     pub(super) size: u32,
-    /// For how long the batch has been whole; milliseconds.
-    pub(super) soaked: u64,
-    pub(super) whole: bool,
-    #[serde(skip_serializing_if = "is_false")]
-    pub(super) asked: bool,
-    #[serde(skip_serializing_if = "is_false")]
-    pub(super) accepted: bool,
+    pub(super) held: Held,
     #[serde(skip_serializing_if = "is_false")]
     pub(super) full: bool,
     /// Of the way back.
@@ -83,6 +78,6 @@ impl Remembered {
     pub(super) fn enter(&mut self, batch: u32) {
         self.batch = batch;
         self.watch = Watch::next_stage();
-        (self.soaked, self.whole, self.asked, self.accepted) = (0, false, false, false);
+        self.held = Held::default();
     }
 }

@@ -1,18 +1,19 @@
 //! One step of a rolling update, forward or back.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use deploy_core::name::RevisionName;
 use deploy_core::strategy::{Decision, Memory, Next, Promotion, Reason, ReasonCode, Stage, Strategy};
 use deploy_core::target::DesiredState;
-use deploy_core::time::{Spell, millis};
+use deploy_core::time::Spell;
 
 use super::Rolling;
 use super::arithmetic::{Allowance, Set, new_size, shrink_old};
 use super::memory::{Back, Healthy, Remembered};
 use super::proportional::{Sharing, proportional};
 use crate::field::{Field, without_zeros};
+use crate::hold::{Hold, OnInconclusive, Then};
+use crate::said::Said;
 
 pub(super) fn decide(rolling: &Rolling, field: &Field<'_>) -> Decision {
     let (spec, s) = (rolling.spec(), field.s);
@@ -40,8 +41,7 @@ pub(super) fn decide(rolling: &Rolling, field: &Field<'_>) -> Decision {
         if spec.may_fail.is_zero() { 0 } else { spec.may_fail.rounded_up(goal).min(goal.saturating_sub(1)) };
     let whole =
         new.desired == goal && healthy.saturating_add(tolerated) >= goal && old == size - goal && roll.routed(&want);
-    memory.soaked = if whole && memory.whole { memory.soaked.saturating_add(millis(tick)) } else { 0 };
-    memory.whole = whole;
+    memory.held.look(whole, !whole, tick);
     let stage = Stage {
         index: memory.batch,
         of: u32::try_from(spec.batches.len()).unwrap_or(u32::MAX),
@@ -97,32 +97,25 @@ pub(super) fn decide(rolling: &Rolling, field: &Field<'_>) -> Decision {
         return give(&memory, look, reason);
     }
     let this = &spec.batches[batch];
-    let soaked = Duration::from_millis(memory.soaked);
-    if s.promotion == Promotion::Skip {
-        memory.accepted = true;
-        memory.asked |= this.approval.is_none();
-    }
-    let yes = s.promotion == Promotion::Skip && memory.asked;
-    if soaked < this.soak && !memory.accepted {
-        let left = this.soak - soaked;
-        let text = format!("{said}; it is whole for {} of {}", Spell(soaked), Spell(this.soak));
-        let reason = Reason::new(ReasonCode::Soaking, text).otherwise("a lost instance would start the soak again");
-        return give(&memory, Next::WakeAt(s.now + left), reason);
-    }
-    if let Some(request) = this.approval.as_ref().filter(|_| !yes) {
-        memory.asked = true;
-        let reason = Reason::new(ReasonCode::WaitingForApproval, format!("{said}; {}", request.question))
-            .otherwise("a yes goes on; a no, or no answer in time, goes back");
-        return give(&memory, Next::Await(request.clone()), reason);
-    }
-    let code = if s.promotion == Promotion::Skip { ReasonCode::PromotedByOperator } else { ReasonCode::Advanced };
+    let hold = Hold {
+        title: &stage.name,
+        soak: this.soak,
+        approval: this.approval.as_ref(),
+        on_inconclusive: &OnInconclusive::RollBack,
+        patience: spec.progress_deadline,
+    };
+    let (code, text) = match memory.held.decide(&hold, s, &Said::nothing(), tick) {
+        Then::Stay(next, reason) => return give(&memory, next, reason),
+        Then::Back(reason) => return Decision { next: Next::RollBack, reason, ..rolling.revert(s) },
+        Then::Go(code, text) => (code, text),
+    };
     memory.enter(memory.batch.saturating_add(1));
     let next_goal = spec.batch_goal(memory.batch as usize, size);
     let roll = Roll { goal: next_goal, ..roll };
     let want = roll.statement(roll.step());
     let stage =
         Stage { index: memory.batch, name: format!("batch {} of {}", memory.batch + 1, spec.batches.len()), ..stage };
-    let reason = Reason::new(code, format!("{said}; next: {next_goal}"));
+    let reason = Reason::new(code, format!("{text}; {said}; next: {next_goal}"));
     let memory = Memory::of(&memory).unwrap_or_default();
     Decision { want, measure: Vec::new(), next: look, memory, stage, reason, judgements: Vec::new() }
 }

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on says so by panicking")]
 
 mod all_at_once;
+mod blue_green;
 mod canary;
 mod canary_analysis;
 mod cases;
