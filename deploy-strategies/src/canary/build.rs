@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Canary;
 use super::capacity::{CanaryCapacity, StableCapacity};
+use super::schedule::Schedule;
 use super::step::{Background, Step};
 use crate::analysis::Analysis;
 use crate::hold::OnInconclusive;
@@ -97,6 +98,13 @@ impl CanaryBuilder {
     #[must_use]
     pub fn step(mut self, step: Step) -> Self {
         self.steps.push(step);
+        self
+    }
+
+    /// The same canary with the steps of a schedule instead of its own.
+    #[must_use]
+    pub fn schedule(mut self, schedule: &Schedule) -> Self {
+        self.steps = schedule.steps(self.weights_of);
         self
     }
 

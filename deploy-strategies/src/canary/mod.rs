@@ -6,6 +6,8 @@ mod finish;
 mod ladder;
 mod memory;
 mod outline;
+pub mod replicas;
+pub mod schedule;
 mod step;
 
 use deploy_core::name::BlockName;

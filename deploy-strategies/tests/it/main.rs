@@ -9,6 +9,7 @@ mod canary_analysis;
 mod cases;
 mod closed_loop;
 mod model;
+mod replica_cases;
 mod rolling;
 mod rolling_cases;
 mod threshold;
