@@ -7,6 +7,7 @@ use deploy_core::name::BlockName;
 use serde::{Deserialize, Serialize};
 
 use super::Canary;
+use super::by_instances::Carrier;
 use super::capacity::{CanaryCapacity, StableCapacity};
 use super::schedule::Schedule;
 use super::step::{Background, Step};
@@ -14,6 +15,7 @@ use crate::analysis::Analysis;
 use crate::hold::OnInconclusive;
 use crate::named::named;
 use crate::refusal::{Problems, Refused};
+use crate::rolling::Amount;
 use crate::span;
 
 /// The description of a canary, as it stands in a file. [`build`](Self::build) checks it.
@@ -30,6 +32,8 @@ pub struct CanaryBuilder {
     pub weights_of: u32,
     /// In order. None is allowed: then it hands over at once when every instance is ready.
     pub steps: Vec<Step>,
+    /// What carries the weights. Default: a router.
+    pub traffic: Carrier,
     /// How many instances the new revision has, where a step does not say. Default: as its weight needs.
     pub capacity: CanaryCapacity,
     /// How many the stable one has. Default: all of them to the end.
@@ -60,6 +64,7 @@ impl Default for CanaryBuilder {
             instances: None,
             weights_of: 100,
             steps: Vec::new(),
+            traffic: Carrier::Router,
             capacity: CanaryCapacity::MatchWeight,
             stable: StableCapacity::Full,
             min_instances: 1,
@@ -98,6 +103,13 @@ impl CanaryBuilder {
     #[must_use]
     pub fn step(mut self, step: Step) -> Self {
         self.steps.push(step);
+        self
+    }
+
+    /// The same canary without a router: instances carry the weights, with so many more and so many fewer at a time.
+    #[must_use]
+    pub fn by_instances(mut self, surge: Amount, unavailable: Amount) -> Self {
+        self.traffic = Carrier::Instances { surge, unavailable };
         self
     }
 
@@ -176,6 +188,20 @@ impl CanaryBuilder {
         problems.require(self.min_instances > 0, "min_instances", "it is 0", "at least 1");
         let moving = !self.progress_deadline.is_zero();
         problems.require(moving, "progress_deadline", "it is 0, so nothing could ever be waited for", "more than 0s");
+        if let Carrier::Instances { surge, unavailable } = self.traffic {
+            let moves = !(surge.is_zero() && unavailable.is_zero());
+            let wrong = "neither a surge nor a missing instance is allowed, so nothing could move";
+            problems.require(moves, "traffic.instances", wrong, "a surge, an unavailable, or both above 0");
+            let own = self.capacity != CanaryCapacity::MatchWeight || self.stable != StableCapacity::Full;
+            let own = own || self.steps.iter().any(|step| step.capacity.is_some());
+            let wrong = "a capacity of its own is given, but without a router the capacity is the weight";
+            problems.require(
+                !own,
+                "capacity",
+                wrong,
+                "no capacity and no stable beside instances that carry the weight",
+            );
+        }
         for (i, step) in self.steps.iter().enumerate() {
             let in_whole = step.weight <= whole;
             let wrong = || format!("{} is more than the whole, {whole}", step.weight);

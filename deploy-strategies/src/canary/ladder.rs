@@ -8,11 +8,11 @@ use deploy_core::strategy::{Decision, Memory, Next, Promotion, Reason, ReasonCod
 use deploy_core::target::DesiredState;
 use deploy_core::time::Spell;
 
-use super::Canary;
 use super::capacity::StableCapacity;
 use super::finish;
 use super::memory::Remembered;
 use super::step::Step;
+use super::{Canary, by_instances};
 use crate::analysis::{Analysis, AnalysisState, Standing};
 use crate::field::Field;
 use crate::hold::{Hold, Then};
@@ -146,6 +146,11 @@ impl Placement {
     fn of(canary: &Canary, field: &Field<'_>, step: &Step) -> Self {
         let spec = canary.spec();
         let (of, whole, now) = (spec.weights_of, field.whole(), field.new_now());
+        if let Some(allowance) = spec.traffic.allowance(field.size) {
+            let split = by_instances::split(field, allowance, step.weight, of);
+            let weight = split.want.weights.get(field.new).copied().unwrap_or(0);
+            return Self { want: split.want, instances: split.target.canary, weight, in_place: split.in_place };
+        }
         let instances = step.instances(spec.capacity, of, field.size, spec.min_instances);
         let weight = scaled(step.weight, of, whole);
         let settled = field.routed(weight);

@@ -49,7 +49,9 @@ pub fn approximate(size: u32, weight: u32, of: u32, surge: u32) -> Sides {
     };
     match candidates.into_iter().flatten().reduce(nearer) {
         Some((canary, total)) => Sides { canary, stable: total - canary },
-        None => Sides { canary: 0, stable: size },
+        // The peer answers nothing for the new side here, though the weight is nearly everything (90 % of 5 instances without
+        // a surge): the upper count leaves no stable instance and the lower one is barred by the tie. We take the lower one.
+        None => Sides { canary: down, stable: size - down },
     }
 }
 

@@ -35,7 +35,7 @@ pub(super) fn decide(rolling: &Rolling, field: &Field<'_>) -> Decision {
     let before = std::mem::replace(&mut memory.size, size);
     let capacity =
         if before == 0 || before == size { roll.step() } else { roll.rescale(before, spec.allowance(before)) };
-    let want = roll.statement(capacity);
+    let want = field.shared_out(capacity);
     let (new, old) = (field.new_now(), roll.old_asked());
     let tolerated =
         if spec.may_fail.is_zero() { 0 } else { spec.may_fail.rounded_up(goal).min(goal.saturating_sub(1)) };
@@ -112,7 +112,7 @@ pub(super) fn decide(rolling: &Rolling, field: &Field<'_>) -> Decision {
     memory.enter(memory.batch.saturating_add(1));
     let next_goal = spec.batch_goal(memory.batch as usize, size);
     let roll = Roll { goal: next_goal, ..roll };
-    let want = roll.statement(roll.step());
+    let want = field.shared_out(roll.step());
     let stage =
         Stage { index: memory.batch, name: format!("batch {} of {}", memory.batch + 1, spec.batches.len()), ..stage };
     let reason = Reason::new(code, format!("{text}; {said}; next: {next_goal}"));
@@ -141,7 +141,7 @@ pub(super) fn revert(rolling: &Rolling, field: &Field<'_>) -> Decision {
             capacity.insert(name, count);
         }
     }
-    let want = roll.statement(capacity);
+    let want = field.shared_out(capacity);
     let done = s.observed.revision(field.new).desired == 0 && s.observed.satisfies(&want);
     let text = format!(
         "{healthy} of {size} instances of {stable} are ready, {} of {} are left",
@@ -263,23 +263,6 @@ impl Roll<'_> {
         }
         let sizes = proportional(&sets, room, 0);
         without_zeros(names.into_iter().cloned().zip(sizes).collect())
-    }
-
-    /// The statement with this capacity; where the place routes by weight, in proportion to the ready instances that stay.
-    fn statement(&self, capacity: BTreeMap<RevisionName, u32>) -> DesiredState {
-        let (field, whole) = (self.field, self.field.whole());
-        let stays =
-            |name: &RevisionName| field.s.observed.revision(name).ready.min(capacity.get(name).copied().unwrap_or(0));
-        let new = stays(field.new);
-        let old = field.stable.map_or(0, stays);
-        let wished = match (new, old) {
-            (0, 0) => field.weight_now(),
-            (0, _) => 0,
-            (_, 0) => whole,
-            _ => crate::share::part_down(new, whole, new.saturating_add(old)).clamp(1, whole.saturating_sub(1).max(1)),
-        };
-        let weights = field.split(wished);
-        field.statement(capacity, weights)
     }
 
     /// Whether traffic is as this statement says.

@@ -5,6 +5,7 @@ use std::time::Duration;
 use deploy_core::strategy::{Next, Promotion, ReasonCode, Situation, Strategy};
 use deploy_core::target::TargetState;
 use deploy_strategies::canary::{Canary, CanaryCapacity, StableCapacity, Step};
+use deploy_strategies::rolling::Amount;
 use proptest::prelude::*;
 
 use crate::closed_loop::{Bar, End, Loop};
@@ -319,6 +320,74 @@ proptest! {
             }
             let promotion = if run.asks() { Promotion::Skip } else { Promotion::None };
             ended = run.look(promotion);
+            if ended.is_some() {
+                break;
+            }
+            run.tick();
+        }
+        prop_assert!(ended.is_some(), "{}", run.story());
+    }
+}
+
+#[test]
+fn without_a_router_instances_carry_the_weight_within_both_limits() {
+    let canary = Canary::builder()
+        .by_instances(Amount::Count(1), Amount::Count(0))
+        .step(Step::weight(20).soak(Duration::from_secs(30)))
+        .step(Step::weight(50).approval("go on?"))
+        .build()
+        .unwrap();
+    assert!(!canary.needs().weights);
+    let from = TargetState { weights: [].into(), max_weight: 0, ..serving("v1", 10) };
+    let mut run =
+        Loop::new(&canary, release("v2"), Place::new(&from, 1, 1), Bar { least: 10, most: 11, with_ending: true });
+    let mut seen = vec![];
+    for _ in 0..200 {
+        let promotion = if run.asks() { Promotion::Skip } else { Promotion::None };
+        if run.asks() {
+            seen.push(run.place.observe().revision(&revision("v2")).ready);
+        }
+        if run.look(promotion).is_some() {
+            break;
+        }
+        run.tick();
+    }
+    assert_eq!(seen, [5], "{}", run.story());
+    let there = run.place.observe();
+    assert_eq!((there.revision(&revision("v2")).ready, there.revisions.len()), (10, 1), "{}", run.story());
+}
+
+proptest! {
+    #[test]
+    fn without_a_router_whatever_dies_the_limits_hold_and_it_ends(
+        weights in prop::collection::vec((0..=100_u32, 0..3_u64), 0..4),
+        size in 1..12_u32,
+        surge in 0..4_u32,
+        unavailable in 0..4_u32,
+        start in 0..4_u32,
+        end in 0..3_u32,
+        routed in any::<bool>(),
+        deaths in prop::collection::vec((0..60_u32, any::<bool>()), 0..12),
+        abort in prop::option::of(0..60_u32),
+    ) {
+        prop_assume!(surge + unavailable > 0);
+        let mut builder = Canary::builder().by_instances(Amount::Count(surge), Amount::Count(unavailable));
+        for (weight, soak) in weights {
+            builder = builder.step(Step::weight(weight).soak(Duration::from_secs(soak * 15)));
+        }
+        let canary = builder.build().unwrap();
+        let from = if routed { serving("v1", size) } else { TargetState { weights: [].into(), max_weight: 0, ..serving("v1", size) } };
+        let bar = Bar { least: size.saturating_sub(unavailable), most: size + surge, with_ending: true };
+        let mut run = Loop::new(&canary, release("v2"), Place::new(&from, start, end), bar);
+        let mut ended = None;
+        for look in 0..800 {
+            if abort == Some(look) {
+                run.going_back = true;
+            }
+            for (_, new) in deaths.iter().filter(|(at, _)| *at == look) {
+                run.place.kill(&revision(if *new { "v2" } else { "v1" }));
+            }
+            ended = run.look(Promotion::None);
             if ended.is_some() {
                 break;
             }

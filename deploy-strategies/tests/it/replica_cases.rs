@@ -96,6 +96,12 @@ fn one_step_towards_a_split() {
 }
 
 #[test]
+fn where_the_peer_finds_no_split_ours_is_the_lower_one() {
+    // The peer's rule gives 0 and 5 here: no new instance for a weight of 90 %.
+    assert_eq!(approximate(5, 90, 100, 0), Sides { canary: 4, stable: 1 });
+}
+
+#[test]
 fn the_smaller_rules() {
     each(FILE, Some("no_separate_stable"), |name, input, expected| {
         // Our canary hands over at once then; what is left is the full size and nothing else.
