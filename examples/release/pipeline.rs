@@ -124,7 +124,8 @@ fn target_of(place: &PlaceFile) -> Result<PlaceTarget, Failure> {
 fn monitor(place: &PlaceFile) -> Result<ScrapeMonitor, Failure> {
     let requests = Selector::new("deploy_proxy_requests_total").is("revision", "{revision}");
     let durations = Selector::new("deploy_proxy_request_duration_seconds").is("revision", "{revision}");
-    let ratio = Query::Ratio { bad: requests.clone().is("code", "5xx"), all: requests };
+    // The proxy shows every class of status from the start, so that an absent series would be a mistyped label.
+    let ratio = Query::Ratio { bad: requests.clone().is("code", "5xx"), all: requests, absent_is_zero: false };
     Ok(ScrapeMonitor::new(BlockName::new("proxy")?)
         .endpoint(format!("http://{}/metrics", place.admin))
         .token(Secret::new(&place.token))
