@@ -129,13 +129,15 @@ async fn begin(
     }
     let program = std::env::current_exe()?;
     let digest = tokio::task::spawn_blocking(move || std::fs::read(program).map(|bytes| Digest::of(&bytes))).await??;
-    let release = Release::new(
-        ServiceName::new("orders")?,
-        EnvironmentName::new("this-machine")?,
-        RevisionName::new(version)?,
+    let release =
+        Release::new(ServiceName::new("orders")?, EnvironmentName::new("this-machine")?, RevisionName::new(version)?);
+    let release =
+        release.artifact("orders", digest).change(Change { authors: vec!["ada".to_owned()], ..Change::default() });
+    screen.say(
+        "run",
+        &format!("\nRelease {release}, run {run}."),
+        &json!({ "version": version, "run": run, "state": "started", "records": 0 }),
     );
-    let release = release.artifact("orders", digest).change(Change { authors: vec!["ada".to_owned()], ..Change::default() });
-    screen.say("run", &format!("\nRelease {release}, run {run}."), &json!({ "version": version, "run": run, "state": "started", "records": 0 }));
     let handle = engine.start_as(run, pipeline.name(), release, Principal::new("example", "this-machine")).await?;
     Ok((handle, 0))
 }
@@ -161,7 +163,11 @@ async fn stop(found: Option<Session>, screen: &mut Screen) -> Result<ExitCode, F
             let desk = Desk::of(&session.place);
             let counts = desk.end().await?;
             gone(&desk).await?;
-            screen.say("stopped", &format!("The place has ended; {} requests, {} lost.", counts.requests, counts.lost), &counts);
+            screen.say(
+                "stopped",
+                &format!("The place has ended; {} requests, {} lost.", counts.requests, counts.lost),
+                &counts,
+            );
         }
         None => screen.say("stopped", "No place is alive here.", &json!({})),
     }

@@ -71,7 +71,7 @@ impl RunFacts {
             detected: None,
         };
         let (mut exposed, mut seen) = (None::<RunTime>, BTreeMap::<RevisionName, u32>::new());
-        let mut revision = None;
+        let (mut revision, mut stage) = (None, String::new());
         while let Some(record) = records.next().await {
             let record = record?;
             (facts.records, facts.duration_ms) = (record.position + 1, record.at.run.0);
@@ -95,11 +95,14 @@ impl RunFacts {
                             code: decision.reason.code.to_string(),
                             sentence: decision.reason.sentence.clone(),
                             otherwise: decision.reason.otherwise.clone(),
-                            stage: decision.stage.name.clone(),
+                            // The decision itself is already about the way back.
+                            stage: std::mem::take(&mut stage),
                             percent,
                             after_ms: millis(record.at.run.since(exposed.unwrap_or(record.at.run))),
                             measured: decision.judgements.iter().map(MeasuredFact::of).collect(),
                         });
+                    } else {
+                        stage = looked.decision.stage.name;
                     }
                 }
                 Event::Ended(ended) => (facts.outcome, facts.because) = (Some(ended.outcome), ended.because),
@@ -124,9 +127,10 @@ impl MeasuredFact {
 /// One line about a record that people want to know of; nothing about the others.
 pub(crate) fn remark(event: &Event, path: impl Fn(StepId) -> String) -> Option<(&'static str, String)> {
     Some(match event {
-        Event::Attached(attached) if attached.absent > Duration::ZERO => {
-            ("taken_up", "an engine took the run up; what was under way is looked up before anything is done again".to_owned())
-        }
+        Event::Attached(attached) if attached.absent > Duration::ZERO => (
+            "taken_up",
+            "an engine took the run up; what was under way is looked up before anything is done again".to_owned(),
+        ),
         Event::Verified(verified) => {
             let checks = verified.receipts.iter().map(|receipt| {
                 let read: usize = receipt.read.len();

@@ -9,12 +9,12 @@ use futures::StreamExt as _;
 use serde_json::json;
 use tokio::time::MissedTickBehavior;
 
+use crate::Failure;
 use crate::desk::Desk;
 use crate::facts::remark;
 use crate::show::Screen;
 use crate::tally::Counts;
-use crate::view::View;
-use crate::Failure;
+use crate::view::{View, heading};
 
 /// How often the view is made anew: quick for a person, little for the machine.
 const EVERY: Duration = Duration::from_millis(200);
@@ -37,10 +37,9 @@ pub(crate) async fn follow(handle: &RunHandle, from: u64, desk: &Desk, screen: &
                 if let Some((what, text)) = remark(&record.event, path)
                     && record.position >= from
                 {
-                    let at = Duration::from_millis(record.at.run.0);
                     let version = plan.as_ref().map(|p| p.release.revision.to_string()).unwrap_or_default();
                     let facts = json!({ "version": version, "position": record.position, "at_ms": record.at.run.0, "what": what, "text": text });
-                    screen.say("record", &format!("[{:>5.1}s] {version} · {text}", at.as_secs_f64()), &facts);
+                    screen.say("record", &format!("{} · {text}", heading(record.at.run.0, &version)), &facts);
                 }
                 if let Event::Started(started) = record.event {
                     plan = Some(started.plan);

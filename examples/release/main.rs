@@ -39,7 +39,9 @@ type Failure = Box<dyn std::error::Error + Send + Sync>;
 fn main() -> ExitCode {
     let args = Args::parse();
     let runtime = match args.role {
-        Role::Engine | Role::Place => tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build(),
+        Role::Engine | Role::Place => {
+            tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()
+        }
         Role::Service | Role::SelfTest => tokio::runtime::Builder::new_current_thread().enable_all().build(),
     };
     let done = runtime.map_err(Failure::from).and_then(|runtime| {

@@ -92,9 +92,7 @@ fn canary(pace: f64) -> Result<Canary, Failure> {
         .progress_deadline(Duration::from_secs(60))
         .on_inconclusive(OnInconclusive::RollBack);
     for percent in LADDER {
-        canary = canary.step(
-            Step::weight(percent).soak(Duration::from_secs_f64(5.0 * pace)).analysis(analysis(pace)?),
-        );
+        canary = canary.step(Step::weight(percent).soak(Duration::from_secs_f64(5.0 * pace)).analysis(analysis(pace)?));
     }
     Ok(canary.build()?)
 }
@@ -109,7 +107,8 @@ fn analysis(pace: f64) -> Result<Analysis, Failure> {
         let limits = MetricLimits::new(MetricName::new(metric)?, condition, Limit::at_least(2), errors, no_data);
         Ok::<_, Failure>(MetricLimits { consecutive_success_limit: Some(Limit::at_least(2)), ..limits })
     };
-    let judge = Threshold::new(vec![limits("http.error_ratio", ERROR_RATIO)?, limits("http.latency_p90_s", LATENCY_P90)?])?;
+    let judge =
+        Threshold::new(vec![limits("http.error_ratio", ERROR_RATIO)?, limits("http.latency_p90_s", LATENCY_P90)?])?;
     let every = Duration::from_secs_f64(2.0 * pace);
     let analysis = Analysis::new(BlockName::new("proxy")?, Judge::Threshold(judge)).every(every);
     // A little longer than the interval, so that a late look still finds the scrape before it.
@@ -138,7 +137,8 @@ fn self_test_agent(check: CheckName) -> Result<impl Agent, Failure> {
     let program = std::env::current_exe()?;
     let card = AgentCard::new(BlockName::new("self-test")?, "has the new version test itself").repeatable();
     Ok(agent_fn(card.clone(), move |task, cx| {
-        let line = CommandLine::new(&program).args(["--role", "self-test", "--revision", task.release.revision.as_str()]);
+        let line =
+            CommandLine::new(&program).args(["--role", "self-test", "--revision", task.release.revision.as_str()]);
         let program = Program::new(card.clone(), line).claims(check.clone());
         async move {
             match program.perform(&task, &cx).await? {

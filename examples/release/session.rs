@@ -66,10 +66,11 @@ pub(crate) fn only_engine(state: &Path) -> Result<File, Failure> {
     let file = OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(&path)?;
     match file.try_lock() {
         Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => {
-            Err(format!("another engine is at work in {}; wait for it, or give --state another folder", state.display())
-                .into())
-        }
+        Err(TryLockError::WouldBlock) => Err(format!(
+            "another engine is at work in {}; wait for it, or give --state another folder",
+            state.display()
+        )
+        .into()),
         Err(TryLockError::Error(error)) => Err(error.into()),
     }
 }

@@ -54,7 +54,7 @@ impl Summary {
             if let Some(detected) = &run.detected {
                 let _ = writeln!(
                     text,
-                    "     detected by {} at {} of the users, {} after its first request could come",
+                    "     detected at {1} of the traffic, {2} after it got its first share of it; reason {0}",
                     detected.code,
                     detected.stage,
                     spell(detected.after_ms)

@@ -96,7 +96,8 @@ async fn ask(http: &Http, address: SocketAddr, number: u64, user: u32) -> Answer
         return Answered::Lost { why: "the request could not be made".to_owned() };
     };
     let answering = async {
-        let answer = http.request(request).await.map_err(|e| format!("no answer: {}", deploy_core::report::chain(&e)))?;
+        let answer =
+            http.request(request).await.map_err(|e| format!("no answer: {}", deploy_core::report::chain(&e)))?;
         let (head, body) = answer.into_parts();
         body.collect().await.map_err(|e| format!("the answer broke off: {}", deploy_core::report::chain(&e)))?;
         Ok::<_, String>(head)

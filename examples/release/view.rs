@@ -127,14 +127,15 @@ impl View {
     fn heading(&self) -> String {
         let phase = self.phase.as_ref().map(|(index, of, name)| format!("phase {index} of {of} ({name}) · "));
         let way = if self.going_back.is_some() { "going back · " } else { "" };
-        format!("[{:>5}] {} · {}{way}", spell(self.elapsed_ms), self.version, phase.unwrap_or_default())
+        format!("{} · {}{way}", heading(self.elapsed_ms, &self.version), phase.unwrap_or_default())
     }
 }
 
 impl StepView {
     fn of(step: &StepStatus, status: &RunStatus) -> Self {
         let rollout = step.rollout.as_ref().map(|rollout| {
-            let weight = |of: &std::collections::BTreeMap<_, u32>| of.get(&status.release.revision).copied().unwrap_or(0);
+            let weight =
+                |of: &std::collections::BTreeMap<_, u32>| of.get(&status.release.revision).copied().unwrap_or(0);
             let measured = rollout.judgements.iter().map(|judgement| MeasuredView {
                 metric: judgement.metric.to_string(),
                 measured: judgement.measured.map(deploy_core::real::Real::get),
@@ -212,11 +213,20 @@ impl MeasuredView {
     }
 }
 
+/// How every line about a run begins.
+pub(crate) fn heading(elapsed_ms: u64, version: &str) -> String {
+    format!("[{:>6}] {version}", spell(elapsed_ms))
+}
+
 fn spell_next((what, ms): &(String, u64)) -> String {
     format!("{what} in {}", spell(*ms))
 }
 
 /// To a tenth of a second: more would flicker.
 fn spell(ms: u64) -> String {
-    if ms < 60_000 { format!("{}.{}s", ms / 1000, ms % 1000 / 100) } else { Spell(Duration::from_secs(ms / 1000)).to_string() }
+    if ms < 60_000 {
+        format!("{}.{}s", ms / 1000, ms % 1000 / 100)
+    } else {
+        Spell(Duration::from_secs(ms / 1000)).to_string()
+    }
 }
