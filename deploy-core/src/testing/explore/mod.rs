@@ -217,10 +217,11 @@ impl Search<'_> {
                         fresh
                     }
                 };
-                let forth = action.by_itself && !records.is_empty();
+                // Work under way goes on during a pause, which ends when an operator says so.
+                let paused = node.machine.state().paused.is_some();
+                let forth = action.by_itself && !records.is_empty() && !paused;
                 self.graph[at].to.push((to, forth));
             }
-            if self.graph.len() % 20_000 == 0 { eprintln!("{} states {} turns {} queued depth {} {:?}", self.graph.len(), self.found.turns, queue.len(), self.graph[at].depth, node.machine.state().steps); }
             if self.graph.len() > self.limits.states_at_most {
                 return Err(self.violation(at, "the search ends", format!("more than {} states", self.graph.len()), None));
             }

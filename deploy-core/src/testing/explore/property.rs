@@ -52,7 +52,9 @@ pub(super) fn record(
                     StepState::Trying { .. } | StepState::Polling { .. } => {
                         matches!(y.state, StepState::Cancelling { .. } | StepState::Unsure { .. })
                     }
-                    StepState::Cancelling { .. } | StepState::Unsure { .. } => y.state == x.state,
+                    StepState::Cancelling { .. } | StepState::Unsure { .. } => {
+                        super::transition::name(&x.state) == super::transition::name(&y.state)
+                    }
                     StepState::Rolling(_) if changing(before, i) => changing(after, i),
                     _ => true,
                 };
@@ -276,6 +278,7 @@ fn attempts(input: &Input, record: &Record, was: Try, is: Try, i: usize) -> Resu
     let next = (is.iteration, is.attempt);
     let same = next == (was.iteration, was.attempt) && was.undo == is.undo;
     let allowed = match &record.event {
+        _ if record.event.touches() != Touches::One(was.step) => same,
         Event::AttemptFailed(_) if definitive => next == (was.iteration, was.attempt + 1),
         Event::Retried(_) => same || next == (was.iteration + 1, 1),
         Event::UndoOpened(_) => next == (0, 1),
