@@ -1,5 +1,6 @@
 //! The main job, end to end: with real processes, real requests, and an engine that is killed.
 
+use std::io::{BufRead as _, BufReader};
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::Path;
 use std::process::{Child, Stdio};
@@ -198,8 +199,9 @@ fn interrupted_it_hands_the_run_back_and_says_how_to_go_on() {
 #[cfg(target_os = "linux")]
 fn a_place_that_was_killed_leaves_nothing_behind_and_is_missed() {
     let job = Job::new();
-    let engine = begin(&job);
-    wait_for("the place serves", || place_of(&job).is_some());
+    let mut engine = begin(&job);
+    let mut said = BufReader::new(engine.stdout.take().expect("its output")).lines().map_while(Result::ok);
+    assert!(said.any(|line| line.contains("phase 2 of 3 (rollout)")), "the rollout begins");
     let place = place_of(&job).expect("a place");
     let children = children_of(&place["pid"]);
     assert!(children.len() >= 3, "{children:?}");
@@ -207,6 +209,6 @@ fn a_place_that_was_killed_leaves_nothing_behind_and_is_missed() {
     kill(id(&place["pid"]), Signal::SIGKILL).expect("it is there");
     wait_for("its processes are gone", || !children.iter().any(is_alive));
     let output = engine.wait_with_output().expect("it ends");
-    assert_eq!(output.status.code(), Some(1), "{}", stdout(&output));
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
     assert!(String::from_utf8_lossy(&output.stderr).contains("begin anew"), "{output:?}");
 }
