@@ -90,5 +90,7 @@ pub mod machine;
 pub mod journal;
 pub mod driver;
 pub mod report;
+#[cfg(feature = "simulation")]
+pub mod simulation;
 #[cfg(feature = "testing")]
 pub mod testing;

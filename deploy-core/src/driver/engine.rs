@@ -1,11 +1,13 @@
 //! The engine: what a host holds.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::{mpsc, oneshot, watch};
+use futures::FutureExt as _;
+use tokio::sync::{Notify, mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 
 use super::clock::wait;
@@ -14,11 +16,12 @@ use super::handle::RunHandle;
 use super::lease::LeaseWatch;
 use super::load::load;
 use super::options::EngineOptions;
+use super::perform::spell;
 use super::turn::{Begin, Dormant, Left, drive};
-use crate::journal::{Claim, Envelope, Journal, JournalError, NewRun, Which};
+use crate::journal::{Claim, Envelope, Journal, JournalError, NewRun, SubmitError, Which};
 use crate::machine::{Machine, Outcome, Reply};
 use crate::name::{OwnerName, PipelineName, RunId};
-use crate::operator::{Act, OperatorInput, Principal};
+use crate::operator::{OperatorInput, Principal};
 use crate::pipeline::{Bound, Pipeline};
 use crate::plan::{InFlightPolicy, Plan};
 use crate::release::Release;
@@ -52,7 +55,8 @@ impl Drop for Tasks {
             task.abort();
         }
         if let Some(inner) = self.1.upgrade() {
-            for slot in inner.slots().values() {
+            // Handles keep `inner`: with the slots go the channels on which they would wait for ever.
+            for slot in std::mem::take(&mut *inner.slots()).into_values() {
                 if let Slot::Live(live) = slot {
                     live.task.abort();
                 }
@@ -71,6 +75,10 @@ pub(super) struct Inner {
     pub(super) closing: watch::Sender<Closing>,
     pipelines: BTreeMap<PipelineName, Pipeline>,
     slots: Mutex<BTreeMap<RunId, Slot>>,
+    /// Claims that could not be given back yet.
+    unreleased: Mutex<Vec<Claim>>,
+    alarms: Mutex<BTreeSet<(Duration, RunId)>>,
+    alarm_set: Notify,
 }
 
 /// Whether the engine is shutting down, and when it stops waiting.
@@ -175,6 +183,9 @@ impl EngineBuilder {
             closing: watch::Sender::new(Closing::default()),
             pipelines: self.pipelines,
             slots: Mutex::default(),
+            unreleased: Mutex::default(),
+            alarms: Mutex::default(),
+            alarm_set: Notify::new(),
         });
         let tasks = vec![
             tokio::spawn(keep_lease(Arc::downgrade(&inner))),
@@ -253,22 +264,14 @@ impl Engine {
             return Err(StartError::ShuttingDown);
         }
         let (service, environment) = (plan.release.service.clone(), plan.release.environment.clone());
-        let (queue, in_flight) = (plan.queue, plan.in_flight);
-        let release = plan.release.to_string();
+        let queue = plan.queue;
         let mut machine = Machine::new(Arc::new(plan), &run);
         let record = machine.start(Now { wall: self.inner.clock.wall(), run: RunTime::START });
         let records: Vec<Envelope> = vec![record.seal()?];
         let new = NewRun { run: run.clone(), service, environment, queue, records };
-        let created = self.inner.journal.create(new).await?;
-        if let (InFlightPolicy::Supersede, Some(holder)) = (in_flight, &created.behind) {
-            let who = Principal::new("engine", self.inner.owner.as_str());
-            let why = format!("superseded by run {run} of {release}");
-            let input = OperatorInput::new(who, why, Act::Abort);
-            if let Err(error) = self.inner.journal.submit(holder, &input).await {
-                tracing::warn!(%run, %holder, %error, "the run in flight could not be told that it is superseded");
-            }
-        }
-        Ok(self.inner.adopt(&run, None))
+        self.inner.journal.create(new).await?;
+        // Where another run holds the lock, the loop says what the plan says about runs in flight.
+        Ok(self.inner.adopt(&run))
     }
 
     /// A handle for a run that exists: driven by this engine if nobody else owns it, otherwise watched through the journal.
@@ -288,7 +291,7 @@ impl Engine {
             && entry.owned_until.is_some_and(|until| until > now);
         let mine = self.inner.slots().contains_key(run);
         if mine || (!elsewhere && entry.outcome.is_none()) {
-            return Ok(self.inner.adopt(run, None));
+            return Ok(self.inner.adopt(run));
         }
         Ok(RunHandle::watching(Arc::clone(&self.inner), run.clone()))
     }
@@ -312,7 +315,7 @@ impl Engine {
             for entry in page {
                 let driven = self.inner.slots().contains_key(&entry.run);
                 if !driven {
-                    handles.push(self.inner.adopt(&entry.run, None));
+                    handles.push(self.inner.adopt(&entry.run));
                 }
             }
             if !whole {
@@ -384,6 +387,7 @@ impl Engine {
                 // A closed channel means that the loop is gone, which is what we wait for.
                 let _gone = progress.wait_for(|p| !matches!(p.standing, Standing::Driven)).await;
             }
+            // The loop says that it stopped, and then leaves its slot.
             tokio::task::yield_now().await;
         }
     }
@@ -414,19 +418,23 @@ impl Inner {
         self.slots.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn alarms(&self) -> MutexGuard<'_, BTreeSet<(Duration, RunId)>> {
+        self.alarms.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Drives a run, unless it is driven already.
-    pub(super) fn adopt(self: &Arc<Self>, run: &RunId, dormant: Option<Box<Dormant>>) -> RunHandle {
+    pub(super) fn adopt(self: &Arc<Self>, run: &RunId) -> RunHandle {
         let mut slots = self.slots();
-        let (dormant, progress) = match (slots.remove(run), dormant) {
-            (Some(Slot::Live(live)), _) => {
+        let (dormant, progress) = match slots.remove(run) {
+            Some(Slot::Live(live)) => {
                 let handle = RunHandle::driving(Arc::clone(self), run.clone(), live.progress.subscribe());
                 slots.insert(run.clone(), Slot::Live(live));
                 return handle;
             }
-            (Some(Slot::Dormant(dormant, progress)), _) => (Some(dormant), progress),
-            (None, dormant) => {
+            Some(Slot::Dormant(dormant, progress)) => (Some(dormant), progress),
+            None => {
                 let progress = Progress { next: 0, standing: Standing::Driven };
-                (dormant, Arc::new(watch::Sender::new(progress)))
+                (None, Arc::new(watch::Sender::new(progress)))
             }
         };
         let handle = RunHandle::driving(Arc::clone(self), run.clone(), progress.subscribe());
@@ -437,6 +445,7 @@ impl Inner {
             mailbox: messages,
             progress: Arc::clone(&progress),
             dormant,
+            claim: Arc::default(),
         };
         let task = tokio::spawn(Arc::clone(self).keep(begin));
         slots.insert(run.clone(), Slot::Live(Live { mailbox, progress, task }));
@@ -444,30 +453,120 @@ impl Inner {
     }
 
     async fn keep(self: Arc<Self>, begin: Begin) {
-        let (run, progress) = (begin.run.clone(), Arc::clone(&begin.progress));
-        let (left, mut mailbox) = drive(begin).await;
-        // Whoever wrote while the loop was ending must not wait for an answer that never comes.
-        mailbox.close();
+        let (run, progress, claim) = (begin.run.clone(), Arc::clone(&begin.progress), Arc::clone(&begin.claim));
+        let driven = AssertUnwindSafe(drive(begin)).catch_unwind().await;
+        let (left, mailbox) = driven
+            .unwrap_or_else(|panic| (Err(RunError::Panicked { run: run.clone(), message: spell(&*panic) }), None));
         match left {
-            Ok(Left::Dormant(dormant)) => {
-                let waiting = !mailbox.is_empty();
-                let mut slots = self.slots();
-                slots.insert(run.clone(), Slot::Dormant(dormant, progress));
-                drop(slots);
-                if waiting {
-                    self.adopt(&run, None);
-                }
-            }
+            Ok(Left::Dormant(dormant)) => self.lay_down(&run, dormant, progress, mailbox).await,
             Ok(Left::Ended) => {
                 self.slots().remove(&run);
                 self.nudge_waiting();
             }
-            Err(error) => {
-                tracing::warn!(%run, error = %crate::report::chain(&error), "the run is not driven here any more");
-                let next = progress.borrow().next;
-                self.slots().remove(&run);
-                progress.send_replace(Progress { next, standing: Standing::Stopped(Arc::new(error)) });
+            Err(error) => self.stopped(&run, error, claim.get().cloned(), &progress).await,
+        }
+    }
+
+    /// Keeps what is left of a run that was put out of memory, unless somebody wrote to it meanwhile.
+    async fn lay_down(
+        self: &Arc<Self>,
+        run: &RunId,
+        dormant: Box<Dormant>,
+        progress: Arc<watch::Sender<Progress>>,
+        mailbox: Option<mpsc::Receiver<Message>>,
+    ) {
+        let mut waiting = Vec::new();
+        if let Some(mut mailbox) = mailbox {
+            mailbox.close();
+            while let Ok(message) = mailbox.try_recv() {
+                waiting.push(message);
             }
+        }
+        let (claim, wake_at) = (dormant.claim.clone(), dormant.wake_at);
+        let closing = {
+            // Asked under the lock: whoever shuts down later finds the run asleep and hands it back.
+            let mut slots = self.slots();
+            let closing = self.closing.borrow().asked;
+            if !closing {
+                slots.insert(run.clone(), Slot::Dormant(dormant, Arc::clone(&progress)));
+            }
+            closing
+        };
+        if closing {
+            return self.stopped(run, RunError::HandedBack { run: run.clone() }, Some(claim), &progress).await;
+        }
+        if let Some(at) = wake_at {
+            self.alarms().insert((at, run.clone()));
+            self.alarm_set.notify_one();
+        }
+        if waiting.is_empty() {
+            return;
+        }
+        if let Some(mailbox) = self.mailbox(run) {
+            for message in waiting {
+                // What does not fit is answered by the journal: its sender sees that nobody kept it.
+                let _full = mailbox.try_send(message);
+            }
+        }
+    }
+
+    /// A run is not driven here any more: gives it back, then says why.
+    async fn stopped(
+        self: &Arc<Self>,
+        run: &RunId,
+        error: RunError,
+        claim: Option<Claim>,
+        progress: &watch::Sender<Progress>,
+    ) {
+        tracing::warn!(%run, error = %crate::report::chain(&error), "the run is not driven here any more");
+        match claim {
+            Some(claim) if matches!(error, RunError::LeaseLost { .. }) => {
+                // The journal may be out of reach, and whoever waits for the run should hear of it now.
+                let engine = Arc::clone(self);
+                tokio::spawn(async move { engine.give_back(claim).await });
+            }
+            Some(claim) => self.give_back(claim).await,
+            None => {}
+        }
+        let next = progress.borrow().next;
+        self.slots().remove(run);
+        progress.send_replace(Progress { next, standing: Standing::Stopped(Arc::new(error)) });
+    }
+
+    /// Gives a run back, or remembers that it must be.
+    ///
+    /// This owner's lease covers whatever it has claimed: a run that it neither drives nor gives back would be kept from every
+    /// host for as long as the lease is renewed for other runs.
+    pub(super) async fn give_back(&self, claim: Claim) {
+        let released = tokio::select! {
+            released = self.journal.release(&claim) => released.map_err(|error| error.to_string()),
+            () = wait(self.options.lease / 3) => Err("the journal did not answer".to_owned()),
+        };
+        if let Err(error) = released {
+            tracing::warn!(run = %claim.run, error, "a run could not be given back; trying again");
+            self.unreleased.lock().unwrap_or_else(PoisonError::into_inner).push(claim);
+        }
+    }
+
+    /// Tells the run in the way that this one takes its place, where the plan says so.
+    ///
+    /// Said whenever the lock is found taken, and taken once: a host that dies between creating a run and saying so loses
+    /// nothing.
+    pub(super) async fn supersede(&self, run: &RunId, plan: &Plan, holder: &RunId) {
+        if plan.in_flight != InFlightPolicy::Supersede {
+            return;
+        }
+        let (service, environment) = (plan.release.service.clone(), plan.release.environment.clone());
+        let new = NewRun { run: run.clone(), service, environment, queue: plan.queue, records: Vec::new() };
+        let told = async {
+            let holds = self.journal.entry(holder).await?.is_some_and(|entry| entry.holds_lock);
+            if holds {
+                self.journal.submit(holder, &new.supersedes(holder)).await?;
+            }
+            Ok::<_, SubmitError>(())
+        };
+        if let Err(error) = told.await {
+            tracing::warn!(%run, %holder, %error, "the run in flight could not be told that it is superseded");
         }
     }
 
@@ -502,7 +601,7 @@ impl Inner {
     pub(super) fn mailbox(self: &Arc<Self>, run: &RunId) -> Option<mpsc::Sender<Message>> {
         let dormant = matches!(self.slots().get(run), Some(Slot::Dormant(..)));
         if dormant {
-            self.adopt(run, None);
+            self.adopt(run);
         }
         match self.slots().get(run) {
             Some(Slot::Live(live)) => Some(live.mailbox.clone()),
@@ -552,13 +651,23 @@ impl fmt::Debug for Inner {
 async fn keep_lease(engine: std::sync::Weak<Inner>) {
     loop {
         let Some(inner) = engine.upgrade() else { return };
-        let every = inner.options.lease / 3;
+        let mut every = inner.options.lease / 3;
+        let unreleased = std::mem::take(&mut *inner.unreleased.lock().unwrap_or_else(PoisonError::into_inner));
+        for claim in unreleased {
+            inner.give_back(claim).await;
+        }
         let any = !inner.slots().is_empty();
         let asked_at = inner.lease.before_asking();
         if any {
-            match inner.journal.renew(&inner.owner, inner.options.lease).await {
-                Ok(()) => inner.lease.granted(asked_at),
-                Err(error) => tracing::warn!(%error, "the lease could not be renewed; trying again"),
+            let renewed = inner.journal.renew(&inner.owner, inner.options.lease).await;
+            match renewed {
+                Ok(()) => {
+                    inner.lease.granted(asked_at);
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "the lease could not be renewed; trying again");
+                    every /= 4;
+                }
             }
         } else {
             // Nobody can take over what nobody owns; claiming grants a new lease.
@@ -604,28 +713,36 @@ async fn read_inbox(engine: std::sync::Weak<Inner>) {
     }
 }
 
-/// Brings runs back into memory when they are due.
+/// Brings runs back into memory when they are due. Costs nothing for those that are not.
 async fn wake_dormant(engine: std::sync::Weak<Inner>) {
     loop {
         let Some(inner) = engine.upgrade() else { return };
         let now = inner.clock.monotonic();
-        let mut next = inner.options.evict_after;
         let mut due = Vec::new();
-        for (run, slot) in inner.slots().iter() {
-            if let Slot::Dormant(dormant, _) = slot
-                && let Some(at) = dormant.wake_at
-            {
-                if at <= now {
-                    due.push(run.clone());
-                } else {
-                    next = next.min(at - now);
+        let mut next = None;
+        {
+            let mut alarms = inner.alarms();
+            while let Some((at, run)) = alarms.first().cloned() {
+                if at > now {
+                    next = Some(at - now);
+                    break;
                 }
+                alarms.remove(&(at, run.clone()));
+                due.push(run);
             }
         }
         for run in due {
-            inner.adopt(&run, None);
+            // A run that came back for another reason, or is driven elsewhere by now, does not need waking.
+            if matches!(inner.slots().get(&run), Some(Slot::Dormant(..))) {
+                inner.adopt(&run);
+            }
         }
-        drop(inner);
-        wait(next.max(Duration::from_millis(1))).await;
+        // Without an alarm it still looks now and then whether the engine is gone.
+        let next = next.unwrap_or(inner.options.lease).min(inner.options.lease);
+        let set = async { inner.alarm_set.notified().await };
+        tokio::select! {
+            () = wait(next.max(Duration::from_millis(1))) => {}
+            () = set => {}
+        }
     }
 }

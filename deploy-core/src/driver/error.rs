@@ -105,6 +105,27 @@ pub enum RunError {
         /// The run.
         run: RunId,
     },
+    /// What drives the run panicked: a fault of this library or of a block that is asked within a turn. Report it; until it is
+    /// mended the run stops again wherever it is taken up.
+    #[error("the driver of run {run} panicked: {message}")]
+    Panicked {
+        /// The run.
+        run: RunId,
+        /// What the panic said.
+        message: String,
+    },
+}
+
+impl RunError {
+    /// Whether the same thing tried again on this host may go well without anybody doing anything.
+    pub(super) fn is_retryable(&self) -> bool {
+        match self {
+            Self::Journal { source, .. } | Self::Claim { source: ClaimError::Journal(source), .. } => {
+                source.is_retryable()
+            }
+            _ => false,
+        }
+    }
 }
 
 /// An operator input that was not taken.
@@ -117,12 +138,9 @@ pub enum OperatorError {
     /// It could not be put into the inbox of the host that drives the run.
     #[error(transparent)]
     Submit(#[from] SubmitError),
-    /// Too many inputs wait for this run already: see why.
+    /// Too many inputs wait for this run already, and the newest is refused at once: see why nobody takes them.
     #[error("too many inputs wait for this run already")]
     Busy,
-    /// The run stopped being driven while the input waited: it was not taken.
-    #[error("the run is not driven by this host any more")]
-    NotDriven,
 }
 
 /// A run about which nothing could be learned.

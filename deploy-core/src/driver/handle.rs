@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::stream::{self, Stream};
-use tokio::sync::{oneshot, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 
 use super::clock::wait;
 use super::engine::{Inner, Message, Progress, Standing};
@@ -86,7 +86,8 @@ impl RunHandle {
         stream::unfold(reader, |mut reader| async move { reader.next().await.map(|item| (item, reader)) })
     }
 
-    /// Says something to the run, and waits until it is durable or refused.
+    /// Says something to the run, and waits until it is durable or refused. With too many inputs waiting before it, it is
+    /// refused at once ([`OperatorError::Busy`]).
     ///
     /// # Errors
     ///
@@ -99,8 +100,16 @@ impl RunHandle {
         if let Some(mailbox) = self.engine.mailbox(&self.run) {
             let (reply, answer) = oneshot::channel();
             let message = Message::Operator { input: input.clone(), reply };
-            if mailbox.send(message).await.is_ok() {
-                return answer.await.map_err(|_| OperatorError::NotDriven)?;
+            match mailbox.try_send(message) {
+                Ok(()) => {
+                    if let Ok(reply) = answer.await {
+                        return reply;
+                    }
+                    // The loop went away before it answered. Under the same id the journal takes the input once, for
+                    // whoever drives the run next, and knows whether it was taken.
+                }
+                Err(mpsc::error::TrySendError::Full(_)) => return Err(OperatorError::Busy),
+                Err(mpsc::error::TrySendError::Closed(_)) => {}
             }
         }
         Ok(match self.engine.journal.submit(&self.run, &input).await? {

@@ -15,6 +15,8 @@ const PAGE: usize = 512;
 pub(crate) struct Loaded {
     pub(crate) machine: Machine,
     pub(crate) head: Head,
+    /// The position that replay began at: what lies before it was in the snapshot.
+    pub(crate) from: u64,
 }
 
 /// Replays a run: the first record for its plan, then from the newest snapshot that this build can read.
@@ -40,6 +42,7 @@ pub(crate) async fn load(journal: &dyn Journal, run: &RunId) -> Result<Loaded, S
             (machine, Head { next: 1, hash: first.hash })
         }
     };
+    let from = head.next;
     loop {
         let page = journal.read(run, head.next, PAGE).await?;
         for stored in &page {
@@ -48,7 +51,7 @@ pub(crate) async fn load(journal: &dyn Journal, run: &RunId) -> Result<Loaded, S
             head = Head { next: stored.position + 1, hash: stored.hash };
         }
         if page.len() < PAGE {
-            return Ok(Loaded { machine, head });
+            return Ok(Loaded { machine, head, from });
         }
     }
 }

@@ -10,7 +10,7 @@ pub struct EngineOptions {
     /// a slow disk is no reason for a takeover, a dead host is after half a minute.
     pub lease: Duration,
     /// How long before the lease can have passed this owner stops issuing effects, by its own monotonic clock. Default 5 s,
-    /// more than one effect takes to leave this process.
+    /// more than one effect takes to leave this process. More than a third of the lease is cut to that.
     pub lease_margin: Duration,
     /// How long a look, a change, a question or a lookup may take before it counts as unanswered. Default 30 s. Tasks have
     /// their own timeout in the plan.

@@ -118,6 +118,18 @@ impl Job {
 
     /// Does it. Always answers, within its bound, whatever the building block does.
     pub(super) async fn run(self) -> Performance {
+        let (call, path) = (self.command.call.name(), self.step.path.clone());
+        let lost = unanswered(&self.command.call);
+        match AssertUnwindSafe(self.carry_out()).catch_unwind().await {
+            Ok(performance) => performance,
+            Err(panic) => {
+                let text = format!("{call} of step {path} panicked: {}", spell(&*panic));
+                lost(Fault::new(Certainty::Unknown, text)).into()
+            }
+        }
+    }
+
+    async fn carry_out(self) -> Performance {
         match self.command.call.clone() {
             Call::Perform => self.perform().await,
             Call::Poll(handle) => {
@@ -373,7 +385,20 @@ async fn guarded<T, E: IntoFault>(
     }
 }
 
-fn spell(panic: &(dyn Any + Send)) -> String {
+/// How a call is answered that gave no answer of its own.
+fn unanswered(call: &Call) -> fn(Fault) -> Answer {
+    match call {
+        Call::Perform | Call::Poll(_) => |fault| Answer::Performed(Err(fault)),
+        Call::Lookup => |fault| Answer::LookedUp(Err(fault)),
+        Call::Cancel(_) => |_| Answer::Cancelled(None),
+        Call::Verify => |_| Answer::Verified(Vec::new()),
+        Call::Evaluate => |fault| Answer::Evaluated(Err(fault)),
+        Call::Look(_) => |fault| Answer::Looked(Err(fault)),
+        Call::Apply(_) => |fault| Answer::Applied(Err(fault)),
+    }
+}
+
+pub(super) fn spell(panic: &(dyn Any + Send)) -> String {
     let text = panic.downcast_ref::<&str>().map(|s| (*s).to_owned());
     let text = text.or_else(|| panic.downcast_ref::<String>().cloned());
     shortened(text.unwrap_or_else(|| "without a message".to_owned()))

@@ -3,7 +3,9 @@
 //! It makes no choices. It is the only writer of its run; everything else sends it inputs.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+use std::future::Future;
+use std::sync::{Arc, OnceLock};
+use std::task::Poll;
 use std::time::Duration;
 
 use futures::FutureExt as _;
@@ -13,7 +15,8 @@ use tracing::Instrument as _;
 
 use super::clock::wait;
 use super::engine::{Inner, Message, Progress, Standing};
-use super::error::{OperatorError, RunError};
+use super::error::{OperatorError, RunError, StatusError};
+use super::lease::Tenure;
 use super::load::{Loaded, load};
 use super::perform::{Job, Performance, Workshop};
 use crate::agent::Cancellation;
@@ -32,6 +35,9 @@ use crate::time::{Now, RunTime};
 /// The shortest and longest wait before a failed append is tried again.
 const APPEND_AGAIN: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(2));
 
+/// How many appends of our own that were given up for lost may turn up one after the other.
+const CONFLICTS_AT_MOST: u32 = 3;
+
 /// How a loop left its run.
 #[derive(Debug)]
 pub(super) enum Left {
@@ -42,10 +48,10 @@ pub(super) enum Left {
 }
 
 /// What is kept of a run that was put out of memory.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Dormant {
     pub(super) claim: Claim,
-    pub(super) epoch: u64,
+    pub(super) tenure: Tenure,
     pub(super) origin: Origin,
     pub(super) wake_at: Option<Duration>,
 }
@@ -62,6 +68,7 @@ pub(super) struct Loop {
     engine: Arc<Inner>,
     run: RunId,
     claim: Claim,
+    tenure: Tenure,
     origin: Origin,
     machine: Machine,
     head: Head,
@@ -138,6 +145,8 @@ pub(super) struct Begin {
     pub(super) progress: Arc<watch::Sender<Progress>>,
     /// What is left of it, if it was only put out of memory.
     pub(super) dormant: Option<Box<Dormant>>,
+    /// Where the claim is left, for whoever must give it back.
+    pub(super) claim: Arc<OnceLock<Claim>>,
 }
 
 /// Drives a run until it ends, is put out of memory, or cannot go on here.
@@ -145,118 +154,131 @@ pub(super) struct Begin {
 /// # Cancel safety
 ///
 /// Dropping the future leaves attempts under way with an unknown outcome; the next driver looks them up.
-pub(super) async fn drive(begin: Begin) -> (Result<Left, RunError>, mpsc::Receiver<Message>) {
-    let Begin { engine, run, mailbox, progress, dormant } = begin;
-    let mut driver = match Loop::prepare(engine, run, mailbox, progress, dormant).await {
-        Ok(driver) => driver,
-        Err((error, mailbox)) => return (Err(error), mailbox),
+pub(super) async fn drive(begin: Begin) -> (Result<Left, RunError>, Option<mpsc::Receiver<Message>>) {
+    let (mut driver, first) = match Loop::prepare(begin).await {
+        Ok(prepared) => prepared,
+        Err(error) => return (Err(error), None),
     };
+    let (engine, tenure) = (Arc::clone(&driver.engine), driver.tenure);
     let span = tracing::info_span!("run", run = %driver.run, release = %driver.machine.plan().release);
-    let left = driver.go().instrument(span).await;
-    if matches!(&left, Err(RunError::HandedBack { .. })) {
-        // A lease that cannot be given back runs out by itself.
-        if let Err(error) = driver.engine.journal.release(&driver.claim).await {
-            tracing::warn!(run = %driver.run, %error, "the run could not be handed back; its lease will run out");
+    let left = tokio::select! {
+        biased;
+        left = driver.begin(first).instrument(span) => left,
+        // Even if the loop hangs in a journal that does not answer.
+        () = engine.lease.lapsed(tenure) => Err(RunError::LeaseLost { run: driver.run.clone() }),
+    };
+    // Whoever takes the run next must not meet what this host still had under way.
+    driver.jobs.abort_all();
+    let gone = async { while driver.jobs.join_next().await.is_some() {} };
+    tokio::select! {
+        () = gone => {}
+        // A job that never yields cannot be stopped; its fence is older than those of whoever comes next.
+        () = wait(engine.options.cancel_grace) => {
+            tracing::warn!(run = %driver.run, "a building block blocks its thread and could not be stopped");
         }
     }
-    (left, driver.mailbox)
+    (left, Some(driver.mailbox))
 }
 
 impl Loop {
-    async fn prepare(
-        engine: Arc<Inner>,
-        run: RunId,
-        mailbox: mpsc::Receiver<Message>,
-        progress: Arc<watch::Sender<Progress>>,
-        dormant: Option<Box<Dormant>>,
-    ) -> Result<Self, (RunError, mpsc::Receiver<Message>)> {
-        match Self::prepared(&engine, &run, dormant).await {
-            Err(error) => Err((error, mailbox)),
-            Ok(Prepared { loaded, claim, origin, bound, lock, first }) => {
-                let Loaded { machine, head } = loaded;
-                let shop = Workshop {
-                    bound: Arc::clone(&bound),
-                    journal: Arc::clone(&engine.journal),
-                    release: Arc::new(machine.plan().release.clone()),
-                    call_timeout: engine.options.call_timeout,
-                };
-                let mut driver = Self {
-                    snapshot_at: head.next.saturating_add(engine.options.snapshot_every),
-                    engine,
-                    run: run.clone(),
-                    claim,
-                    origin,
-                    machine,
-                    head,
-                    bound,
-                    shop,
-                    mailbox,
-                    progress,
-                    jobs: JoinSet::new(),
-                    active: BTreeMap::new(),
-                    cancels: BTreeMap::new(),
-                    scheduled: BTreeSet::new(),
-                    when: BTreeMap::new(),
-                    seen: BTreeSet::new(),
-                    lock,
-                    idle_since: None,
-                    phases: BTreeMap::new(),
-                };
-                driver.publish();
-                let inputs = first.into_iter().map(Taking::of).collect();
-                if let Err(error) = driver.take(inputs).await {
-                    return Err((error, driver.mailbox));
+    /// Claims the run, reads it, and finds its blocks. Says what the machine is told first.
+    async fn prepare(begin: Begin) -> Result<(Self, Option<Input>), RunError> {
+        let Begin { engine, run, mailbox, progress, dormant, claim: kept } = begin;
+        let mut pause = APPEND_AGAIN.0;
+        let give_up_at = engine.clock.monotonic() + engine.options.lease;
+        let prepared = loop {
+            let (claim, tenure, origin) = match &dormant {
+                Some(d) if engine.lease.holds(d.tenure) => (Ok(d.claim.clone()), d.tenure, Some(d.origin)),
+                // The lease passed while the run slept: it is taken up like any other, if nobody else has.
+                _ => {
+                    let asked_at = engine.lease.before_asking();
+                    let claim = engine.journal.claim(&run, &engine.owner, engine.options.lease).await;
+                    let claim = claim.map_err(|source| RunError::Claim { run: run.clone(), source });
+                    let tenure = engine.lease.granted(asked_at);
+                    (claim, tenure, None)
                 }
-                if let Err(error) = driver.start_all() {
-                    return Err((error, driver.mailbox));
+            };
+            let prepared = match claim {
+                Ok(claim) => match Self::claimed(&engine, &run, claim.clone(), tenure, origin).await {
+                    Ok(prepared) => {
+                        // Empty before: this is its only writer, and it is left once.
+                        let _first = kept.set(claim);
+                        break prepared;
+                    }
+                    Err(error) => {
+                        // Another host may have what this one lacks: the run must not wait for the lease to pass.
+                        engine.give_back(claim).await;
+                        Err(error)
+                    }
+                },
+                Err(error) => Err(error),
+            };
+            match prepared {
+                Err(error)
+                    if error.is_retryable()
+                        && engine.clock.monotonic() < give_up_at
+                        && !engine.closing.borrow().asked =>
+                {
+                    tracing::warn!(%run, error = %crate::report::chain(&error), "the run could not be taken up; trying again");
+                    wait(pause).await;
+                    pause = (pause * 2).min(APPEND_AGAIN.1);
                 }
-                Ok(driver)
-            }
-        }
-    }
-
-    async fn prepared(engine: &Arc<Inner>, run: &RunId, dormant: Option<Box<Dormant>>) -> Result<Prepared, RunError> {
-        let warm = dormant.is_some();
-        let (claim, kept) = match dormant {
-            Some(dormant) => (dormant.claim, Some((dormant.origin, dormant.epoch))),
-            None => {
-                let asked_at = engine.lease.before_asking();
-                let claim = engine.journal.claim(run, &engine.owner, engine.options.lease).await;
-                let claim = claim.map_err(|source| RunError::Claim { run: run.clone(), source })?;
-                engine.lease.granted(asked_at);
-                (claim, None)
+                Err(error) => return Err(error),
+                Ok(prepared) => break prepared,
             }
         };
-        let prepared = Self::claimed(engine, run, claim.clone(), kept, warm).await;
-        if prepared.is_err() {
-            // Another host may have what this one lacks: the run must not wait for the lease to pass.
-            if let Err(error) = engine.journal.release(&claim).await {
-                tracing::warn!(%run, %error, "a run that cannot be driven here could not be given back");
-            }
-        }
-        prepared
+        let Prepared { loaded, claim, tenure, origin, bound, lock, first } = prepared;
+        let Loaded { machine, head, from } = loaded;
+        let shop = Workshop {
+            bound: Arc::clone(&bound),
+            journal: Arc::clone(&engine.journal),
+            release: Arc::new(machine.plan().release.clone()),
+            call_timeout: engine.options.call_timeout,
+        };
+        let driver = Self {
+            // Counted from where the replay began, or a run that is taken up often would never be snapshotted.
+            snapshot_at: from.saturating_add(engine.options.snapshot_every),
+            engine,
+            run,
+            claim,
+            tenure,
+            origin,
+            machine,
+            head,
+            bound,
+            shop,
+            mailbox,
+            progress,
+            jobs: JoinSet::new(),
+            active: BTreeMap::new(),
+            cancels: BTreeMap::new(),
+            scheduled: BTreeSet::new(),
+            when: BTreeMap::new(),
+            seen: BTreeSet::new(),
+            lock,
+            idle_since: None,
+            phases: BTreeMap::new(),
+        };
+        Ok((driver, first))
     }
 
     async fn claimed(
         engine: &Arc<Inner>,
         run: &RunId,
         claim: Claim,
-        kept: Option<(Origin, u64)>,
-        warm: bool,
+        tenure: Tenure,
+        warm: Option<Origin>,
     ) -> Result<Prepared, RunError> {
         let journal_failed = |source| RunError::Journal { run: run.clone(), source };
         let loaded = load(&*engine.journal, run).await.map_err(|error| Inner::unreadable(run, error))?;
         let bound = engine.bind(run, loaded.machine.plan())?;
+        if let Some(origin) = warm {
+            return Ok(Prepared { loaded, claim, tenure, origin, bound, lock: Lock::Held, first: None });
+        }
         let state = loaded.machine.state();
         let monotonic = engine.clock.monotonic();
         let store_now = engine.journal.now().await.map_err(journal_failed)?;
-        let origin = match kept {
-            Some((origin, _)) => origin,
-            None => Origin { run: state.at.run + store_now.since(state.at.wall), monotonic },
-        };
-        if warm {
-            return Ok(Prepared { loaded, claim, origin, bound, lock: Lock::Held, first: None });
-        }
+        let origin = Origin { run: state.at.run + store_now.since(state.at.wall), monotonic };
         let locked = engine.journal.lock(&claim).await;
         let locked = locked.map_err(|error| append_failed(run, error))?;
         let absent = store_now.since(claim.unattended_since.unwrap_or(state.at.wall));
@@ -264,11 +286,19 @@ impl Loop {
             LockAnswer::Held { epoch } if state.epoch.is_none() => (Lock::Held, Some(Input::Admitted { epoch })),
             LockAnswer::Held { epoch } => (Lock::Held, Some(Input::Attached { epoch: Some(epoch), absent })),
             LockAnswer::Waiting { behind, .. } => {
+                engine.supersede(run, loaded.machine.plan(), &behind).await;
                 (Lock::AskAt(monotonic + engine.options.lock_every, Some(behind)), None)
             }
             LockAnswer::Superseded { by } => (Lock::Superseded(by), None),
         };
-        Ok(Prepared { loaded, claim, origin, bound, lock, first })
+        Ok(Prepared { loaded, claim, tenure, origin, bound, lock, first })
+    }
+
+    async fn begin(&mut self, first: Option<Input>) -> Result<Left, RunError> {
+        self.publish();
+        self.take(first.into_iter().map(Taking::of).collect()).await?;
+        self.start_all()?;
+        self.go().await
     }
 
     async fn go(&mut self) -> Result<Left, RunError> {
@@ -276,9 +306,7 @@ impl Loop {
             if let Mode::Ended { .. } = self.machine.state().mode {
                 return Ok(Left::Ended);
             }
-            if !self.engine.lease.holds() {
-                return Err(RunError::LeaseLost { run: self.run.clone() });
-            }
+            self.still_held()?;
             let closing = *self.engine.closing.borrow();
             if closing.asked && (self.active.is_empty() || self.engine.clock.monotonic() >= closing.by) {
                 return Err(RunError::HandedBack { run: self.run.clone() });
@@ -437,12 +465,19 @@ impl Loop {
                 inputs.push(Taking::of(Input::Admitted { epoch }));
                 Lock::Held
             }
-            Ok(LockAnswer::Waiting { behind, .. }) => Lock::AskAt(later, Some(behind)),
+            Ok(LockAnswer::Waiting { behind, .. }) => {
+                if !matches!(&self.lock, Lock::AskAt(_, Some(before)) if *before == behind) {
+                    self.engine.supersede(&self.run, self.machine.plan(), &behind).await;
+                }
+                Lock::AskAt(later, Some(behind))
+            }
             Ok(LockAnswer::Superseded { by }) => Lock::Superseded(by),
             Err(AppendError::Journal(error)) if error.is_retryable() => {
                 tracing::warn!(run = %self.run, %error, "the lock could not be asked for; asking again");
                 Lock::AskAt(later, None)
             }
+            // Asking again under the same claim changes nothing.
+            Err(AppendError::Unknown { .. }) => Lock::AskAt(later, None),
             Err(error) => return Err(append_failed(&self.run, error)),
         };
         Ok(())
@@ -451,16 +486,18 @@ impl Loop {
     /// Takes inputs in, appends what follows as one batch, and only then starts and shows anything.
     async fn take(&mut self, mut inputs: Vec<Taking>) -> Result<(), RunError> {
         let mut pause = APPEND_AGAIN.0;
+        let mut conflicts = 0;
+        let mut rebuilt = false;
         while !inputs.is_empty() {
+            // Asked before the turn: the machine remembers the newest ids, the journal all of them.
+            let known = self.taken_long_ago(&inputs).await?;
             let now = self.now();
             let mut records = Vec::new();
             let mut results = Vec::with_capacity(inputs.len());
             for taking in &inputs {
-                let known = self.was_taken_long_ago(&taking.input).await;
-                let result = if known {
-                    Ok(Reply::Ignored)
-                } else {
-                    self.machine.turn(&taking.input, now, &Bounded(&self.bound), &mut records)
+                let result = match &taking.input {
+                    Input::Operator(input) if known.contains(&input.id) => Ok(Reply::Ignored),
+                    input => self.machine.turn(input, now, &Bounded(&self.bound), &mut records),
                 };
                 results.push(result);
             }
@@ -468,7 +505,8 @@ impl Loop {
                 Ok(()) => {
                     self.answer(inputs, results);
                     self.after_append(&records).await;
-                    return self.start(&records);
+                    // Records that came from an append given up for lost name steps that this turn does not.
+                    return if rebuilt { self.start_all() } else { self.start(&records) };
                 }
                 Err(AppendError::Journal(error)) if error.is_retryable() => {
                     tracing::warn!(run = %self.run, %error, "records could not be appended; trying again");
@@ -480,28 +518,51 @@ impl Loop {
                     if self.was_written(&records).await? {
                         self.answer(inputs, results);
                         self.after_append(&records).await;
-                        return self.start(&records);
+                        return if rebuilt { self.start_all() } else { self.start(&records) };
                     }
                 }
+                // Nobody else can append under this claim: it is an append of ours that was given up for lost and came late.
+                Err(AppendError::Conflict { .. }) if conflicts < CONFLICTS_AT_MOST => conflicts += 1,
                 Err(error) => return Err(append_failed(&self.run, error)),
             }
-            if !self.engine.lease.holds() {
-                return Err(RunError::LeaseLost { run: self.run.clone() });
-            }
+            self.still_held()?;
             // The machine has run ahead of the journal: drop it, rebuild it, and let the same inputs happen again.
             self.rebuild().await?;
+            rebuilt = true;
             inputs.retain(|taking| !matches!(taking.input, Input::Wake) || self.machine.wake_at().is_some());
         }
         Ok(())
     }
 
-    /// The machine remembers the newest ids; the journal knows all of them.
-    async fn was_taken_long_ago(&self, input: &Input) -> bool {
-        let Input::Operator(input) = input else { return false };
-        if self.machine.state().taken.contains(&input.id) {
-            return false;
+    /// The operator inputs among these that the journal knows as taken and the machine has forgotten.
+    async fn taken_long_ago(&self, inputs: &[Taking]) -> Result<BTreeSet<InputId>, RunError> {
+        let mut known = BTreeSet::new();
+        let mut pause = APPEND_AGAIN.0;
+        for taking in inputs {
+            let Input::Operator(input) = &taking.input else { continue };
+            if self.machine.state().taken.contains(&input.id) {
+                continue;
+            }
+            loop {
+                match self.engine.journal.was_taken(&self.run, &input.id).await {
+                    Ok(true) => {
+                        known.insert(input.id.clone());
+                    }
+                    Ok(false) => {}
+                    // Not to know it and go on would be to take it twice.
+                    Err(error) if error.is_retryable() => {
+                        tracing::warn!(run = %self.run, %error, "the inputs taken before could not be read; trying again");
+                        self.still_held()?;
+                        wait(pause).await;
+                        pause = (pause * 2).min(APPEND_AGAIN.1);
+                        continue;
+                    }
+                    Err(source) => return Err(RunError::Journal { run: self.run.clone(), source }),
+                }
+                break;
+            }
         }
-        self.engine.journal.was_taken(&self.run, &input.id).await.unwrap_or(false)
+        Ok(known)
     }
 
     async fn append(&mut self, inputs: &[Taking], records: &[Record]) -> Result<(), AppendError> {
@@ -562,7 +623,7 @@ impl Loop {
                     }
                     return Ok(false);
                 }
-                Err(error) if error.is_retryable() && self.engine.lease.holds() => {
+                Err(error) if error.is_retryable() && self.still_held().is_ok() => {
                     tracing::warn!(run = %self.run, %error, "the head could not be read; trying again");
                     wait(pause).await;
                     pause = (pause * 2).min(APPEND_AGAIN.1);
@@ -576,11 +637,11 @@ impl Loop {
         let mut pause = APPEND_AGAIN.0;
         loop {
             match load(&*self.engine.journal, &self.run).await {
-                Ok(Loaded { machine, head }) => {
+                Ok(Loaded { machine, head, .. }) => {
                     (self.machine, self.head) = (machine, head);
                     return Ok(());
                 }
-                Err(super::error::StatusError::Journal(error)) if error.is_retryable() && self.engine.lease.holds() => {
+                Err(StatusError::Journal(error)) if error.is_retryable() && self.still_held().is_ok() => {
                     wait(pause).await;
                     pause = (pause * 2).min(APPEND_AGAIN.1);
                 }
@@ -589,8 +650,12 @@ impl Loop {
         }
     }
 
-    fn answer(&self, inputs: Vec<Taking>, results: Vec<Result<Reply, IllegalInput>>) {
+    fn answer(&mut self, inputs: Vec<Taking>, results: Vec<Result<Reply, IllegalInput>>) {
         for (taking, result) in inputs.into_iter().zip(results) {
+            if let Some(id) = &taking.from_inbox {
+                // It left the inbox with the append; if it was read before, the journal knows that it was taken.
+                self.seen.remove(id);
+            }
             if let Err(error) = &result {
                 tracing::warn!(run = %self.run, %error, "an input was refused");
             }
@@ -697,11 +762,13 @@ impl Loop {
             self.schedule(id, command.not_before);
             return Ok(());
         }
-        if !self.engine.lease.holds() {
-            return Err(RunError::LeaseLost { run: self.run.clone() });
-        }
+        self.still_held()?;
         self.spawn(command, now);
         Ok(())
+    }
+
+    fn still_held(&self) -> Result<(), RunError> {
+        if self.engine.lease.holds(self.tenure) { Ok(()) } else { Err(RunError::LeaseLost { run: self.run.clone() }) }
     }
 
     fn spawn(&mut self, command: Command, now: Now) {
@@ -711,7 +778,9 @@ impl Loop {
         let question = matches!(command.call, Call::Look(_) | Call::Evaluate | Call::Verify | Call::Lookup);
         let Some(job) = Job::new(command, &self.machine, &self.shop, now, cancellation) else { return };
         let span = self.span(of, name);
-        let abort = self.jobs.spawn(async move { (of, job.run().await) }.instrument(span));
+        let engine = Arc::clone(&self.engine);
+        let work = async move { (of, job.run().await) }.instrument(span);
+        let abort = self.jobs.spawn(while_held(engine, self.tenure, work));
         if cancelling && let Some(active) = self.active.get(&of.step) {
             // Whether the attempt still listens is seen by whether it returns.
             active.cancel.send_replace(true);
@@ -734,8 +803,7 @@ impl Loop {
 
     /// What is kept of the run if it may be put out of memory now.
     fn may_sleep(&mut self) -> Option<Dormant> {
-        let state = self.machine.state();
-        let epoch = state.epoch?;
+        self.machine.state().epoch?;
         let busy = !self.active.is_empty() || !self.cancels.is_empty() || !self.mailbox.is_empty();
         if busy || self.lock != Lock::Held || self.engine.closing.borrow().asked {
             return None;
@@ -752,7 +820,7 @@ impl Loop {
             return None;
         }
         let wake_at = next.map(|at| monotonic + at.since(now));
-        Some(Dormant { claim: self.claim.clone(), epoch, origin: self.origin, wake_at })
+        Some(Dormant { claim: self.claim.clone(), tenure: self.tenure, origin: self.origin, wake_at })
     }
 }
 
@@ -760,10 +828,18 @@ impl Loop {
 struct Prepared {
     loaded: Loaded,
     claim: Claim,
+    tenure: Tenure,
     origin: Origin,
     bound: Arc<Bound>,
     lock: Lock,
     first: Option<Input>,
+}
+
+/// Goes no step further once the lease may have passed: a process that was stopped for a while wakes up in the middle of what
+/// it did, and its clock tells before anything else does. The loop ends it.
+async fn while_held<T>(engine: Arc<Inner>, tenure: Tenure, work: impl Future<Output = T>) -> T {
+    let mut work = std::pin::pin!(work);
+    std::future::poll_fn(|cx| if engine.lease.holds(tenure) { work.as_mut().poll(cx) } else { Poll::Pending }).await
 }
 
 fn append_failed(run: &RunId, error: AppendError) -> RunError {

@@ -193,7 +193,9 @@ struct Store {
     /// In order of creation.
     runs: Vec<Run>,
     index: BTreeMap<RunId, usize>,
-    locks: BTreeMap<(ServiceName, EnvironmentName), Lock>,
+    locks: BTreeMap<Place, Lock>,
+    /// The runs of each place that have not ended and were not superseded, the holder of its lock included.
+    places: BTreeMap<Place, BTreeSet<usize>>,
     /// Inputs that wait, by arrival.
     inbox: BTreeMap<u64, (usize, OperatorInput)>,
     arrivals: u64,
@@ -208,11 +210,13 @@ struct Lease {
     renewed: Timestamp,
 }
 
+/// What a lock is for.
+type Place = (ServiceName, EnvironmentName);
+
 #[derive(Debug)]
 struct Run {
     run: RunId,
-    service: ServiceName,
-    environment: EnvironmentName,
+    place: Place,
     content: Digest,
     created: Timestamp,
     records: Vec<Stored>,
@@ -283,48 +287,44 @@ impl Store {
         }
     }
 
-    fn holder(&self, service: &ServiceName, environment: &EnvironmentName) -> Option<usize> {
-        self.locks.get(&(service.clone(), environment.clone()))?.holder.map(|(at, _)| at)
+    fn holder(&self, place: &Place) -> Option<usize> {
+        self.locks.get(place)?.holder.map(|(at, _)| at)
     }
 
     /// Those that wait for a lock, oldest first.
-    fn queue(&self, service: &ServiceName, environment: &EnvironmentName) -> Vec<usize> {
-        let holder = self.holder(service, environment);
-        let waits = |(at, run): &(usize, &Run)| {
-            run.service == *service
-                && run.environment == *environment
-                && run.outcome.is_none()
-                && run.superseded_by.is_none()
-                && holder != Some(*at)
-        };
-        self.runs.iter().enumerate().filter(waits).map(|(at, _)| at).collect()
+    fn queue(&self, place: &Place) -> impl Iterator<Item = usize> {
+        let holder = self.holder(place);
+        self.places.get(place).into_iter().flatten().copied().filter(move |at| Some(*at) != holder)
     }
 
     fn create(&mut self, new: NewRun, content: Digest, now: Timestamp) -> Result<Created, CreateError> {
         record::check_positions(&new.run, 0, &new.records)?;
-        let holder = self.holder(&new.service, &new.environment);
+        let place = (new.service.clone(), new.environment.clone());
+        let holder = self.holder(&place);
         if let Some(at) = self.index.get(&new.run).copied() {
             return self.created_already(at, content, holder);
         }
-        let queue = self.queue(&new.service, &new.environment);
-        if let (QueuePolicy::Reject, Some(at)) = (new.queue, holder.or_else(|| queue.first().copied())) {
+        if new.queue == QueuePolicy::Reject
+            && let Some(at) = holder.or_else(|| self.queue(&place).next())
+        {
             return Err(CreateError::Rejected { holder: self.runs[at].run.clone() });
         }
         let mut superseded = Vec::new();
         if new.queue == QueuePolicy::NewestWins {
-            for at in queue {
+            for at in self.queue(&place).collect::<Vec<_>>() {
                 let input = new.supersedes(&self.runs[at].run);
                 self.runs[at].superseded_by = Some(new.run.clone());
+                self.places.entry(place.clone()).or_default().remove(&at);
                 superseded.push(self.runs[at].run.clone());
                 self.deliver(at, input);
             }
         }
         let at = self.runs.len();
         self.index.insert(new.run.clone(), at);
+        self.places.entry(place.clone()).or_default().insert(at);
         let mut run = Run {
             run: new.run,
-            service: new.service,
-            environment: new.environment,
+            place,
             content,
             created: now,
             records: Vec::new(),
@@ -373,9 +373,8 @@ impl Store {
         if let Some(by) = &run.superseded_by {
             return LockAnswer::Superseded { by: by.clone() };
         }
-        let place = (run.service.clone(), run.environment.clone());
-        let queue = self.queue(&place.0, &place.1);
-        let lock = self.locks.entry(place).or_default();
+        let first = self.queue(&run.place).next();
+        let lock = self.locks.entry(run.place.clone()).or_default();
         match lock.holder {
             Some((holder, under)) if holder == at => {
                 if under != claim {
@@ -384,18 +383,18 @@ impl Store {
                 }
                 LockAnswer::Held { epoch: lock.epoch }
             }
-            None if queue.first() == Some(&at) => {
+            None if first == Some(at) => {
                 lock.epoch += 1;
                 lock.holder = Some((at, claim));
                 LockAnswer::Held { epoch: lock.epoch }
             }
             holder => {
-                let first = holder.map(|(at, _)| at);
-                let before = first.into_iter().chain(queue.into_iter().take_while(|other| *other != at));
-                let before: Vec<usize> = before.collect();
+                let next = holder.map(|(holder, _)| holder).or(first).unwrap_or(at);
+                let before = self.queue(&run.place).take_while(|other| *other < at).count();
+                let ahead = before + usize::from(holder.is_some());
                 LockAnswer::Waiting {
-                    behind: before.first().map_or_else(|| self.runs[at].run.clone(), |at| self.runs[*at].run.clone()),
-                    ahead: u32::try_from(before.len()).unwrap_or(u32::MAX),
+                    behind: self.runs[next].run.clone(),
+                    ahead: u32::try_from(ahead).unwrap_or(u32::MAX),
                 }
             }
         }
@@ -428,8 +427,11 @@ impl Store {
             for arrival in std::mem::take(&mut run.waiting).into_values() {
                 self.inbox.remove(&arrival);
             }
-            let place = (run.service.clone(), run.environment.clone());
-            if let Some(lock) = self.locks.get_mut(&place).filter(|lock| lock.holder.is_some_and(|(h, _)| h == at)) {
+            if let Some(here) = self.places.get_mut(&run.place) {
+                here.remove(&at);
+            }
+            let lock = self.locks.get_mut(&run.place);
+            if let Some(lock) = lock.filter(|lock| lock.holder.is_some_and(|(holder, _)| holder == at)) {
                 lock.holder = None;
             }
         }
@@ -440,14 +442,14 @@ impl Store {
         let run = &self.runs[at];
         RunEntry {
             run: run.run.clone(),
-            service: run.service.clone(),
-            environment: run.environment.clone(),
+            service: run.place.0.clone(),
+            environment: run.place.1.clone(),
             created: run.created,
             records: run.head().next,
             outcome: run.outcome.clone(),
             owner: run.owner.clone(),
             owned_until: self.lease(run).map(|lease| lease.until),
-            holds_lock: self.holder(&run.service, &run.environment) == Some(at),
+            holds_lock: self.holder(&run.place) == Some(at),
             waits: run.waits.clone(),
         }
     }

@@ -13,7 +13,7 @@ use deploy_core::plan::{RetryPolicy, RollbackTo, StepPath};
 use deploy_core::time::Timestamp;
 use futures::StreamExt as _;
 
-use crate::world::{Behaviour, Halves, Ledger, Place, Worker, ada, grace, release};
+use crate::world::{Behaviour, Halves, Ledger, Place, Worker, ada, grace, pass, release};
 
 struct World {
     ledger: Ledger,
@@ -25,13 +25,13 @@ struct World {
 impl World {
     fn new() -> Self {
         let clock = Arc::new(RuntimeClock::new(Timestamp(1_700_000_000_000)));
-        let journal = Arc::new(MemoryJournal::new(clock.clone()));
+        let journal = Arc::new(MemoryJournal::new(Arc::<RuntimeClock>::clone(&clock)));
         Self { ledger: Ledger::default(), place: Place::serving("v1", 2), clock, journal }
     }
 
     fn engine(&self, pipeline: &Pipeline) -> Engine {
         Engine::builder(Arc::clone(&self.journal))
-            .clock(self.clock.clone())
+            .clock(Arc::<RuntimeClock>::clone(&self.clock))
             .pipeline(pipeline.clone())
             .options(EngineOptions::default().evict_after(Duration::from_secs(60)))
             .build()
@@ -213,7 +213,7 @@ async fn a_stopped_engine_is_followed_by_another_that_goes_on() {
     let id = run.id().clone();
     drop(run);
 
-    tokio::time::sleep(Duration::from_secs(31)).await;
+    pass(Duration::from_secs(31)).await;
     let second = world.engine(&pipeline);
     let resumed = second.resume_all().await.expect("readable");
     assert_eq!(resumed.len(), 1);
@@ -231,7 +231,7 @@ async fn shutting_down_hands_the_run_back_and_loses_nothing() {
     let pipeline = reference(&world, Halves::default(), Behaviour::Succeed);
     let first = world.engine(&pipeline);
     let run = start(&first, &pipeline).await;
-    tokio::time::sleep(Duration::from_secs(1)).await;
+    pass(Duration::from_secs(1)).await;
 
     first.shutdown(Duration::from_secs(60)).await;
 
@@ -249,9 +249,9 @@ async fn two_releases_of_one_service_come_one_after_the_other() {
     let pipeline = reference(&world, Halves::default(), Behaviour::Succeed);
     let engine = world.engine(&pipeline);
     let first = start(&engine, &pipeline).await;
-    tokio::time::sleep(Duration::from_secs(1)).await;
+    pass(Duration::from_secs(1)).await;
     let second = engine.start(&name(&pipeline), release("v3"), ada()).await.expect("it starts");
-    tokio::time::sleep(Duration::from_secs(1)).await;
+    pass(Duration::from_secs(1)).await;
 
     let waiting = second.status().await.expect("readable");
     assert_eq!(waiting.queued_behind.as_ref(), Some(first.id()), "{waiting}");
@@ -267,7 +267,7 @@ async fn another_process_steers_a_run_through_its_inbox() {
     let pipeline = reference(&world, Halves { asks: true, ..Halves::default() }, Behaviour::Succeed);
     let engine = world.engine(&pipeline);
     let run = start(&engine, &pipeline).await;
-    tokio::time::sleep(Duration::from_secs(60)).await;
+    pass(Duration::from_secs(60)).await;
     let elsewhere = world.engine(&pipeline);
     let seen = elsewhere.run(run.id()).await.expect("there");
 
@@ -290,7 +290,7 @@ async fn a_run_that_waits_for_long_is_put_out_of_memory_and_comes_back() {
     let engine = world.engine(&pipeline);
     let run = start(&engine, &pipeline).await;
 
-    tokio::time::sleep(Duration::from_secs(300)).await;
+    pass(Duration::from_secs(300)).await;
     let driven = engine.driven();
     assert_eq!((driven.runs, driven.in_memory), (1, 0));
 
@@ -306,13 +306,13 @@ async fn drift_by_somebody_else_is_put_back_a_few_times_and_then_parks() {
         reference(&world, Halves { soak: Duration::from_secs(600), ..Halves::default() }, Behaviour::Succeed);
     let engine = world.engine(&pipeline);
     let run = start(&engine, &pipeline).await;
-    tokio::time::sleep(Duration::from_secs(40)).await;
+    pass(Duration::from_secs(40)).await;
     let old = crate::world::revision("v1");
     for _ in 0..20 {
         world.place.meddle(|state| {
             state.weights = std::collections::BTreeMap::from([(old.clone(), 100)]);
         });
-        tokio::time::sleep(Duration::from_secs(5)).await;
+        pass(Duration::from_secs(5)).await;
     }
 
     let status = run.status().await.expect("readable");

@@ -3,6 +3,7 @@
 mod blocks;
 mod compile_fail;
 mod driver_stories;
+mod explore;
 mod golden;
 mod pipeline_problems;
 mod plan_binds;

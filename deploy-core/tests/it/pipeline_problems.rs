@@ -116,6 +116,13 @@ fn a_cycle_is_named_by_the_steps_on_it_and_nobody_else_is_blamed() {
     let through = |names: &[&str]| names.iter().map(|n| format!("checks/{n}")).collect();
     let expected = [&["a", "c", "b", "a"][..], &["e", "e"]].map(|names| Fault::Cycle { through: through(names) });
     assert_eq!(faults, expected);
+
+    let p = well("entered-from-outside");
+    let phase = p.phase("checks");
+    let steps: Vec<_> = ["a", "b", "c"].map(|n| phase.soak(n, MINUTE).add()).into();
+    p.order(&steps[2], &steps[0]).order(&steps[1], &steps[2]).order(&steps[2], &steps[1]);
+    let faults: Vec<_> = refused(p).problems.into_iter().map(|p| p.fault).collect();
+    assert_eq!(faults, [Fault::Cycle { through: through(&["b", "c", "b"]) }], "told from the step added first");
 }
 
 #[test]

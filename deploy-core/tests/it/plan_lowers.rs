@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use deploy_core::name::TargetName;
 use deploy_core::operator::ApprovalRequest;
 use deploy_core::pipeline::Pipeline;
-use deploy_core::plan::{BlockKind, Plan, PlanError, RollbackTo, StepId, StepPath, Work};
+use deploy_core::plan::{BlockKind, Plan, PlanError, RetryPolicy, RollbackTo, StepId, StepPath, Work};
 use deploy_core::release::ReleaseKind;
 use deploy_core::target::{Applied, Capabilities, DesiredState, EffectContext, Target, TargetError, TargetState};
 
@@ -75,6 +75,48 @@ fn an_input_is_an_order_and_a_promise_reaches_over_phases() {
         assert_eq!(*inputs, BTreeMap::from([("image".to_owned(), from)]), "{path}");
     }
     assert_eq!(plan.phases[0].promises.len(), 1);
+}
+
+#[test]
+fn the_newest_promise_is_the_one_that_counts() {
+    let p = Pipeline::builder("promises");
+    p.rollback(RollbackTo::Previous);
+    for name in ["first", "second"] {
+        let builder = agent(card(&format!("{name}-builder")).provides(IMAGE));
+        p.phase(name).promises(IMAGE).task("build", builder).add();
+    }
+    p.phase("check").task("test", agent(card("tester").needs(IMAGE))).add();
+    let plan = p.build().expect("it builds").plan(release(), ada()).expect("it plans");
+    let Work::Task { inputs, .. } = &plan.step(id(&plan, "check/test")).expect("it was found").work else {
+        panic!("it is a task");
+    };
+    assert_eq!(inputs["image"], id(&plan, "second/build"));
+}
+
+#[test]
+fn a_plan_is_the_same_after_it_was_written_and_read_whatever_the_lengths() {
+    let odd = Duration::from_nanos(1_500_001);
+    let p = Pipeline::builder("odd");
+    p.rollback(RollbackTo::Previous);
+    let retry = RetryPolicy::attempts(2).backoff(odd, odd * 2);
+    let phase = p.phase("checks").hold_at_most(odd);
+    phase
+        .task("a", idle("a"))
+        .undo(idle("b"))
+        .timeout(odd)
+        .retry(retry.clone())
+        .undo_retry(retry)
+        .undo_timeout(odd)
+        .add();
+    phase.gate("c", gate("c", "c is so")).hold_at_most(odd).timeout(odd).add();
+    phase.approval("d", ApprovalRequest::new("d?").expires_after(odd)).add();
+    phase.soak("e", odd).add();
+    phase.rollout("f", Steps::new("f"), Place::new("f")).observe_every(odd).undo_timeout(odd).timeout(odd).add();
+    let plan = p.build().expect("it builds").plan(release(), ada()).expect("it plans");
+    let written = serde_json::to_string(&plan).expect("plans serialise");
+    let read: Plan = serde_json::from_str(&written).expect("and read back");
+    assert_eq!(read, plan);
+    assert!(plan.steps.iter().any(|s| s.work == Work::Soak { span: Duration::from_millis(2) }), "never shorter");
 }
 
 #[test]

@@ -41,6 +41,12 @@ pub(crate) fn grace() -> Principal {
     Principal::new("grace", "example.org").role("release-manager")
 }
 
+/// Lets time pass, which costs none: the runtime's time is paused.
+#[expect(clippy::disallowed_methods, reason = "the runtime's time is paused, so nothing sleeps on the wall clock")]
+pub(crate) async fn pass(span: Duration) {
+    tokio::time::sleep(span).await;
+}
+
 /// What an agent does when it is asked.
 #[derive(Debug, Clone)]
 pub(crate) enum Behaviour {
@@ -112,7 +118,7 @@ impl Agent for Worker {
         };
         match &self.behaviour {
             Behaviour::Succeed => {}
-            Behaviour::Take(span) => tokio::time::sleep(*span).await,
+            Behaviour::Take(span) => pass(*span).await,
             Behaviour::FailDefinitively => return Err(AgentError::definitive("it cannot be done")),
             Behaviour::FailFirst(times) if call <= *times => {
                 return Err(AgentError::definitive(format!("not at the {call}. time")));

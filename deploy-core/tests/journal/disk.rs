@@ -77,6 +77,11 @@ impl Disk {
         self.state().acts.iter().filter(|(file, act)| file == name && matches!(act, Act::Delete)).count()
     }
 
+    /// How often a file was synced.
+    pub(crate) fn syncs(&self, name: &str) -> usize {
+        self.state().acts.iter().filter(|(file, act)| file == name && matches!(act, Act::Sync)).count()
+    }
+
     /// From now on syncing fails, or succeeds again.
     pub(crate) fn fail_syncs(&self, fails: bool) {
         self.state().sync_fails = fails;

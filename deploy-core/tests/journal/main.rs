@@ -4,6 +4,7 @@ mod chain;
 mod conformance;
 mod differential;
 mod disk;
+mod docs;
 mod faults;
 mod power;
 mod sample;

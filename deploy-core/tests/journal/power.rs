@@ -9,6 +9,8 @@ use deploy_core::journal::{
     AppendError, Head, Journal, JournalError, SqliteJournal, SqliteOptions, Synchronous, VerifyError, verify_run,
 };
 
+use rusqlite::{Connection, OpenFlags};
+
 use crate::disk::{Disk, Fate};
 use crate::sample::{append, claimed, owner, quick, run};
 
@@ -162,4 +164,34 @@ async fn an_append_whose_sync_fails_has_an_unknown_outcome() {
     let after = journal.append(append(&claim, now.next, &["again"])).await.expect("the journal goes on");
     assert_ne!(after.hash, Digest::ZERO);
     verify_run(&*journal, &run("a"), Some(after)).await.expect("a whole chain");
+}
+
+/// Group commit: what waits while the writer is busy shares one transaction and one sync, and each gets its own answer.
+#[tokio::test]
+async fn appends_that_wait_share_one_sync() {
+    let disk = Disk::register("shared-sync");
+    let journal = open("shared-sync", Synchronous::Full);
+    let mut claims = Vec::new();
+    for run in 0..100 {
+        claims.push(claimed(&journal, &format!("run-{run}")).await);
+    }
+    let before = disk.syncs("journal.db-wal");
+    let one_by_one = journal.append(append(&claims[0], 1, &["alone"])).await.expect("an append");
+    assert_eq!((one_by_one.next, disk.syncs("journal.db-wal") - before), (2, 1), "one append is one sync");
+
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE;
+    let other = Connection::open_with_flags_and_vfs("journal.db", flags, "shared-sync").expect("the same database");
+    other.execute_batch("BEGIN IMMEDIATE").expect("the write lock");
+    let before = disk.syncs("journal.db-wal");
+    let mut appends: Vec<_> = claims.iter().map(|claim| journal.append(append(claim, 1, &["together"]))).collect();
+    for append in &mut appends {
+        assert!(futures::poll!(append.as_mut()).is_pending());
+    }
+    other.execute_batch("COMMIT").expect("the end");
+    let answers = futures::future::join_all(appends).await;
+    assert!(matches!(answers[0], Err(AppendError::Conflict { found: 2, .. })), "{:?}", answers[0]);
+    assert_eq!(answers.iter().filter(|answer| answer.is_ok()).count(), 99);
+    // The writer may have begun with the first few before the rest had come.
+    let syncs = disk.syncs("journal.db-wal") - before;
+    assert!((1..=3).contains(&syncs), "99 appends took {syncs} syncs");
 }

@@ -102,16 +102,27 @@ impl Store<'_> {
             .map(|lock| lock.unwrap_or(Lock { epoch: 0, holder: None }))
     }
 
-    /// Those that wait for a lock, oldest first.
-    fn queue(&self, service: &str, environment: &str, holder: Option<i64>) -> rusqlite::Result<Vec<i64>> {
+    /// Those that wait for a lock, oldest first, at most so many.
+    fn queue(&self, service: &str, environment: &str, holder: Option<i64>, at_most: i64) -> rusqlite::Result<Vec<i64>> {
         self.sql
             .prepare_cached(
                 "SELECT id FROM runs
                  WHERE service = ?1 AND environment = ?2 AND outcome IS NULL AND superseded_by IS NULL AND id IS NOT ?3
-                 ORDER BY id",
+                 ORDER BY id LIMIT ?4",
             )?
-            .query_map((service, environment, holder), |row| row.get(0))?
+            .query_map((service, environment, holder, at_most), |row| row.get(0))?
             .collect()
+    }
+
+    /// How many wait for a lock and were created before a run.
+    fn queue_before(&self, service: &str, environment: &str, holder: Option<i64>, id: i64) -> rusqlite::Result<u64> {
+        self.sql
+            .prepare_cached(
+                "SELECT count(*) FROM runs
+                 WHERE service = ?1 AND environment = ?2 AND outcome IS NULL AND superseded_by IS NULL AND id IS NOT ?3
+                   AND id < ?4",
+            )?
+            .query_row((service, environment, holder, id), |row| count(row, 0))
     }
 
     pub(super) fn create(&mut self, new: &NewRun, content: Digest, records: &[String]) -> Tried<Created, CreateError> {
@@ -129,7 +140,12 @@ impl Store<'_> {
                 refuse(CreateError::Taken(new.run.clone()))
             };
         }
-        let queue = self.queue(service, environment, holder)?;
+        // Who waits matters to a policy that looks at it: nobody reads a queue of thousands to stand behind it.
+        let queue = match new.queue {
+            QueuePolicy::Fifo => Vec::new(),
+            QueuePolicy::NewestWins => self.queue(service, environment, holder, i64::MAX)?,
+            QueuePolicy::Reject => self.queue(service, environment, holder, 1)?,
+        };
         if let (QueuePolicy::Reject, Some(first)) = (new.queue, holder.or_else(|| queue.first().copied())) {
             return refuse(CreateError::Rejected { holder: self.name_of(first)? });
         }
@@ -271,16 +287,16 @@ impl Store<'_> {
         }
         let lock = self.lock_of(&service, &environment)?;
         let holder = lock.holder.map(|(holder, _)| holder);
-        let queue = self.queue(&service, &environment, holder)?;
+        let first = self.queue(&service, &environment, holder, 1)?.first().copied();
         let rises = match lock.holder {
             Some((holder, under)) if holder == id => under != claim.epoch,
-            None if queue.first() == Some(&id) => true,
+            None if first == Some(id) => true,
             _ => {
-                let before: Vec<i64> =
-                    holder.into_iter().chain(queue.into_iter().take_while(|other| *other != id)).collect();
+                let before = self.queue_before(&service, &environment, holder, id)?;
+                let ahead = before + u64::from(holder.is_some());
                 return Ok(LockAnswer::Waiting {
-                    behind: self.name_of(before.first().copied().unwrap_or(id))?,
-                    ahead: u32::try_from(before.len()).unwrap_or(u32::MAX),
+                    behind: self.name_of(holder.or(first).unwrap_or(id))?,
+                    ahead: u32::try_from(ahead).unwrap_or(u32::MAX),
                 });
             }
         };

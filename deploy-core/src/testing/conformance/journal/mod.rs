@@ -134,7 +134,7 @@ clauses! {
     "a run that has ended takes no more inputs" => inbox::closes_at_the_end;
     "blobs are kept under their digest" => blob::are_kept;
     "an append brings its blobs, or neither is there" => blob::come_with_their_append;
-    "D24: the newest snapshot bounds what is read, and the archive stays" => snapshot::bounds_reading;
+    "D24, D25: the newest snapshot bounds what is read, and the archive stays" => snapshot::bounds_reading;
     "a snapshot that does not belong to the records is refused" => snapshot::must_fit;
     "a snapshot under an older claim is fenced" => snapshot::is_fenced;
     "D15: runs that nobody owns are found, lapsed leases included" => list::finds_the_unowned;
