@@ -13,6 +13,7 @@ use deploy_core::operator::Principal;
 use deploy_core::pipeline::Pipeline;
 use deploy_core::release::{Change, Release};
 use serde_json::json;
+use tokio::signal::unix::{SignalKind, signal};
 
 use crate::args::Args;
 use crate::crash::KillAt;
@@ -38,6 +39,8 @@ const INTERRUPTED: u8 = 130;
 pub(crate) async fn run(args: &Args) -> Result<ExitCode, Failure> {
     let state = state_folder(args.state.as_deref())?;
     let _only = only_engine(&state)?;
+    // From here on an interrupt waits until it can be handled: nothing is left half begun.
+    let mut interrupted = signal(SignalKind::interrupt())?;
     let mut screen = Screen::new(args.json);
     let found = Session::adopt(&state).await?;
     if args.stop {
@@ -69,10 +72,7 @@ pub(crate) async fn run(args: &Args) -> Result<ExitCode, Failure> {
         let (handle, from) = begin(&engine, &pipeline, &session, version, &mut screen).await?;
         tokio::select! {
             end = follow(&handle, from, &desk, &mut screen) => drop(end?),
-            interrupted = tokio::signal::ctrl_c() => {
-                interrupted?;
-                return interrupt(&engine, &session, &mut screen).await;
-            }
+            _ = interrupted.recv() => return interrupt(&engine, &session, &mut screen).await,
         }
         screen.clear();
         runs.push(RunFacts::read(&handle).await?);

@@ -8,7 +8,7 @@ use deploy_core::machine::{AfterLook, Event, Outcome};
 use deploy_core::monitor::JudgementResult;
 use deploy_core::name::RevisionName;
 use deploy_core::plan::StepId;
-use deploy_core::strategy::Next;
+use deploy_core::strategy::{Next, ReasonCode};
 use deploy_core::time::{RunTime, millis};
 use futures::StreamExt as _;
 use serde::Serialize;
@@ -138,6 +138,9 @@ pub(crate) fn remark(event: &Event, path: impl Fn(StepId) -> String) -> Option<(
                 format!("{} is {met}, {read} piece of evidence read again", receipt.check)
             });
             ("verified", format!("{}: {}", path(verified.of.step), checks.collect::<Vec<_>>().join("; ")))
+        }
+        Event::Looked(looked) if looked.decision.reason.code == ReasonCode::Advanced => {
+            ("advanced", format!("{}: on to {}", path(looked.of.step), looked.decision.stage.name))
         }
         Event::Passed(passed) => ("go", format!("{}: go", path(passed.of.step))),
         Event::Held(held) => ("hold", format!("{}: hold, {}", path(held.of.step), held.reason)),

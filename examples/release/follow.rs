@@ -19,6 +19,9 @@ use crate::view::{View, heading};
 /// How often the view is made anew: quick for a person, little for the machine.
 const EVERY: Duration = Duration::from_millis(200);
 
+/// For how long nobody may be at the place's desk before the place counts as lost.
+const LOST_AFTER: u32 = 25;
+
 /// Shows every remarkable record as soon as it is durable, and in between where the run stands; answers when it has ended.
 ///
 /// Nothing is lost by dropping the future: the run goes on.
@@ -27,7 +30,7 @@ pub(crate) async fn follow(handle: &RunHandle, from: u64, desk: &Desk, screen: &
     let mut ticks = tokio::time::interval(EVERY);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut plan: Option<Box<Plan>> = None;
-    let mut counts = Counts::default();
+    let (mut counts, mut nobody) = (Counts::default(), 0);
     loop {
         tokio::select! {
             record = records.next() => {
@@ -46,9 +49,13 @@ pub(crate) async fn follow(handle: &RunHandle, from: u64, desk: &Desk, screen: &
                 }
             }
             _ = ticks.tick() => {
-                // The newest tally that could be had; a place that is busy is asked again soon.
-                if let Ok(newest) = desk.counts().await {
-                    counts = newest;
+                // A place that is busy is asked again soon; until then the last tally is shown.
+                match desk.counts().await {
+                    Ok(newest) => (counts, nobody) = (newest, 0),
+                    Err(error) => nobody += u32::from(error.nobody_there),
+                }
+                if nobody > LOST_AFTER {
+                    return Err("the place has ended, and its processes with it; run the same again to begin anew".into());
                 }
                 let status = handle.status().await?;
                 if status.end().is_none() {

@@ -106,6 +106,5 @@ fn object(kind: &str, facts: &impl Serialize) -> String {
 
 /// How many characters fit into a line of the block: a wrapped line would spoil the count of lines.
 fn width() -> usize {
-    let told = std::env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok());
-    told.unwrap_or(100_usize).max(40)
+    terminal_size::terminal_size().map_or(80, |(terminal_size::Width(columns), _)| usize::from(columns).max(20))
 }
