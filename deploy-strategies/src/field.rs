@@ -6,6 +6,8 @@ use deploy_core::name::RevisionName;
 use deploy_core::strategy::Situation;
 use deploy_core::target::{DesiredState, RevisionState, TargetState};
 
+use crate::share::part_down;
+
 /// The sides of a rollout, worked out once per decision.
 #[derive(Debug)]
 pub(crate) struct Field<'a> {
@@ -93,6 +95,23 @@ impl<'a> Field<'a> {
         };
         let stable = self.stable.map(|name| (name.clone(), whole - new));
         without_zeros(stable.into_iter().chain([(self.new.clone(), new)]).collect())
+    }
+
+    /// The statement with this capacity; where the place routes by weight, in proportion to the ready instances that stay.
+    pub(crate) fn shared_out(&self, capacity: BTreeMap<RevisionName, u32>) -> DesiredState {
+        let whole = self.whole();
+        let stays =
+            |name: &RevisionName| self.s.observed.revision(name).ready.min(capacity.get(name).copied().unwrap_or(0));
+        let new = stays(self.new);
+        let old = self.stable.map_or(0, stays);
+        let wished = match (new, old) {
+            (0, 0) => self.weight_now(),
+            (0, _) => 0,
+            (_, 0) => whole,
+            _ => part_down(new, whole, new.saturating_add(old)).clamp(1, whole.saturating_sub(1).max(1)),
+        };
+        let weights = self.split(wished);
+        self.statement(capacity, weights)
     }
 
     /// The weights as they are, or none if they are not whole.

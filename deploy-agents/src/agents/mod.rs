@@ -1,8 +1,10 @@
 //! Agents: work in the world, with evidence.
 
+mod background;
 mod http_probe;
 mod program;
 
+pub use self::background::{BackgroundProgram, supervise_if_asked};
 pub use self::http_probe::{Expectation, HttpProbe};
 pub use self::program::Program;
 

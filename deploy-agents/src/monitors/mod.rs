@@ -17,7 +17,9 @@ use deploy_core::name::RevisionName;
 
 /// Where a revision is asked: a template in which `{revision}` is replaced, or a closure.
 #[derive(Clone)]
-struct Urls(Arc<dyn Fn(&RevisionName) -> Vec<String> + Send + Sync>);
+struct Urls(Arc<OfRevision>);
+
+type OfRevision = dyn Fn(&RevisionName) -> Vec<String> + Send + Sync;
 
 impl Urls {
     fn template(template: impl Into<String>) -> Self {

@@ -244,10 +244,12 @@ fn read(
             let rates = grown(selector).into_iter().map(|(series, seconds)| series.values().sum::<f64>() / seconds);
             value(rates.reduce(|a, b| a + b))
         }
-        Query::Ratio { bad, all, absent_is_zero } => match (total(bad).or(absent_is_zero.then_some(0.0)), total(all)) {
-            (Some(bad), Some(all)) => Reading::Counts(Counts::new(whole(all), whole(bad))?),
-            _ => Reading::NoData,
-        },
+        Query::Ratio { bad, all, absent_is_zero } => {
+            match (total(bad).or_else(|| absent_is_zero.then_some(0.0)), total(all)) {
+                (Some(bad), Some(all)) => Reading::Counts(Counts::new(whole(all), whole(bad))?),
+                _ => Reading::NoData,
+            }
+        }
         Query::Quantile { q, histogram } => {
             let series = grown(&histogram.buckets()).into_iter().flat_map(|(series, _)| series);
             let buckets = series.filter_map(|(labels, count)| Some((labels.get("le")?.parse().ok()?, count)));

@@ -99,6 +99,15 @@ impl CommandLine {
         self
     }
 
+    /// Program and arguments.
+    pub(crate) fn words(&self) -> impl Iterator<Item = &OsString> {
+        std::iter::once(&self.program).chain(&self.args)
+    }
+
+    pub(crate) fn secret_names(&self) -> Vec<String> {
+        self.secret_env.keys().cloned().collect()
+    }
+
     pub(crate) fn secrets(&self) -> Vec<Secret> {
         self.secret_env.values().cloned().collect()
     }
@@ -119,19 +128,33 @@ impl CommandLine {
     /// Ready to be spawned: nothing to read, output piped, in a process group of its own.
     pub(crate) fn command(&self) -> tokio::process::Command {
         let mut command = tokio::process::Command::new(&self.program);
+        command.args(&self.args);
+        self.surround(&mut command);
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command.process_group(0).kill_on_drop(true);
+        command
+    }
+
+    /// This program in the surroundings of another, not tied to this process.
+    pub(crate) fn detached(&self, surroundings: &Self) -> tokio::process::Command {
+        let mut command = tokio::process::Command::new(&self.program);
+        command.args(&self.args);
+        surroundings.surround(&mut command);
+        command.envs(&self.env);
+        command
+    }
+
+    fn surround(&self, command: &mut tokio::process::Command) {
         if !self.inherit {
             command.env_clear();
             if let Some(path) = std::env::var_os("PATH") {
                 command.env("PATH", path);
             }
         }
-        command.args(&self.args).envs(&self.env);
+        command.envs(&self.env);
         command.envs(self.secret_env.iter().map(|(name, value)| (name, value.expose())));
         if let Some(dir) = &self.dir {
             command.current_dir(dir);
         }
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        command.process_group(0).kill_on_drop(true);
-        command
     }
 }

@@ -67,9 +67,14 @@ impl Capture {
         loop {
             match stream.read(&mut chunk).await {
                 Ok(0) | Err(_) => return,
-                Ok(n) => self.shared.lock().unwrap_or_else(PoisonError::into_inner).push(&chunk[..n]),
+                Ok(n) => self.push(&chunk[..n]),
             }
         }
+    }
+
+    /// Takes the next bytes of the stream.
+    pub(crate) fn push(&self, bytes: &[u8]) {
+        self.shared.lock().unwrap_or_else(PoisonError::into_inner).push(bytes);
     }
 
     /// What was collected so far, without the secrets.

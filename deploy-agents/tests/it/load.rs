@@ -59,8 +59,8 @@ impl Load {
                 let client = Client::builder(TokioExecutor::new()).build_http::<Empty<Bytes>>();
                 while !*stopped.borrow() {
                     match ask(&client, at).await {
-                        Ok(revision) => *by_revision.lock().unwrap().entry(revision).or_default() += 1,
-                        Err(failure) => failures.lock().unwrap().push(failure),
+                        Ok(revision) => *by_revision.lock().expect("nobody panics").entry(revision).or_default() += 1,
+                        Err(failure) => failures.lock().expect("nobody panics").push(failure),
                     }
                     answered.fetch_add(1, SeqCst);
                 }
@@ -84,8 +84,8 @@ impl Load {
         for user in self.users {
             user.await.expect("users do not panic");
         }
-        let failures = self.failures.lock().unwrap().clone();
-        let by_revision = self.by_revision.lock().unwrap().clone();
+        let failures = self.failures.lock().expect("nobody panics").clone();
+        let by_revision = self.by_revision.lock().expect("nobody panics").clone();
         Tally { answered: self.answered.load(SeqCst), failures, by_revision }
     }
 }

@@ -1,5 +1,14 @@
 //! Stories with real processes and real traffic.
 
+#![expect(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    clippy::exit,
+    reason = "this program is also the child processes of its own stories"
+)]
+
+mod background;
+mod conformance;
 mod fleet;
 mod gate;
 mod load;

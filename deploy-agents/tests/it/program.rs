@@ -49,18 +49,30 @@ fn behaves_as_a_child() {
             runtime.block_on(async {
                 let mut term =
                     tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()).expect("a handler");
-                let child = (behaviour == "stubborn").then(|| line("stubborn-child").spawn());
+                if behaviour == "stubborn" {
+                    line("stubborn-child").leave();
+                }
                 note(&behaviour);
                 loop {
                     term.recv().await;
-                    let _ = child;
                 }
             });
         }
         // Ends well, and leaves a child behind.
         "litter" => {
-            line("stubborn-child").spawn();
+            line("stubborn-child").leave();
             while !pids.as_ref().expect("a directory").join("stubborn-child").exists() {
+                std::thread::yield_now();
+            }
+        }
+        // Says that it was started, and ends when it may.
+        "once" => {
+            use std::io::Write;
+            let dir = pids.expect("a directory");
+            let count = std::fs::File::options().create(true).append(true).open(dir.join("count"));
+            count.and_then(|mut file| file.write_all(b"1")).expect("written");
+            println!("started with {}", std::env::var("SECRET").unwrap_or_default());
+            while !dir.join("go").exists() {
                 std::thread::yield_now();
             }
         }
@@ -71,8 +83,9 @@ fn behaves_as_a_child() {
 struct Line(std::process::Command);
 
 impl Line {
-    fn spawn(mut self) -> std::process::Child {
-        self.0.spawn().expect("it starts")
+    #[expect(clippy::zombie_processes, reason = "these children are meant to be left behind")]
+    fn leave(mut self) {
+        self.0.spawn().expect("it starts");
     }
 }
 

@@ -9,6 +9,7 @@ use deploy_core::time::RunTime;
 use serde::{Deserialize, Serialize};
 
 use super::threshold::{Threshold, ThresholdState};
+use crate::refusal::Problems;
 use crate::span;
 
 /// The judges there are.
@@ -82,6 +83,9 @@ pub struct Analysis {
 
 /// How long after the first error the question is asked again; twice as long after each further one. As Argo Rollouts has it.
 const FIRST_RETRY: Duration = Duration::from_secs(10);
+
+/// How many metrics may be judged at a time. What is remembered of so many stays well below what a record may hold.
+const MOST_METRICS: usize = 24;
 
 /// What is remembered of an analysis.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
@@ -196,6 +200,19 @@ impl Analysis {
     #[must_use]
     pub fn due(&self, state: &AnalysisState) -> Option<RunTime> {
         state.due
+    }
+
+    /// Adds what is wrong with it.
+    pub(crate) fn check(&self, problems: &mut Problems, at: &str) {
+        problems.require(!self.every.is_zero(), format!("{at}.every"), "it is 0s", "more than 0s");
+        problems.require(!self.lookback.is_zero(), format!("{at}.lookback"), "it is 0s", "more than 0s");
+    }
+
+    /// Adds a problem if those that go on at the same time judge too many metrics.
+    pub(crate) fn check_all<'a>(problems: &mut Problems, at: &str, all: impl Iterator<Item = &'a Self>) {
+        let metrics: usize = all.map(|analysis| analysis.metrics().len()).sum();
+        let wrong = format!("{metrics} metrics are judged at a time");
+        problems.require(metrics <= MOST_METRICS, at, wrong, format!("at most {MOST_METRICS}"));
     }
 
     fn observe(&self, state: &mut JudgeState, started: RunTime, answers: &[&Measured]) {

@@ -7,16 +7,16 @@ use deploy_core::name::BlockName;
 use serde::{Deserialize, Serialize};
 
 use super::Canary;
+use super::by_instances::Carrier;
 use super::capacity::{CanaryCapacity, StableCapacity};
-use super::step::{Background, OnInconclusive, Step};
+use super::schedule::Schedule;
+use super::step::{Background, Step};
 use crate::analysis::Analysis;
+use crate::hold::OnInconclusive;
 use crate::named::named;
 use crate::refusal::{Problems, Refused};
+use crate::rolling::Amount;
 use crate::span;
-
-/// How many metrics one step may have, those of the background counted. What is remembered of so many stays well below what
-/// a record may hold.
-const MOST_METRICS: usize = 24;
 
 /// The description of a canary, as it stands in a file. [`build`](Self::build) checks it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -32,6 +32,8 @@ pub struct CanaryBuilder {
     pub weights_of: u32,
     /// In order. None is allowed: then it hands over at once when every instance is ready.
     pub steps: Vec<Step>,
+    /// What carries the weights. Default: a router.
+    pub traffic: Carrier,
     /// How many instances the new revision has, where a step does not say. Default: as its weight needs.
     pub capacity: CanaryCapacity,
     /// How many the stable one has. Default: all of them to the end.
@@ -62,6 +64,7 @@ impl Default for CanaryBuilder {
             instances: None,
             weights_of: 100,
             steps: Vec::new(),
+            traffic: Carrier::Router,
             capacity: CanaryCapacity::MatchWeight,
             stable: StableCapacity::Full,
             min_instances: 1,
@@ -100,6 +103,20 @@ impl CanaryBuilder {
     #[must_use]
     pub fn step(mut self, step: Step) -> Self {
         self.steps.push(step);
+        self
+    }
+
+    /// The same canary without a router: instances carry the weights, with so many more and so many fewer at a time.
+    #[must_use]
+    pub fn by_instances(mut self, surge: Amount, unavailable: Amount) -> Self {
+        self.traffic = Carrier::Instances { surge, unavailable };
+        self
+    }
+
+    /// The same canary with the steps of a schedule instead of its own.
+    #[must_use]
+    pub fn schedule(mut self, schedule: &Schedule) -> Self {
+        self.steps = schedule.steps(self.weights_of);
         self
     }
 
@@ -171,6 +188,20 @@ impl CanaryBuilder {
         problems.require(self.min_instances > 0, "min_instances", "it is 0", "at least 1");
         let moving = !self.progress_deadline.is_zero();
         problems.require(moving, "progress_deadline", "it is 0, so nothing could ever be waited for", "more than 0s");
+        if let Carrier::Instances { surge, unavailable } = self.traffic {
+            let moves = !(surge.is_zero() && unavailable.is_zero());
+            let wrong = "neither a surge nor a missing instance is allowed, so nothing could move";
+            problems.require(moves, "traffic.instances", wrong, "a surge, an unavailable, or both above 0");
+            let own = self.capacity != CanaryCapacity::MatchWeight || self.stable != StableCapacity::Full;
+            let own = own || self.steps.iter().any(|step| step.capacity.is_some());
+            let wrong = "a capacity of its own is given, but without a router the capacity is the weight";
+            problems.require(
+                !own,
+                "capacity",
+                wrong,
+                "no capacity and no stable beside instances that carry the weight",
+            );
+        }
         for (i, step) in self.steps.iter().enumerate() {
             let in_whole = step.weight <= whole;
             let wrong = || format!("{} is more than the whole, {whole}", step.weight);
@@ -181,7 +212,7 @@ impl CanaryBuilder {
                 problems.add(format!("steps[{i}].capacity"), "no instance for a weight above 0", "at least 1 instance");
             }
             for (k, analysis) in step.analysis.iter().enumerate() {
-                check_analysis(&mut problems, &format!("steps[{i}].analysis[{k}]"), analysis);
+                analysis.check(&mut problems, &format!("steps[{i}].analysis[{k}]"));
                 problems.require(
                     step.weight > 0,
                     format!("steps[{i}].analysis[{k}]"),
@@ -192,22 +223,11 @@ impl CanaryBuilder {
             if let Some(request) = &step.approval {
                 problems.require(request.quorum > 0, format!("steps[{i}].approval.quorum"), "it is 0", "at least 1");
             }
-            let metrics: usize = step
-                .analysis
-                .iter()
-                .chain(self.background.iter().map(|b| &b.analysis))
-                .map(|a| a.metrics().len())
-                .sum();
-            let few = metrics <= MOST_METRICS;
-            problems.require(
-                few,
-                format!("steps[{i}].analysis"),
-                format!("{metrics} metrics with those of the background"),
-                format!("at most {MOST_METRICS}"),
-            );
+            let all = step.analysis.iter().chain(self.background.iter().map(|background| &background.analysis));
+            Analysis::check_all(&mut problems, &format!("steps[{i}].analysis"), all);
         }
         for (k, background) in self.background.iter().enumerate() {
-            check_analysis(&mut problems, &format!("background[{k}].analysis"), &background.analysis);
+            background.analysis.check(&mut problems, &format!("background[{k}].analysis"));
             let there = usize::try_from(background.from_step).is_ok_and(|step| step < self.steps.len());
             problems.require(
                 there,
@@ -219,11 +239,6 @@ impl CanaryBuilder {
         problems.finish("a canary")?;
         Ok(Canary { spec: self })
     }
-}
-
-fn check_analysis(problems: &mut Problems, at: &str, analysis: &Analysis) {
-    problems.require(!analysis.every.is_zero(), format!("{at}.every"), "it is 0s", "more than 0s");
-    problems.require(!analysis.lookback.is_zero(), format!("{at}.lookback"), "it is 0s", "more than 0s");
 }
 
 impl TryFrom<CanaryBuilder> for Canary {

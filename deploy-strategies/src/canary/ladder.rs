@@ -3,75 +3,21 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use deploy_core::monitor::{Judgement, MeasureRequest};
-use deploy_core::operator::ApprovalRequest;
+use deploy_core::monitor::Judgement;
 use deploy_core::strategy::{Decision, Memory, Next, Promotion, Reason, ReasonCode, Stage, Strategy};
 use deploy_core::target::DesiredState;
-use deploy_core::time::{RunTime, Spell, millis};
+use deploy_core::time::Spell;
 
-use super::Canary;
 use super::capacity::StableCapacity;
 use super::finish;
 use super::memory::Remembered;
-use super::step::{OnInconclusive, Step};
+use super::step::Step;
+use super::{Canary, by_instances};
 use crate::analysis::{Analysis, AnalysisState, Standing};
 use crate::field::Field;
+use crate::hold::{Hold, Then};
+use crate::said::Said;
 use crate::share::part_up;
-
-/// What the analyses say together.
-#[derive(Debug)]
-pub(super) struct Said {
-    pub(super) standing: Standing,
-    pub(super) judgements: Vec<Judgement>,
-    pub(super) measure: Vec<MeasureRequest>,
-    /// When the next question is due.
-    pub(super) wake: Option<RunTime>,
-    /// Of the worst metric.
-    pub(super) because: String,
-    pub(super) otherwise: String,
-}
-
-impl Said {
-    pub(super) fn nothing() -> Self {
-        Self {
-            standing: Standing::Good,
-            judgements: Vec::new(),
-            measure: Vec::new(),
-            wake: None,
-            because: String::new(),
-            otherwise: String::new(),
-        }
-    }
-
-    /// Takes over what one analysis says.
-    fn take(&mut self, field: &Field<'_>, analysis: &Analysis, state: &mut AnalysisState, live: bool) {
-        let verdict = analysis.look(state, field.s, field.stable, live);
-        if verdict.standing > self.standing || (self.because.is_empty() && verdict.standing == self.standing) {
-            self.standing = verdict.standing;
-            let worst = verdict.judgements.iter().max_by_key(|j| (j.advice, j.result));
-            (self.because, self.otherwise) =
-                worst.map(|j| (j.because.clone(), j.otherwise.clone())).unwrap_or_default();
-        }
-        self.judgements.extend(verdict.judgements);
-        if let Some(due) = analysis.due(state) {
-            if due <= field.s.now + field.s.observe_every {
-                self.measure.push(analysis.request(field.new, field.stable));
-            }
-            self.wake = Some(self.wake.map_or(due, |wake| wake.min(due)));
-        }
-    }
-
-    fn and(mut self, other: Self) -> Self {
-        if other.standing > self.standing || self.because.is_empty() {
-            self.standing = self.standing.max(other.standing);
-            (self.because, self.otherwise) = (other.because, other.otherwise);
-        }
-        self.judgements.extend(other.judgements);
-        self.measure.extend(other.measure);
-        self.wake = self.wake.into_iter().chain(other.wake).min();
-        self
-    }
-}
 
 pub(super) fn decide(canary: &Canary, field: &Field<'_>) -> Decision {
     let mut memory = Remembered::of(field.s.memory);
@@ -97,13 +43,10 @@ pub(super) fn decide(canary: &Canary, field: &Field<'_>) -> Decision {
 fn on_step(canary: &Canary, field: &Field<'_>, mut memory: Remembered, step: &Step, tick: Duration) -> Decision {
     let (spec, s) = (canary.spec(), field.s);
     let plan = Placement::of(canary, field, step);
-    if plan.in_place && memory.in_place {
-        memory.soaked = memory.soaked.saturating_add(millis(tick));
-    } else if field.new_now().ready == 0 || (plan.weight > 0 && field.whole() > 0 && field.weight_now() == 0) {
-        memory.soaked = 0;
-    }
-    memory.in_place = plan.in_place;
-    let said = inline(field, &mut memory, step, plan.in_place).and(background(canary, field, &mut memory));
+    let lost = field.new_now().ready == 0 || (plan.weight > 0 && field.whole() > 0 && field.weight_now() == 0);
+    memory.held.look(plan.in_place, lost, tick);
+    let inline = Said::all(field, &step.analysis, &mut memory.inline, plan.in_place);
+    let said = inline.and(background(canary, field, &mut memory));
     if let Some(decision) = refused(canary, field, &memory, &said) {
         return decision;
     }
@@ -137,100 +80,28 @@ fn on_step(canary: &Canary, field: &Field<'_>, mut memory: Remembered, step: &St
         }
         let reason =
             Reason::new(code, text).otherwise("with all of them ready and the weight read back, the step holds");
-        let next = sooner(Next::WakeAt(s.now + s.observe_every), said.wake);
-        return stay(canary, field, step, memory, plan.want, next, reason, said);
+        let next = said.sooner(Next::WakeAt(s.now + s.observe_every), s.now);
+        return stay(canary, step, memory, plan.want, next, reason, said);
     }
     memory.watch.rest();
-    hold(canary, field, memory, step, tick, plan, said)
-}
-
-/// The step is in place: wait for the soak, for the analysis, for a person; then go on.
-fn hold(
-    canary: &Canary,
-    field: &Field<'_>,
-    mut memory: Remembered,
-    step: &Step,
-    tick: Duration,
-    plan: Placement,
-    said: Said,
-) -> Decision {
-    let (spec, s) = (canary.spec(), field.s);
     let title = step.title(spec.weights_of);
-    if s.promotion == Promotion::Skip {
-        for state in &mut memory.background {
-            *state = AnalysisState::default();
+    let hold = Hold {
+        title: &title,
+        soak: step.soak,
+        approval: step.approval.as_ref(),
+        on_inconclusive: &spec.on_inconclusive,
+        patience: spec.progress_deadline + step.analysis.iter().map(Analysis::at_least).max().unwrap_or_default(),
+    };
+    match memory.held.decide(&hold, s, &said, tick) {
+        Then::Stay(next, reason) => stay(canary, step, memory, plan.want, next, reason, said),
+        Then::Back(reason) => back(canary, field, reason, said.judgements),
+        Then::Go(code, text) => {
+            if code == ReasonCode::PromotedByOperator {
+                // Whoever went past it knows of its doubts; what comes now is judged afresh.
+                memory.background.fill(AnalysisState::default());
+            }
+            advance(canary, field, memory, code, text, said.judgements)
         }
-        if memory.asked || step.approval.is_none() {
-            let text = format!("an operator went past {title}");
-            return advance(canary, field, memory, ReasonCode::PromotedByOperator, text, said.judgements);
-        }
-        // Going past a soak is not the yes of the person whom the step asks.
-        memory.accepted = true;
-    }
-    let look = Next::WakeAt(s.now + s.observe_every);
-    let soaked = Duration::from_millis(memory.soaked);
-    let judged = if memory.accepted { Standing::Good } else { said.standing };
-    if let Standing::Unclear(code) = judged {
-        memory.asked = false;
-        return doubt(canary, field, step, memory, plan.want, code, said);
-    }
-    if soaked < step.soak && !memory.accepted {
-        let left = step.soak - soaked;
-        let text = format!("{title} is in place for {} of {}{}", Spell(soaked), Spell(step.soak), also(&said));
-        let reason =
-            Reason::new(ReasonCode::Soaking, text).otherwise(otherwise(&said, "a lost instance would stop the soak"));
-        let next = sooner(Next::WakeAt(s.now + left), said.wake);
-        return stay(canary, field, step, memory, plan.want, next, reason, said);
-    }
-    if let Standing::Holding(code) = judged {
-        let reason = Reason::new(code, format!("{title} holds: {}", said.because)).otherwise(said.otherwise.clone());
-        return stay(canary, field, step, memory, plan.want, sooner(look, said.wake), reason, said);
-    }
-    if judged == Standing::NotYet {
-        memory.unmeasured = memory.unmeasured.saturating_add(millis(tick));
-        let patience = spec.progress_deadline + step.analysis.iter().map(Analysis::at_least).max().unwrap_or_default();
-        let over = Duration::from_millis(memory.unmeasured);
-        if over >= patience {
-            return doubt(canary, field, step, memory, plan.want, ReasonCode::WaitingForMeasurements, said);
-        }
-        let text =
-            format!("{title} waits for measurements for {} of {}: {}", Spell(over), Spell(patience), said.because);
-        let reason = Reason::new(ReasonCode::WaitingForMeasurements, text).otherwise(said.otherwise.clone());
-        return stay(canary, field, step, memory, plan.want, sooner(look, said.wake), reason, said);
-    }
-    if let Some(request) = &step.approval {
-        memory.asked = true;
-        let reason =
-            Reason::new(ReasonCode::WaitingForApproval, format!("{title} asks: {}{}", request.question, also(&said)))
-                .otherwise("a yes goes on; a no, or no answer in time, goes back");
-        return stay(canary, field, step, memory, plan.want, Next::Await(request.clone()), reason, said);
-    }
-    let text = format!("{title} was in place for {}{}", Spell(soaked), also(&said));
-    advance(canary, field, memory, ReasonCode::Advanced, text, said.judgements)
-}
-
-/// It cannot be told: what the author said to doubt.
-fn doubt(
-    canary: &Canary,
-    field: &Field<'_>,
-    step: &Step,
-    memory: Remembered,
-    want: DesiredState,
-    code: ReasonCode,
-    said: Said,
-) -> Decision {
-    let text = format!("{} cannot be judged: {}", step.title(canary.spec().weights_of), said.because);
-    let reason = Reason::new(code, text).otherwise(said.otherwise.clone());
-    match question(canary) {
-        Some(request) => stay(canary, field, step, memory, want, Next::Await(request), reason, said),
-        None => back(canary, field, reason, said.judgements),
-    }
-}
-
-pub(super) fn question(canary: &Canary) -> Option<ApprovalRequest> {
-    match &canary.spec().on_inconclusive {
-        OnInconclusive::Ask(request) => Some(request.clone()),
-        OnInconclusive::RollBack => None,
     }
 }
 
@@ -249,9 +120,9 @@ fn advance(
         Some(step) => {
             let plan = Placement::of(canary, field, step);
             let said = background(canary, field, &mut memory);
-            let next = sooner(Next::WakeAt(field.s.now + field.s.observe_every), said.wake);
+            let next = said.sooner(Next::WakeAt(field.s.now + field.s.observe_every), field.s.now);
             let reason = Reason::new(code, "");
-            stay(canary, field, step, memory, plan.want, next, reason, said)
+            stay(canary, step, memory, plan.want, next, reason, said)
         }
     };
     if matches!(decision.next, Next::RollBack | Next::Complete) {
@@ -275,6 +146,11 @@ impl Placement {
     fn of(canary: &Canary, field: &Field<'_>, step: &Step) -> Self {
         let spec = canary.spec();
         let (of, whole, now) = (spec.weights_of, field.whole(), field.new_now());
+        if let Some(allowance) = spec.traffic.allowance(field.size) {
+            let split = by_instances::split(field, allowance, step.weight, of);
+            let weight = split.want.weights.get(field.new).copied().unwrap_or(0);
+            return Self { want: split.want, instances: split.target.canary, weight, in_place: split.in_place };
+        }
         let instances = step.instances(spec.capacity, of, field.size, spec.min_instances);
         let weight = scaled(step.weight, of, whole);
         let settled = field.routed(weight);
@@ -333,15 +209,6 @@ fn scaled(weight: u32, of: u32, whole: u32) -> u32 {
     nearest.clamp(1, whole.saturating_sub(1).max(1))
 }
 
-fn inline(field: &Field<'_>, memory: &mut Remembered, step: &Step, live: bool) -> Said {
-    memory.inline.resize(step.analysis.len(), AnalysisState::default());
-    let mut said = Said::nothing();
-    for (analysis, state) in step.analysis.iter().zip(&mut memory.inline) {
-        said.take(field, analysis, state, live);
-    }
-    said
-}
-
 pub(super) fn background(canary: &Canary, field: &Field<'_>, memory: &mut Remembered) -> Said {
     let all = &canary.spec().background;
     memory.background.resize(all.len(), AnalysisState::default());
@@ -374,14 +241,6 @@ pub(super) fn back(canary: &Canary, field: &Field<'_>, reason: Reason, judgement
     Decision { next: Next::RollBack, reason, judgements, ..canary.revert(field.s) }
 }
 
-/// The earlier of a wake and a due question.
-pub(super) fn sooner(next: Next, due: Option<RunTime>) -> Next {
-    match (next, due) {
-        (Next::WakeAt(at), Some(due)) => Next::WakeAt(at.min(due)),
-        (next, _) => next,
-    }
-}
-
 fn with_reason(decision: Decision, code: ReasonCode, text: impl Into<String>) -> Decision {
     if matches!(decision.next, Next::RollBack | Next::Complete) {
         return decision;
@@ -390,18 +249,8 @@ fn with_reason(decision: Decision, code: ReasonCode, text: impl Into<String>) ->
     Decision { reason, ..decision }
 }
 
-fn also(said: &Said) -> String {
-    if said.because.is_empty() { String::new() } else { format!("; {}", said.because) }
-}
-
-fn otherwise(said: &Said, text: &str) -> String {
-    if said.otherwise.is_empty() { text.to_owned() } else { said.otherwise.clone() }
-}
-
-#[expect(clippy::too_many_arguments, reason = "everything that a decision is made of, each once")]
 fn stay(
     canary: &Canary,
-    field: &Field<'_>,
     step: &Step,
     memory: Remembered,
     want: DesiredState,
@@ -409,11 +258,6 @@ fn stay(
     reason: Reason,
     said: Said,
 ) -> Decision {
-    let next = match next {
-        // Never in the past, so that the engine is not asked in a circle.
-        Next::WakeAt(at) => Next::WakeAt(at.max(field.s.now + Duration::from_millis(1))),
-        next => next,
-    };
     let stage = Stage { index: memory.step, of: finish::stage(canary).of, name: step.title(canary.spec().weights_of) };
     let memory = Memory::of(&memory).unwrap_or_default();
     Decision { want, measure: said.measure, next, memory, stage, reason, judgements: said.judgements }

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::analysis::AnalysisState;
 use crate::handover::Handover;
+use crate::hold::Held;
 use crate::retreat::Retreat;
 use crate::watch::Watch;
 
@@ -17,18 +18,10 @@ pub(super) struct Remembered {
     #[serde(skip_serializing_if = "is_false")]
     pub(super) full: bool,
     pub(super) watch: Watch,
-    /// How long nothing has been measured that could be judged; milliseconds.
+    pub(super) held: Held,
+    /// How long the handover has waited for measurements; milliseconds.
+    #[serde(skip_serializing_if = "is_zero")]
     pub(super) unmeasured: u64,
-    /// For how long the step has been observed in place; milliseconds.
-    pub(super) soaked: u64,
-    /// Whether it was in place at the last look.
-    pub(super) in_place: bool,
-    /// Whether an operator went past the soak and the analysis of this step.
-    #[serde(skip_serializing_if = "is_false")]
-    pub(super) accepted: bool,
-    /// Whether the last look asked the person whom the step names.
-    #[serde(skip_serializing_if = "is_false")]
-    pub(super) asked: bool,
     /// Of this step's analyses.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(super) inline: Vec<AnalysisState>,
@@ -46,6 +39,11 @@ fn is_false(b: &bool) -> bool {
     !*b
 }
 
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature that serde calls")]
+fn is_zero(n: &u64) -> bool {
+    *n == 0
+}
+
 impl Remembered {
     /// What was remembered; a beginning if there is nothing, or nothing that can be read: then the steps start anew, which
     /// never raises traffic.
@@ -57,8 +55,7 @@ impl Remembered {
     pub(super) fn enter(&mut self, step: u32) {
         self.step = step;
         self.watch = Watch::next_stage();
-        (self.soaked, self.unmeasured, self.in_place) = (0, 0, false);
-        (self.accepted, self.asked) = (false, false);
+        (self.held, self.unmeasured) = (Held::default(), 0);
         self.inline = Vec::new();
     }
 }

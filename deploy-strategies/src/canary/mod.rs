@@ -1,11 +1,14 @@
 //! A canary: traffic moves to the new revision step by step, and each step has to prove itself.
 
 mod build;
+mod by_instances;
 mod capacity;
 mod finish;
 mod ladder;
 mod memory;
 mod outline;
+pub mod replicas;
+pub mod schedule;
 mod step;
 
 use deploy_core::name::BlockName;
@@ -15,10 +18,12 @@ use deploy_core::target::{Capabilities, TargetState};
 use serde::{Deserialize, Serialize};
 
 pub use self::build::CanaryBuilder;
+pub use self::by_instances::Carrier;
 pub use self::capacity::{CanaryCapacity, StableCapacity};
 use self::memory::Remembered;
-pub use self::step::{Background, OnInconclusive, Step};
+pub use self::step::{Background, Step};
 use crate::field::Field;
+pub use crate::hold::OnInconclusive;
 
 /// Moves traffic to the new revision step by step.
 ///
@@ -32,6 +37,9 @@ use crate::field::Field;
 /// - [`Strategy::revert`] gives the stable side all the traffic at once if at least half of it is ready. If less is, it gets
 ///   twice its usual share for each ready instance, the rest follows as instances come, and a new side without any ready
 ///   instance keeps nothing. The new instances go when the stable side has carried everything for `abort_delay`.
+///
+/// Where no router carries the weight, [`CanaryBuilder::by_instances`] meets it with the number of instances, within a surge and a
+/// shortage, and goes back within the same two.
 ///
 /// It is plain data: read it from a file with serde, or build it; both go through the same checks.
 ///
@@ -86,7 +94,7 @@ impl Strategy for Canary {
     }
 
     fn needs(&self) -> Capabilities {
-        Capabilities { weights: true, capacity: true, ..Capabilities::default() }
+        Capabilities { weights: self.spec.traffic == Carrier::Router, capacity: true, ..Capabilities::default() }
     }
 
     fn outline(&self, release: &Release, from: &TargetState) -> Outline {
@@ -98,8 +106,12 @@ impl Strategy for Canary {
     }
 
     fn revert(&self, situation: &Situation<'_>) -> Decision {
+        let field = self.field(situation);
+        if let Some(allowance) = self.spec.traffic.allowance(field.size) {
+            return by_instances::revert(self, &field, allowance);
+        }
         let memory = Remembered::of(situation.memory);
-        memory.retreat.unwrap_or_default().decide(&self.field(situation), self.spec.abort_delay, |retreat| {
+        memory.retreat.unwrap_or_default().decide(&field, self.spec.abort_delay, |retreat| {
             Memory::of(&Remembered { retreat: Some(retreat.clone()), ..Remembered::default() }).unwrap_or_default()
         })
     }

@@ -91,19 +91,3 @@ pub struct Background {
     /// What is measured, to the end of the rollout.
     pub analysis: Analysis,
 }
-
-/// What happens when an analysis cannot tell.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum OnInconclusive {
-    /// A person is asked: yes goes on, no or no answer in time ends in a roll-back.
-    Ask(ApprovalRequest),
-    /// Go back.
-    RollBack,
-}
-
-impl Default for OnInconclusive {
-    fn default() -> Self {
-        Self::Ask(ApprovalRequest::new("the analysis cannot tell whether this release is good; go on?"))
-    }
-}

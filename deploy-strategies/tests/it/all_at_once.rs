@@ -13,7 +13,7 @@ use crate::model::{Place, release, revision, serving};
 #[test]
 fn instances_first_then_traffic_then_the_old_ones_go() {
     let strategy = AllAtOnce::new();
-    let bar = Bar { least: 3, most: 6 };
+    let bar = Bar { least: 3, most: 6, with_ending: false };
     let mut run = Loop::new(&strategy, release("v2"), Place::new(&serving("v1", 3), 2, 1), bar);
     assert_eq!(run.run(50), End::Complete, "{}", run.story());
     assert_eq!(run.place.observe(), serving("v2", 3));
@@ -23,7 +23,8 @@ fn instances_first_then_traffic_then_the_old_ones_go() {
 fn a_first_install_gets_no_traffic_before_it_is_ready() {
     let nothing = TargetState { max_weight: 100, ..TargetState::default() };
     let strategy = AllAtOnce::new().instances(2.try_into().unwrap());
-    let mut run = Loop::new(&strategy, release("v1"), Place::new(&nothing, 3, 0), Bar { least: 0, most: 2 });
+    let mut run =
+        Loop::new(&strategy, release("v1"), Place::new(&nothing, 3, 0), Bar { least: 0, most: 2, with_ending: false });
     assert_eq!(run.run(50), End::Complete, "{}", run.story());
     assert_eq!(run.place.observe(), serving("v1", 2));
     assert!(run.log.last().unwrap().contains("first-install"), "{}", run.story());
@@ -41,7 +42,7 @@ fn instances_that_never_come_end_in_a_roll_back_and_the_old_state() {
     let strategy = AllAtOnce::new().progress_deadline(Duration::from_secs(60));
     let mut place = Place::new(&serving("v1", 3), 2, 1);
     place.broken.push(revision("v2"));
-    let mut run = Loop::new(&strategy, release("v2"), place, Bar { least: 3, most: 6 });
+    let mut run = Loop::new(&strategy, release("v2"), place, Bar { least: 3, most: 6, with_ending: false });
     assert_eq!(run.run(50), End::RolledBack, "{}", run.story());
     assert!(run.log.iter().any(|line| line.contains("progress-deadline")), "{}", run.story());
     assert_eq!(run.place.observe(), serving("v1", 3));
@@ -66,7 +67,7 @@ proptest! {
         abort in prop::option::of(0..30_u32),
     ) {
         let strategy = AllAtOnce::new();
-        let mut run = Loop::new(&strategy, release("v2"), Place::new(&serving("v1", size), start, end), Bar { least: size, most: 2 * size });
+        let mut run = Loop::new(&strategy, release("v2"), Place::new(&serving("v1", size), start, end), Bar { least: size, most: 2 * size, with_ending: false });
         let mut ended = None;
         for look in 0..200 {
             if abort == Some(look) {

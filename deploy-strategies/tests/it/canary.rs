@@ -5,6 +5,7 @@ use std::time::Duration;
 use deploy_core::strategy::{Next, Promotion, ReasonCode, Situation, Strategy};
 use deploy_core::target::TargetState;
 use deploy_strategies::canary::{Canary, CanaryCapacity, StableCapacity, Step};
+use deploy_strategies::rolling::Amount;
 use proptest::prelude::*;
 
 use crate::closed_loop::{Bar, End, Loop};
@@ -23,7 +24,12 @@ fn three_steps() -> Canary {
 #[test]
 fn instances_come_before_weight_and_the_ladder_is_climbed_in_order() {
     let canary = three_steps();
-    let mut run = Loop::new(&canary, release("v2"), Place::new(&serving("v1", 10), 2, 1), Bar { least: 10, most: 20 });
+    let mut run = Loop::new(
+        &canary,
+        release("v2"),
+        Place::new(&serving("v1", 10), 2, 1),
+        Bar { least: 10, most: 20, with_ending: false },
+    );
     let mut seen = vec![];
     loop {
         let promotion = if run.asks() { Promotion::Skip } else { Promotion::None };
@@ -44,7 +50,12 @@ fn instances_come_before_weight_and_the_ladder_is_climbed_in_order() {
 #[test]
 fn a_person_is_asked_and_only_a_yes_goes_on() {
     let canary = three_steps();
-    let mut run = Loop::new(&canary, release("v2"), Place::new(&serving("v1", 10), 0, 0), Bar { least: 10, most: 20 });
+    let mut run = Loop::new(
+        &canary,
+        release("v2"),
+        Place::new(&serving("v1", 10), 0, 0),
+        Bar { least: 10, most: 20, with_ending: false },
+    );
     for _ in 0..100 {
         assert_eq!(run.look(Promotion::None), None);
         run.tick();
@@ -60,7 +71,12 @@ fn a_person_is_asked_and_only_a_yes_goes_on() {
 fn skipping_a_soak_is_not_the_yes_of_the_person_whom_the_step_asks() {
     let step = Step::weight(50).soak(Duration::from_secs(3_600)).approval("go on?");
     let canary = Canary::builder().step(step).build().unwrap();
-    let mut run = Loop::new(&canary, release("v2"), Place::new(&serving("v1", 2), 0, 0), Bar { least: 2, most: 4 });
+    let mut run = Loop::new(
+        &canary,
+        release("v2"),
+        Place::new(&serving("v1", 2), 0, 0),
+        Bar { least: 2, most: 4, with_ending: false },
+    );
     for _ in 0..4 {
         run.look(Promotion::None);
         run.tick();
@@ -74,7 +90,12 @@ fn skipping_a_soak_is_not_the_yes_of_the_person_whom_the_step_asks() {
 #[test]
 fn a_canary_that_dies_loses_its_traffic_at_the_next_look_and_soaks_again() {
     let canary = three_steps();
-    let mut run = Loop::new(&canary, release("v2"), Place::new(&serving("v1", 10), 2, 0), Bar { least: 10, most: 20 });
+    let mut run = Loop::new(
+        &canary,
+        release("v2"),
+        Place::new(&serving("v1", 10), 2, 0),
+        Bar { least: 10, most: 20, with_ending: false },
+    );
     while run.place.state.weights.get(&revision("v2")) != Some(&10) {
         run.look(Promotion::None);
         run.tick();
@@ -93,7 +114,12 @@ fn a_canary_that_dies_loses_its_traffic_at_the_next_look_and_soaks_again() {
 #[test]
 fn promoting_fully_still_waits_for_instances() {
     let canary = three_steps();
-    let mut run = Loop::new(&canary, release("v2"), Place::new(&serving("v1", 10), 3, 0), Bar { least: 10, most: 20 });
+    let mut run = Loop::new(
+        &canary,
+        release("v2"),
+        Place::new(&serving("v1", 10), 3, 0),
+        Bar { least: 10, most: 20, with_ending: false },
+    );
     run.look(Promotion::Full);
     assert_eq!(run.place.state.weights.get(&revision("v2")), None);
     assert_eq!(run.run(30), End::Complete, "{}", run.story());
@@ -103,7 +129,12 @@ fn promoting_fully_still_waits_for_instances() {
 #[test]
 fn aborting_gives_the_stable_side_everything_at_once() {
     let canary = three_steps();
-    let mut run = Loop::new(&canary, release("v2"), Place::new(&serving("v1", 10), 1, 1), Bar { least: 10, most: 20 });
+    let mut run = Loop::new(
+        &canary,
+        release("v2"),
+        Place::new(&serving("v1", 10), 1, 1),
+        Bar { least: 10, most: 20, with_ending: false },
+    );
     while run.place.state.weights.get(&revision("v2")) != Some(&30) {
         run.look(Promotion::None);
         run.tick();
@@ -124,7 +155,12 @@ fn the_way_back_of_a_shrunken_stable_side_follows_its_instances() {
         .stable(StableCapacity::MatchWeight)
         .build()
         .unwrap();
-    let mut run = Loop::new(&canary, release("v2"), Place::new(&serving("v1", 10), 2, 0), Bar { least: 10, most: 19 });
+    let mut run = Loop::new(
+        &canary,
+        release("v2"),
+        Place::new(&serving("v1", 10), 2, 0),
+        Bar { least: 10, most: 19, with_ending: false },
+    );
     for _ in 0..10 {
         run.look(Promotion::None);
         run.tick();
@@ -144,14 +180,20 @@ fn another_whole_gets_the_nearest_parts_and_never_everything_before_the_end() {
     start.max_weight = 1_000;
     start.weights.insert(revision("v1"), 1_000);
     let canary = Canary::builder().step(Step::weight(25).approval("?")).build().unwrap();
-    let mut run = Loop::new(&canary, release("v2"), Place::new(&start, 0, 0), Bar { least: 10, most: 20 });
+    let mut run =
+        Loop::new(&canary, release("v2"), Place::new(&start, 0, 0), Bar { least: 10, most: 20, with_ending: false });
     for _ in 0..5 {
         run.look(Promotion::None);
         run.tick();
     }
     assert_eq!(run.place.state.weights[&revision("v2")], 250);
     let fine = Canary::builder().weights_of(10_000).step(Step::weight(9_999).approval("?")).build().unwrap();
-    let mut run = Loop::new(&fine, release("v2"), Place::new(&serving("v1", 10), 0, 0), Bar { least: 10, most: 20 });
+    let mut run = Loop::new(
+        &fine,
+        release("v2"),
+        Place::new(&serving("v1", 10), 0, 0),
+        Bar { least: 10, most: 20, with_ending: false },
+    );
     for _ in 0..5 {
         run.look(Promotion::None);
         run.tick();
@@ -163,7 +205,8 @@ fn another_whole_gets_the_nearest_parts_and_never_everything_before_the_end() {
 fn a_first_install_and_a_revision_that_serves_already_have_no_steps() {
     let nothing = TargetState { max_weight: 100, ..TargetState::default() };
     let canary = three_steps();
-    let mut run = Loop::new(&canary, release("v1"), Place::new(&nothing, 2, 0), Bar { least: 0, most: 1 });
+    let mut run =
+        Loop::new(&canary, release("v1"), Place::new(&nothing, 2, 0), Bar { least: 0, most: 1, with_ending: false });
     assert_eq!(run.run(20), End::Complete, "{}", run.story());
 
     let (release, there) = (release("v1"), serving("v1", 3));
@@ -175,7 +218,12 @@ fn a_first_install_and_a_revision_that_serves_already_have_no_steps() {
 #[test]
 fn an_autoscaler_is_followed() {
     let canary = three_steps();
-    let mut run = Loop::new(&canary, release("v2"), Place::new(&serving("v1", 4), 1, 0), Bar { least: 4, most: 16 });
+    let mut run = Loop::new(
+        &canary,
+        release("v2"),
+        Place::new(&serving("v1", 4), 1, 0),
+        Bar { least: 4, most: 16, with_ending: false },
+    );
     for _ in 0..5 {
         run.look(Promotion::None);
         run.tick();
@@ -248,7 +296,7 @@ proptest! {
         let canary = builder.stable(stable).build().unwrap();
         let wanted = others.map_or(size, |(_, n)| n);
         let most = 2 * size.max(wanted).max(10);
-        let bar = Bar { least: if match_weight || others.is_some() || !meddling.is_empty() { 1 } else { size }, most };
+        let bar = Bar { least: if match_weight || others.is_some() || !meddling.is_empty() { 1 } else { size }, most, with_ending: false };
         let mut run = Loop::new(&canary, release("v2"), Place::new(&serving("v1", size), start, end), bar);
         let mut ended = None;
         for look in 0..600 {
@@ -272,6 +320,74 @@ proptest! {
             }
             let promotion = if run.asks() { Promotion::Skip } else { Promotion::None };
             ended = run.look(promotion);
+            if ended.is_some() {
+                break;
+            }
+            run.tick();
+        }
+        prop_assert!(ended.is_some(), "{}", run.story());
+    }
+}
+
+#[test]
+fn without_a_router_instances_carry_the_weight_within_both_limits() {
+    let canary = Canary::builder()
+        .by_instances(Amount::Count(1), Amount::Count(0))
+        .step(Step::weight(20).soak(Duration::from_secs(30)))
+        .step(Step::weight(50).approval("go on?"))
+        .build()
+        .unwrap();
+    assert!(!canary.needs().weights);
+    let from = TargetState { weights: [].into(), max_weight: 0, ..serving("v1", 10) };
+    let mut run =
+        Loop::new(&canary, release("v2"), Place::new(&from, 1, 1), Bar { least: 10, most: 11, with_ending: true });
+    let mut seen = vec![];
+    for _ in 0..200 {
+        let promotion = if run.asks() { Promotion::Skip } else { Promotion::None };
+        if run.asks() {
+            seen.push(run.place.observe().revision(&revision("v2")).ready);
+        }
+        if run.look(promotion).is_some() {
+            break;
+        }
+        run.tick();
+    }
+    assert_eq!(seen, [5], "{}", run.story());
+    let there = run.place.observe();
+    assert_eq!((there.revision(&revision("v2")).ready, there.revisions.len()), (10, 1), "{}", run.story());
+}
+
+proptest! {
+    #[test]
+    fn without_a_router_whatever_dies_the_limits_hold_and_it_ends(
+        weights in prop::collection::vec((0..=100_u32, 0..3_u64), 0..4),
+        size in 1..12_u32,
+        surge in 0..4_u32,
+        unavailable in 0..4_u32,
+        start in 0..4_u32,
+        end in 0..3_u32,
+        routed in any::<bool>(),
+        deaths in prop::collection::vec((0..60_u32, any::<bool>()), 0..12),
+        abort in prop::option::of(0..60_u32),
+    ) {
+        prop_assume!(surge + unavailable > 0);
+        let mut builder = Canary::builder().by_instances(Amount::Count(surge), Amount::Count(unavailable));
+        for (weight, soak) in weights {
+            builder = builder.step(Step::weight(weight).soak(Duration::from_secs(soak * 15)));
+        }
+        let canary = builder.build().unwrap();
+        let from = if routed { serving("v1", size) } else { TargetState { weights: [].into(), max_weight: 0, ..serving("v1", size) } };
+        let bar = Bar { least: size.saturating_sub(unavailable), most: size + surge, with_ending: true };
+        let mut run = Loop::new(&canary, release("v2"), Place::new(&from, start, end), bar);
+        let mut ended = None;
+        for look in 0..800 {
+            if abort == Some(look) {
+                run.going_back = true;
+            }
+            for (_, new) in deaths.iter().filter(|(at, _)| *at == look) {
+                run.place.kill(&revision(if *new { "v2" } else { "v1" }));
+            }
+            ended = run.look(Promotion::None);
             if ended.is_some() {
                 break;
             }

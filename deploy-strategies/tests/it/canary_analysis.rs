@@ -30,7 +30,7 @@ fn analysis(limits: Vec<MetricLimits>) -> Analysis {
     Analysis::new(BlockName::new("prometheus").unwrap(), Judge::Threshold(Threshold::new(limits).unwrap()))
 }
 
-fn error_ratio() -> Analysis {
+pub(crate) fn error_ratio() -> Analysis {
     analysis(vec![limits("http.error_ratio")])
 }
 
@@ -39,8 +39,8 @@ fn answer(request: &MeasureRequest, reading: Reading) -> Result<Vec<Measurement>
     Ok(request.metrics.iter().map(|m| Measurement::new(m.clone(), Arm::Candidate, window, reading.clone())).collect())
 }
 
-const GOOD: Answers = |request, _| answer(request, Reading::Value(Real::ZERO));
-const BAD: Answers = |request, _| answer(request, Reading::Value(Real::from(1)));
+pub(crate) const GOOD: Answers = |request, _| answer(request, Reading::Value(Real::ZERO));
+pub(crate) const BAD: Answers = |request, _| answer(request, Reading::Value(Real::from(1)));
 const TURNS_BAD: Answers = |request, now| {
     let bad = u32::from(now > RunTime(400_000));
     answer(request, Reading::Value(Real::from(bad)))
@@ -48,7 +48,7 @@ const TURNS_BAD: Answers = |request, now| {
 const ABSENT: Answers = |request, _| answer(request, Reading::NoData);
 
 fn run<'a>(canary: &'a Canary, monitor: Answers) -> Loop<'a, Canary> {
-    let bar = Bar { least: 10, most: 20 };
+    let bar = Bar { least: 10, most: 20, with_ending: false };
     let mut run = Loop::new(canary, release("v2"), Place::new(&serving("v1", 10), 1, 0), bar);
     run.monitor = monitor;
     run

@@ -29,6 +29,8 @@ pub(crate) struct Bar {
     pub(crate) least: u32,
     /// The most instances that we may ask for in all.
     pub(crate) most: u32,
+    /// Whether instances on their way out count among them when more are asked for.
+    pub(crate) with_ending: bool,
 }
 
 /// What a monitor answers at a time.
@@ -181,6 +183,14 @@ impl<'a, S: Strategy + ?Sized> Loop<'a, S> {
         // I8, upper side.
         let asked: u32 = want.capacity.values().sum();
         let there: u32 = observed.revisions.values().map(|r| r.desired).sum();
+        let ending: u32 = observed.revisions.values().map(|r| r.terminating).sum();
+        let grows = want.capacity.iter().any(|(name, count)| *count > observed.revision(name).desired);
+        assert!(
+            !self.bar.with_ending || !grows || asked + ending <= self.bar.most.max(there + ending),
+            "{asked} instances are asked for while {ending} still take room, the most is {}: {}",
+            self.bar.most,
+            story()
+        );
         assert!(
             asked <= self.bar.most.max(there),
             "{asked} instances are asked for, the most is {}: {}",

@@ -88,7 +88,7 @@ impl Body for RequestBody {
     fn size_hint(&self) -> SizeHint {
         match self {
             Self::Empty(empty) => empty.size_hint(),
-            Self::Lent { from, taken } => taken.as_ref().map_or_else(|| from.hint.clone(), Body::size_hint),
+            Self::Lent { from, taken } => taken.as_ref().map_or_else(|| from.hint, Body::size_hint),
         }
     }
 }

@@ -149,11 +149,11 @@ impl Proxy {
         })
     }
 
-    /// Changes the addresses of one revision and leaves the rest as it is. Tells whether anything changed.
+    /// Changes the addresses of one revision and leaves the rest as it is.
     ///
     /// A revision that serves may lose its last address this way: its instances died, and hiding that helps nobody.
-    pub fn set_upstreams(&self, revision: &RevisionName, addresses: BTreeSet<SocketAddr>) -> bool {
-        let changed = self.inner.change(|now| {
+    pub fn set_upstreams(&self, revision: &RevisionName, addresses: BTreeSet<SocketAddr>) {
+        let _ = self.inner.change(|now| {
             let mut next = now.clone();
             if addresses.is_empty() {
                 next.upstreams.remove(revision);
@@ -162,10 +162,10 @@ impl Proxy {
             }
             Ok::<_, RoutingError>(next)
         });
-        changed.unwrap_or(false)
     }
 
     /// Takes one instance out: it gets no new request from here on.
+    #[must_use = "wait until it is drained before you stop it"]
     pub fn retire(&self, revision: &RevisionName, address: SocketAddr) -> Retired {
         let upstream = self.inner.table().pools.get(revision).and_then(|pool| pool.find(address));
         let _ = self.inner.change(|now| {

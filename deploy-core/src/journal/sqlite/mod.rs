@@ -93,6 +93,10 @@ impl SqliteJournal {
             format::Trouble::Sqlite(error) => fault(&opening, &Arc::new(error)),
         };
         let sql = connect(&options).map_err(|error| broken(error.into()))?;
+        // SQLite opens for reading what it may not write, and would say so only at the first write.
+        if !options.read_only && sql.is_readonly("main").map_err(|error| broken(error.into()))? {
+            return Err(JournalError::ReadOnly(options.path.display().to_string()));
+        }
         let found = format::look(&sql).map_err(broken)?;
         let writer = if options.read_only {
             if found == Found::Empty {

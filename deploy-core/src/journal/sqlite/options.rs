@@ -139,6 +139,9 @@ impl SqliteOptions {
 
     /// Opens the journal, and creates or migrates the file where that is needed.
     ///
+    /// It reads and writes the file on the calling thread, up to the busy timeout where another process holds it: open it
+    /// before the runtime starts to serve, or on a thread that may block.
+    ///
     /// # Errors
     ///
     /// [`JournalError::NotAJournal`] and [`JournalError::FutureFormat`] if the file is not ours to write,

@@ -35,6 +35,7 @@ impl Default for AgentSuite<'_> {
 impl<'a> AgentSuite<'a> {
     /// A suite with a task without inputs.
     #[must_use]
+    #[expect(clippy::missing_panics_doc, reason = "the names of the suite are names")]
     pub fn new() -> Self {
         let name = "the names of the suite are names";
         let release = Release::new(

@@ -1,0 +1,4 @@
+//! The examples, run as a reader would run them.
+
+mod program;
+mod release;
