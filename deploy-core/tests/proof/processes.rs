@@ -9,7 +9,7 @@ use std::time::Duration;
 use deploy_core::driver::EngineOptions;
 use deploy_core::journal::Journal;
 use deploy_core::name::RunId;
-use deploy_core::time::SystemClock;
+use deploy_core::time::{Clock, SystemClock};
 
 use crate::ledger::Ledger;
 use crate::world::{Ending, World, pass, run_id, sqlite};
@@ -32,8 +32,8 @@ pub(crate) fn options() -> EngineOptions {
 
 /// The world of a folder, as every process sees it.
 pub(crate) fn world(folder: &Path, unit: Duration) -> World {
-    let clock = Arc::new(SystemClock::new());
-    let journal = Arc::new(sqlite(&folder.join("journal.db"), clock.clone()));
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+    let journal = Arc::new(sqlite(&folder.join("journal.db"), Arc::clone(&clock)));
     World::new(Ledger::open(&folder.join("ledger.db")), journal, clock, unit)
 }
 

@@ -561,19 +561,9 @@ impl Search<'_> {
     }
 }
 
-<<<<<<< HEAD
-/// I1: the record, through its stored bytes, gives a replay the state of the live machine.
-fn replayed(rules: &dyn Rules, rebuilt: &mut Machine, record: &Record, live: &Machine) -> Result<(), property::Broken> {
-=======
 /// I1: the records, through their stored bytes, give a replay the state of the live machine. What they are replayed onto was
 /// itself compared so when it was found, so that the whole way from the first record on is replayed, one turn at a time.
-fn replayed(
-    rules: &dyn Rules,
-    before: &Machine,
-    records: &[Record],
-    live: &Machine,
-) -> Result<(), property::Broken> {
->>>>>>> main
+fn replayed(rules: &dyn Rules, before: &Machine, records: &[Record], live: &Machine) -> Result<(), property::Broken> {
     const I1: &str = "I1 a rebuild gives the same state";
     let wrong = |how: String| property::Broken { property: I1, how };
     let mut rebuilt = before.clone();
