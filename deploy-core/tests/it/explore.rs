@@ -7,11 +7,18 @@ use deploy_core::testing::plans;
 fn every_reachable_state_of_the_small_plans_keeps_every_invariant() {
     for (name, plan) in plans::small().expect("fixed names").into_iter().skip(1) {
         for holds_answers in [false] {
-        let began = std::time::Instant::now();
-        match explore(&plan, &Sound, Limits { holds_answers, ..Limits::default() }) {
-            Ok(seen) => println!("{name}: {} states, {} turns, depth {}, ends {:?} {:?}", seen.states, seen.turns, seen.depth, seen.ends, began.elapsed()),
-            Err(violation) => panic!("{name}: {violation} {:?}", began.elapsed()),
-        }
+            let began = std::time::Instant::now();
+            match explore(&plan, &Sound, Limits { holds_answers, ..Limits::default() }) {
+                Ok(seen) => println!(
+                    "{name}: {} states, {} turns, depth {}, ends {:?} {:?}",
+                    seen.states,
+                    seen.turns,
+                    seen.depth,
+                    seen.ends,
+                    began.elapsed()
+                ),
+                Err(violation) => panic!("{name}: {violation} {:?}", began.elapsed()),
+            }
         }
     }
 }
