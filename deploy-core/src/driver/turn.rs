@@ -13,8 +13,8 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::{AbortHandle, JoinSet};
 use tracing::Instrument as _;
 
-use super::clock::wait;
-use super::engine::{Inner, Message, Progress, Standing};
+use super::clock::{Alarm, wait};
+use super::engine::{Closing, Inner, Message, Progress, Standing};
 use super::error::{OperatorError, RunError, StatusError};
 use super::lease::Tenure;
 use super::load::{Loaded, load};
@@ -84,9 +84,32 @@ pub(super) struct Loop {
     when: BTreeMap<StepId, RunTime>,
     seen: BTreeSet<InputId>,
     lock: Lock,
-    snapshot_at: u64,
+    snapshots: Snapshots,
+    closing: watch::Receiver<Closing>,
+    alarm: Alarm,
     idle_since: Option<Duration>,
     phases: BTreeMap<u32, tracing::Span>,
+}
+
+/// When the next snapshot is due: after so many records, and never before those records weigh as much as the last snapshot
+/// did. So a replay reads at most twice the state, and snapshots cost a long pipeline no more for each step than a short one.
+#[derive(Debug, Clone, Copy)]
+struct Snapshots {
+    next: u64,
+    /// Bytes recorded since the last one.
+    since: usize,
+    /// Bytes of the last one.
+    size: usize,
+}
+
+impl Snapshots {
+    fn due(&self, position: u64) -> bool {
+        position >= self.next && self.since >= self.size
+    }
+
+    fn taken(&mut self, next: u64, size: usize) {
+        *self = Self { next, since: 0, size };
+    }
 }
 
 /// A call under way.
@@ -237,7 +260,9 @@ impl Loop {
         };
         let driver = Self {
             // Counted from where the replay began, or a run that is taken up often would never be snapshotted.
-            snapshot_at: from.saturating_add(engine.options.snapshot_every),
+            snapshots: Snapshots { next: from.saturating_add(engine.options.snapshot_every), since: 0, size: 0 },
+            closing: engine.closing.subscribe(),
+            alarm: Alarm::new(),
             engine,
             run,
             claim,
@@ -327,14 +352,14 @@ impl Loop {
         let now = self.now();
         let mut inputs = Vec::new();
         let span = self.until_next(now);
-        let mut closing = self.engine.closing.subscribe();
-        let asked = closing.borrow_and_update().asked;
+        let asked = self.closing.borrow_and_update().asked;
+        self.alarm.ring_within(span, self.engine.clock.monotonic());
         tokio::select! {
             biased;
             Some(done) = self.jobs.join_next(), if !self.jobs.is_empty() => self.finished(done, &mut inputs),
             Some(message) = self.mailbox.recv() => self.read(message, &mut inputs),
-            _ = closing.changed(), if !asked => {}
-            () = wait(span) => {}
+            _ = self.closing.changed(), if !asked => {}
+            () = self.alarm.rings() => {}
         }
         while inputs.len() < self.engine.options.batch {
             if let Some(done) = self.jobs.try_join_next() {
@@ -613,6 +638,7 @@ impl Loop {
             ends,
             waits,
         };
+        self.snapshots.since += append.records.iter().map(|envelope| envelope.body.get().len()).sum::<usize>();
         self.head = self.engine.journal.append(append).await?;
         Ok(())
     }
@@ -686,9 +712,9 @@ impl Loop {
         self.idle_since = None;
         self.publish();
         let ended = matches!(self.machine.state().mode, Mode::Ended { .. });
-        if self.head.next >= self.snapshot_at && !ended {
-            self.snapshot_at = self.head.next.saturating_add(self.engine.options.snapshot_every);
+        if self.snapshots.due(self.head.next) && !ended {
             let Ok(state) = serde_json::to_string(self.machine.state()) else { return };
+            self.snapshots.taken(self.head.next.saturating_add(self.engine.options.snapshot_every), state.len());
             let snapshot = Snapshot { position: self.head.next, hash: self.head.hash, version: MACHINE_VERSION, state };
             // Without it the next replay is longer, and nothing else.
             if let Err(error) = self.engine.journal.save_snapshot(&self.claim, snapshot).await {
