@@ -116,13 +116,15 @@ async fn twenty_thousand_requests_see_two_revisions_change_and_instances_die_wit
             reached(&fleet, &wanted).await;
         }
     }
-    while load.answered() < 20_000 {
+    // More by command: REQUESTS=1000000 cargo test -p deploy-agents --test it twenty_thousand -- --nocapture
+    let due = std::env::var("REQUESTS").ok().and_then(|n| n.parse().ok()).unwrap_or(20_000);
+    while load.answered() < due {
         load.more(500).await;
     }
     let tally = load.stop().await;
     println!("{} requests, by revision {:?}", tally.answered, tally.by_revision);
     assert_eq!(tally.failures, Vec::<String>::new());
-    assert!(tally.answered >= 20_000);
+    assert!(tally.answered >= due);
     assert_eq!(tally.by_revision.len(), 3);
     fleet.close().await;
     assert!(fleet.instances().is_empty());

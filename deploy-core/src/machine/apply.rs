@@ -3,7 +3,10 @@
 use std::collections::BTreeSet;
 
 use super::event::{AfterFailure, AfterLook, Event, Looked, Record};
-use super::state::{Asking, Doing, EARLY_AT_MOST, Failure, Mode, Rolling, State, Step, StepState, TAKEN_AT_MOST};
+use super::state::{
+    Asking, CHANGE_SETTLES_WITHIN, Doing, EARLY_AT_MOST, Failure, Mode, Rolling, State, Step, StepState, TAKEN_AT_MOST,
+    TURNED_BACK,
+};
 use super::{Machine, command::Try};
 use crate::agent::Handle;
 use crate::evidence::Waiver;
@@ -17,8 +20,9 @@ impl Machine {
     pub fn apply(&mut self, record: &Record) {
         self.state.position = record.position.saturating_add(1);
         self.state.at = record.at;
-        let now = record.at.run;
         let seq = record.position;
+        // What is due in a paused run is counted from the beginning of the pause, and moved when it ends.
+        let now = self.state.paused.unwrap_or(record.at.run);
         match &record.event {
             Event::Started(_) => {}
             Event::Admitted(e) => self.state.epoch = Some(e.epoch),
@@ -27,7 +31,10 @@ impl Machine {
                     self.state.epoch = e.epoch;
                 }
                 for id in self.open_steps() {
-                    self.change(id, seq, |state| *state = attach(state.clone(), now, e.absent));
+                    if let Some(step) = self.state.steps.get(id.index()) {
+                        let state = attach(&step.state, &self.state, now, e.absent);
+                        self.put(id, state, seq);
+                    }
                 }
             }
             Event::Opened(e) => self.open(e.step, e.due, now, seq),
@@ -64,20 +71,31 @@ impl Machine {
                     AfterFailure::Fail => self.fail(e.of.step, &e.reason, seq),
                 }
             }
-            Event::BecameUnsure(e) => self.put(
-                e.of.step,
-                StepState::Unsure {
+            Event::BecameUnsure(e) => self.change(e.of.step, seq, |state| {
+                let (stopped, deadline) = match state {
+                    StepState::Trying { deadline, .. } | StepState::Polling { deadline, .. } => (false, Some(*deadline)),
+                    StepState::Unsure { stopped, deadline, .. } => (*stopped, *deadline),
+                    StepState::Cancelling { .. } => (true, None),
+                    _ => (false, None),
+                };
+                *state = StepState::Unsure {
                     of: e.of.next_turn(),
                     asked: e.asked,
                     at: e.at,
                     last: e.reason.clone(),
                     interrupted: e.interrupted,
-                },
-                seq,
-            ),
+                    stopped,
+                    deadline,
+                };
+            }),
             Event::TimedOut(e) => self.cancel(e.of.step, seq),
             Event::Retried(e) => {
                 let rollout = matches!(self.planned(e.of.step).map(|p| &p.work), Some(Work::Rollout(_)));
+                if let Some(step) = self.state.steps.get_mut(e.of.step.index())
+                    && step.state.of().is_some_and(|of| of.iteration != e.of.iteration)
+                {
+                    step.repeats = 0;
+                }
                 self.change(e.of.step, seq, |state| {
                     *state = match state {
                         StepState::Parked { rolling: Some(rolling), .. } => again(rolling.clone(), e.of, now, e.due),
@@ -132,7 +150,7 @@ impl Machine {
                 }
             }),
             Event::StepFailed(e) => self.fail(e.step, &e.reason, seq),
-            Event::Took(e) => self.take(&e.input, now, seq),
+            Event::Took(e) => self.take(&e.input, record.at.run, seq),
             Event::Kept(e) => {
                 self.remember(e.input.id.clone());
                 if self.state.early.len() < EARLY_AT_MOST {
@@ -142,6 +160,7 @@ impl Machine {
             Event::Dropped(e) => self.state.early.retain(|input| input.id != e.id),
             Event::TurnedBack(e) => {
                 self.state.mode = Mode::Undoing { to: e.to, because: e.because.clone() };
+                let now = record.at.run;
                 self.resume(now, seq);
                 self.state.ready.clear();
                 self.state.ready_free.clear();
@@ -327,10 +346,12 @@ impl Machine {
         if !report.outputs.is_empty() {
             self.state.outputs.insert(id, report.outputs.clone());
         }
-        if mandatory && self.state.mode == Mode::Forward {
-            self.put(id, StepState::Verifying { of: of.next_turn(), report: Box::new(report.clone()) }, seq);
-        } else {
-            self.finish(id, seq);
+        match (mandatory, self.state.mode == Mode::Forward) {
+            (true, true) => {
+                self.put(id, StepState::Verifying { of: of.next_turn(), report: Box::new(report.clone()) }, seq);
+            }
+            (true, false) => self.fail(id, UNVERIFIED, seq),
+            (false, _) => self.finish(id, seq),
         }
     }
 
@@ -358,17 +379,28 @@ impl Machine {
         match &step.state {
             StepState::Trying { .. } | StepState::Polling { .. } => self.cancel(id, seq),
             StepState::Backoff { .. } => self.put(id, failed("not tried again: the run turned back"), seq),
-            StepState::Verifying { .. } => self.put(id, StepState::Done, seq),
-            StepState::Rolling(_) => self.put(id, failed("the run turned back"), seq),
+            StepState::Verifying { .. } => self.put(id, failed(UNVERIFIED), seq),
+            StepState::Rolling(rolling) if rolling.doing == Doing::Applying => self.roll(id, seq, |rolling| {
+                rolling.stop_asking(now);
+                rolling.deadline = rolling.deadline.min(now + CHANGE_SETTLES_WITHIN);
+            }),
+            StepState::Rolling(_) => self.put(id, failed(TURNED_BACK), seq),
             StepState::Evaluating { .. } | StepState::Approving { .. } | StepState::Soaking { .. } => {
                 self.put(id, StepState::Withdrawn, seq);
             }
             StepState::Parked { of, why: super::state::Park::UnknownOutcome { last }, .. } => {
-                let state =
-                    StepState::Unsure { of: of.next_turn(), asked: 0, at: now, last: last.clone(), interrupted: false };
+                let state = StepState::Unsure {
+                    of: of.next_turn(),
+                    asked: 0,
+                    at: now,
+                    last: last.clone(),
+                    interrupted: false,
+                    stopped: false,
+                    deadline: None,
+                };
                 self.put(id, state, seq);
             }
-            StepState::Parked { .. } => self.put(id, failed("the run turned back"), seq),
+            StepState::Parked { .. } => self.put(id, failed(TURNED_BACK), seq),
             StepState::Cancelling { .. } | StepState::Unsure { .. } => {}
             StepState::Waiting { .. }
             | StepState::Done
@@ -491,6 +523,9 @@ impl Machine {
     }
 }
 
+/// Why a step counts as failed whose report came too late to be verified.
+const UNVERIFIED: &str = "the run turned back before it was verified";
+
 /// A parked rollout goes on with what it knew, beginning with a look.
 fn again(mut rolling: Box<Rolling>, of: Try, now: RunTime, deadline: RunTime) -> StepState {
     rolling.of = Try { attempt: rolling.of.attempt, ..of };
@@ -500,39 +535,48 @@ fn again(mut rolling: Box<Rolling>, of: Try, now: RunTime, deadline: RunTime) ->
     rolling.continuous = false;
     rolling.errors = 0;
     rolling.reasserted = 0;
+    // Whom the strategy still wants to ask, it asks anew: the question may have expired meanwhile.
+    rolling.asking = None;
     rolling.deadline = deadline;
     StepState::Rolling(rolling)
 }
 
 /// What taking a run up again does to an open step: an attempt without a recorded answer becomes unsure, whatever has no
 /// effect is asked again, and a soak starts where it was last seen.
-fn attach(state: StepState, now: RunTime, absent: std::time::Duration) -> StepState {
-    match state {
-        StepState::Trying { of, .. } => StepState::Unsure {
+pub(super) fn attach(step: &StepState, run: &State, now: RunTime, absent: std::time::Duration) -> StepState {
+    match step.clone() {
+        StepState::Trying { of, deadline } => StepState::Unsure {
             of: of.next_turn(),
             asked: 0,
             at: now,
             last: "the engine stopped while it was under way".to_owned(),
             interrupted: true,
+            stopped: false,
+            deadline: Some(deadline),
         },
         StepState::Polling { of, handle, at, deadline } => {
             StepState::Polling { of: of.next_turn(), handle, at, deadline }
         }
         StepState::Cancelling { of, handle } => StepState::Cancelling { of: of.next_turn(), handle },
-        StepState::Unsure { of, asked, at, last, interrupted } => {
-            StepState::Unsure { of: of.next_turn(), asked, at, last, interrupted }
+        StepState::Unsure { of, asked, at, last, interrupted, stopped, deadline } => {
+            StepState::Unsure { of: of.next_turn(), asked, at, last, interrupted, stopped, deadline }
         }
         StepState::Verifying { of, report } => StepState::Verifying { of: of.next_turn(), report },
         StepState::Evaluating { of, at, give_up, holds_for } => {
             StepState::Evaluating { of: of.next_turn(), at, give_up, holds_for }
         }
-        StepState::Soaking { of, due } => StepState::Soaking { of, due: due + absent },
+        // During a pause nothing is observed anyway; its end moves the soak by all of it.
+        StepState::Soaking { of, due } if run.paused.is_none() => StepState::Soaking { of, due: due + absent },
+        StepState::Rolling(rolling) if !rolling.of.undo && run.mode != Mode::Forward => {
+            StepState::Failed { reason: TURNED_BACK.to_owned() }
+        }
         StepState::Rolling(mut rolling) => {
             rolling.continuous = false;
             rolling.look(now);
             StepState::Rolling(rolling)
         }
         other @ (StepState::Backoff { .. }
+        | StepState::Soaking { .. }
         | StepState::Approving { .. }
         | StepState::Parked { .. }
         | StepState::Waiting { .. }

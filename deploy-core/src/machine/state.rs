@@ -28,6 +28,11 @@ pub const LOOKUPS_AT_MOST: u32 = 3;
 /// How long to wait between two lookups of the same attempt, and after a gate that could not find out.
 pub const ASK_AGAIN_AFTER: Duration = Duration::from_secs(5);
 
+/// How long turning back waits for a change of a target that is under way. Receivers that compare fences refuse a later one.
+pub(super) const CHANGE_SETTLES_WITHIN: Duration = Duration::from_secs(60);
+/// Why a step failed that had to stop because its run turned back.
+pub(super) const TURNED_BACK: &str = "the run turned back";
+
 /// Everything that the machine knows about a run beside its plan.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -214,6 +219,10 @@ pub enum StepState {
         last: String,
         /// Whether it is unsure because a driver stopped, which costs the step no retry.
         interrupted: bool,
+        /// Whether it was cancelled before: then it is not waited for as if it had just begun.
+        stopped: bool,
+        /// When the attempt is over its time, if it is found to be under way; absent: from then on anew.
+        deadline: Option<RunTime>,
     },
     /// A report is being verified. Command: `Verify`.
     Verifying {
@@ -450,9 +459,9 @@ impl StepState {
             Self::Evaluating { at, give_up, .. } => (*at, *give_up) = (*at + span, *give_up + span),
             Self::Approving { expires, .. } => *expires = *expires + span,
             Self::Rolling(rolling) => rolling.shift(span),
+            Self::Unsure { deadline, .. } => *deadline = deadline.map(|at| at + span),
             Self::Waiting { .. }
             | Self::Cancelling { .. }
-            | Self::Unsure { .. }
             | Self::Verifying { .. }
             | Self::Parked { .. }
             | Self::Done

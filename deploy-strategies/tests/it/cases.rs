@@ -4,22 +4,24 @@ use std::path::PathBuf;
 
 use serde_json::Value;
 
-/// The rows of one table file; nothing, loudly, without the folder. With `REQUIRE_CASES=1` a missing folder fails.
-pub(crate) fn rows(file: &str) -> Vec<Value> {
+/// The folder of tables, or a part of it; nothing, loudly, if it is not there. With `REQUIRE_CASES=1` that fails.
+pub(crate) fn folder(part: &str) -> Option<PathBuf> {
     let folder = std::env::var_os("CASES_DIR")
         .map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../shared/cases"), PathBuf::from);
-    let path = folder.join(file);
-    match std::fs::read_to_string(&path) {
-        Ok(text) => {
-            let whole: Value = serde_json::from_str(&text).unwrap();
-            whole["cases"].as_array().unwrap().clone()
-        }
-        Err(error) => {
-            assert!(std::env::var("REQUIRE_CASES").as_deref() != Ok("1"), "{}: {error}", path.display());
-            say(&format!("SKIPPED: {} is not there ({error}); set CASES_DIR", path.display()));
-            Vec::new()
-        }
+    let path = folder.join(part);
+    if path.exists() {
+        return Some(path);
     }
+    assert!(std::env::var("REQUIRE_CASES").as_deref() != Ok("1"), "{} is not there", path.display());
+    say(&format!("SKIPPED: {} is not there; set CASES_DIR", path.display()));
+    None
+}
+
+/// The rows of one table file; none without the folder.
+pub(crate) fn rows(file: &str) -> Vec<Value> {
+    let Some(path) = folder(file) else { return Vec::new() };
+    let whole: Value = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
+    whole["cases"].as_array().unwrap().clone()
 }
 
 /// Runs `check` on every row of a table and says how many there were. Every row must be run.

@@ -8,6 +8,8 @@ mod canary;
 mod canary_analysis;
 mod cases;
 mod closed_loop;
+mod flag_cases;
+mod flag_rollout;
 mod model;
 mod replica_cases;
 mod rolling;

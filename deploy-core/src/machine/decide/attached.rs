@@ -3,12 +3,15 @@
 use std::time::Duration;
 
 use crate::machine::Machine;
+use crate::machine::apply::attach;
 use crate::machine::event::{Attached, Event};
 
 impl Machine {
     /// Nothing is recorded where it would change nothing.
     pub(super) fn attached(&self, epoch: Option<u64>, absent: Duration) -> Vec<Event> {
         let new_epoch = epoch.is_some() && epoch != self.state.epoch;
-        if self.state.open.is_empty() && !new_epoch { Vec::new() } else { vec![Attached { epoch, absent }.into()] }
+        let mut open = self.state.open.iter().filter_map(|id| self.state.steps.get(id.index()));
+        let changes = open.any(|step| attach(&step.state, &self.state, self.state.at.run, absent) != step.state);
+        if changes || new_epoch { vec![Attached { epoch, absent }.into()] } else { Vec::new() }
     }
 }

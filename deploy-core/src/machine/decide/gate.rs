@@ -1,5 +1,7 @@
 //! Gates: what their answers lead to.
 
+use std::time::Duration;
+
 use crate::gate::GateDecision;
 use crate::machine::Machine;
 use crate::machine::command::Try;
@@ -15,19 +17,20 @@ impl Machine {
             Ok(GateDecision::Conditional { conditions }) => {
                 vec![Passed { of, conditions: conditions.clone() }.into()]
             }
-            Ok(GateDecision::Hold { reason, ask_again_after }) => self.hold(of, reason, now + *ask_again_after, now),
+            Ok(GateDecision::Hold { reason, ask_again_after }) => self.hold(of, reason, *ask_again_after, now),
             Ok(GateDecision::NoGo { vetoes }) => {
                 let vetoes: Vec<_> = vetoes.iter().map(|v| format!("{}: {}", v.by, v.reason)).collect();
                 vec![StepFailed { step: of.step, reason: format!("no-go: {}", vetoes.join("; ")) }.into()]
             }
             Err(fault) => {
                 let reason = format!("the gate could not find out: {}", fault.message);
-                self.hold(of, &reason, now + ASK_AGAIN_AFTER, now)
+                self.hold(of, &reason, ASK_AGAIN_AFTER, now)
             }
         }
     }
 
-    fn hold(&self, of: Try, reason: &str, at: RunTime, now: RunTime) -> Vec<Event> {
+    fn hold(&self, of: Try, reason: &str, after: Duration, now: RunTime) -> Vec<Event> {
+        let now = self.active(now);
         let give_up = match self.state.steps.get(of.step.index()).map(|s| &s.state) {
             Some(StepState::Evaluating { give_up, .. }) => *give_up,
             _ => now,
@@ -36,6 +39,6 @@ impl Machine {
             let reason = format!("the gate held for too long: {reason}");
             return vec![StepFailed { step: of.step, reason }.into()];
         }
-        vec![Held { of, at: at.min(give_up), reason: reason.to_owned() }.into()]
+        vec![Held { of, at: (now + after).min(give_up), reason: reason.to_owned() }.into()]
     }
 }

@@ -12,6 +12,7 @@ use super::command::Try;
 use super::event::{Admitted, Event};
 use super::input::{Answer, IllegalInput, Input, Reply};
 use super::state::{Mode, StepState};
+use self::task::Doubt;
 use super::{Machine, Strategies};
 use crate::time::{Now, RunTime};
 
@@ -64,6 +65,12 @@ impl Machine {
         }
     }
 
+    /// Run time as the waits of a paused run see it: it stands still at the beginning of the pause, and what is due then is
+    /// moved by the whole pause when it ends.
+    pub(super) fn active(&self, now: RunTime) -> RunTime {
+        self.state.paused.unwrap_or(now)
+    }
+
     fn answered(
         &self,
         of: Try,
@@ -77,8 +84,9 @@ impl Machine {
                 self.performed(of, result, now)
             }
             (StepState::Cancelling { .. }, Answer::Cancelled(settled)) => self.cancelled(of, settled.as_ref(), now),
-            (StepState::Unsure { asked, last, interrupted, .. }, Answer::LookedUp(result)) => {
-                self.looked_up(of, result, *asked, last, *interrupted, now)
+            (StepState::Unsure { asked, last, interrupted, stopped, deadline, .. }, Answer::LookedUp(result)) => {
+                let doubt = Doubt { of, asked: *asked, last, interrupted: *interrupted, stopped: *stopped };
+                self.looked_up(&doubt, *deadline, result, now)
             }
             (StepState::Verifying { .. }, Answer::Verified(receipts)) => self.verified(of, receipts, now),
             (StepState::Evaluating { .. }, Answer::Evaluated(result)) => self.evaluated(of, result, now),

@@ -4,13 +4,12 @@ use std::collections::BTreeSet;
 
 use super::Decided;
 use crate::machine::Machine;
-use crate::machine::command::Try;
 use crate::machine::event::{
     AfterFailure, AttemptFailed, BecameUnsure, Completed, Event, Granted, Kept, Parked, Promoted, Retried, Soaked,
     StepFailed, Took, TurnedBack, UndoPassed,
 };
 use crate::machine::input::{IllegalInput, Reply, Reported};
-use crate::machine::state::{EARLY_AT_MOST, Mode, Outcome, Park, StepState};
+use crate::machine::state::{Doing, EARLY_AT_MOST, Mode, Outcome, Park, Rolling, StepState};
 use crate::operator::{Act, ApprovalRequest, OperatorInput, Principal, Settlement};
 use crate::plan::{StepId, Work};
 use crate::strategy::Promotion;
@@ -114,28 +113,33 @@ impl Machine {
 
     fn follows_on_step(&self, input: &OperatorInput, id: StepId, now: Now) -> Result<Vec<Event>, String> {
         let state = &self.state.steps.get(id.index()).ok_or_else(|| "the plan has no such step".to_owned())?.state;
+        let back = self.state.mode != Mode::Forward;
         match &input.act {
             Act::Approve { .. } => self.approve(input, state, now.run),
             Act::Reject { .. } => match state {
+                StepState::Rolling(rolling) if rolling.asking.is_some() && rolling.of.undo => {
+                    let reason = format!("rejected by {}: {}", input.who, input.why);
+                    Ok(vec![Parked { of: rolling.of, why: Park::UndoFailed { reason } }.into()])
+                }
                 StepState::Approving { .. } => Ok(rejected(input, id)),
                 StepState::Rolling(rolling) if rolling.asking.is_some() => Ok(rejected(input, id)),
                 _ => Err(format!("it does not ask anybody: it {}", describe(state))),
             },
             Act::Promote { .. } => match state {
                 StepState::Soaking { of, .. } => Ok(vec![Soaked { of: *of }.into()]),
-                StepState::Rolling(rolling) if rolling.of.undo => Err("it is on its way back".to_owned()),
+                StepState::Rolling(_) if back => Err("it is on its way back".to_owned()),
                 StepState::Rolling(rolling) if rolling.asking.is_some() => {
                     Err("it asks people: approve or reject it".to_owned())
                 }
-                StepState::Rolling(rolling) => Ok(promoted(rolling.of, Promotion::Skip, now.run)),
+                StepState::Rolling(rolling) => Ok(promoted(rolling, Promotion::Skip, self.active(now.run))),
                 _ => Err(format!("it is in no wait that could be skipped: it {}", describe(state))),
             },
             Act::PromoteFully { .. } => match state {
-                StepState::Rolling(rolling) if rolling.of.undo => Err("it is on its way back".to_owned()),
+                StepState::Rolling(_) if back => Err("it is on its way back".to_owned()),
                 StepState::Rolling(rolling) if rolling.asking.is_some() => {
                     Err("it asks people: approve or reject it first".to_owned())
                 }
-                StepState::Rolling(rolling) => Ok(promoted(rolling.of, Promotion::Full, now.run)),
+                StepState::Rolling(rolling) => Ok(promoted(rolling, Promotion::Full, self.active(now.run))),
                 _ => Err(format!("it is not rolling out: it {}", describe(state))),
             },
             Act::Retry { .. } => self.retry_now(state, now.run),
@@ -179,7 +183,7 @@ impl Machine {
         };
         self.may_approve(request, yes, &input.who)?;
         let votes = yes.len() + 1;
-        if votes >= request.quorum as usize { Ok(vec![Granted { of, at: now }.into()]) } else { Ok(Vec::new()) }
+        if votes >= request.quorum as usize { Ok(vec![Granted { of, at: self.active(now) }.into()]) } else { Ok(Vec::new()) }
     }
 
     fn may_approve(&self, request: &ApprovalRequest, yes: &BTreeSet<Principal>, who: &Principal) -> Result<(), String> {
@@ -200,17 +204,17 @@ impl Machine {
 
     fn retry_now(&self, state: &StepState, now: RunTime) -> Result<Vec<Event>, String> {
         match state {
-            StepState::Backoff { of, .. } => Ok(vec![Retried { of: *of, due: now + self.timeout(*of) }.into()]),
+            StepState::Backoff { of, .. } => Ok(vec![Retried { of: *of, due: self.active(now) + self.timeout(*of) }.into()]),
             StepState::Parked { of, why, .. } => Ok(vec![match why {
                 Park::UnknownOutcome { last } => {
                     BecameUnsure { of: *of, reason: last.clone(), at: now, asked: 0, interrupted: false }.into()
                 }
                 Park::UndoFailed { .. } => {
                     let of = of.next_iteration();
-                    Retried { of, due: now + self.timeout(of) }.into()
+                    Retried { of, due: self.active(now) + self.timeout(of) }.into()
                 }
                 Park::Drift { .. } | Park::Overridden { .. } => {
-                    Retried { of: of.next_turn(), due: now + self.timeout(*of) }.into()
+                    Retried { of: of.next_turn(), due: self.active(now) + self.timeout(*of) }.into()
                 }
             }]),
             _ => Err(format!("there is nothing to try again: it {}", describe(state))),
@@ -235,9 +239,7 @@ impl Machine {
         let said = format!("settled by {}: {}", input.who, input.why);
         let forward = !of.undo && self.state.mode == Mode::Forward;
         match settlement {
-            Settlement::Finished if of.undo => {
-                Ok(vec![UndoPassed { step: id, reason: said, left_standing: false }.into()])
-            }
+            Settlement::Finished if of.undo => Ok(vec![Completed { of, report: Box::new(Reported::default()) }.into()]),
             Settlement::Finished => {
                 let planned = self.planned(id).ok_or_else(|| "the plan has no such step".to_owned())?;
                 if forward && !planned.verifications.is_empty() {
@@ -249,7 +251,7 @@ impl Machine {
                 Ok(vec![Completed { of, report: Box::new(Reported::default()) }.into()])
             }
             Settlement::NeverStarted if forward || of.undo => {
-                Ok(vec![Retried { of: of.next_turn(), due: now + self.timeout(of) }.into()])
+                Ok(vec![Retried { of: of.next_turn(), due: self.active(now) + self.timeout(of) }.into()])
             }
             Settlement::Failed if of.undo => Ok(vec![Parked { of, why: Park::UndoFailed { reason: said } }.into()]),
             Settlement::NeverStarted | Settlement::Failed => {
@@ -287,8 +289,10 @@ fn rejected(input: &OperatorInput, id: StepId) -> Vec<Event> {
     vec![StepFailed { step: id, reason: format!("rejected by {}: {}", input.who, input.why) }.into()]
 }
 
-fn promoted(of: Try, promotion: Promotion, at: RunTime) -> Vec<Event> {
-    vec![Promoted { of, promotion, at }.into()]
+/// Saying it again changes nothing while the change that a look must follow is still under way.
+fn promoted(rolling: &Rolling, promotion: Promotion, at: RunTime) -> Vec<Event> {
+    let known = rolling.promotion >= promotion && rolling.doing == Doing::Applying;
+    if known { Vec::new() } else { vec![Promoted { of: rolling.of, promotion, at }.into()] }
 }
 
 /// What a step is doing, as the end of a sentence.

@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::agent::Certainty;
 use crate::machine::event::{AfterLook, Applied, Drifted, Event, Looked, Parked, PutOff, StepFailed, Stumbled};
 use crate::machine::input::{Fault, Look};
-use crate::machine::state::{Mode, Park, Rolling};
+use crate::machine::state::{Mode, Park, Rolling, TURNED_BACK};
 use crate::machine::{Machine, Strategies};
 use crate::plan::{RollbackTo, RolloutWork, Work};
 use crate::strategy::{Decision, Next, Situation};
@@ -30,7 +30,7 @@ impl Machine {
             Err(fault) => return self.stumbled(rolling, work, fault, now),
         };
         if self.state.paused.is_some() {
-            return vec![PutOff { of: rolling.of, at: now }.into()];
+            return vec![PutOff { of: rolling.of, at: self.active(now) }.into()];
         }
         if let Some(event) = drift(rolling, work, &look.observed) {
             return vec![event];
@@ -95,8 +95,12 @@ impl Machine {
 
     pub(super) fn applied(&self, rolling: &Rolling, result: &Result<(), Fault>, now: RunTime) -> Vec<Event> {
         let Some(work) = self.rollout_work(rolling) else { return Vec::new() };
+        if !rolling.of.undo && self.state.mode != Mode::Forward {
+            // The run turned back while the change was under way. It has returned: now it can be undone.
+            return vec![StepFailed { step: rolling.of.step, reason: TURNED_BACK.to_owned() }.into()];
+        }
         match result {
-            Ok(()) => vec![Applied { of: rolling.of, at: now }.into()],
+            Ok(()) => vec![Applied { of: rolling.of, at: self.active(now) }.into()],
             Err(fault) if fault.stale_fence => {
                 vec![Parked { of: rolling.of, why: Park::Overridden { reason: fault.message.clone() } }.into()]
             }
@@ -113,12 +117,12 @@ impl Machine {
             let text = format!("target {} failed {errors} times in a row: {}", work.target, fault.message);
             return self.broken(rolling, text);
         }
-        vec![Stumbled { of: rolling.of, fault: fault.clone(), errors, at: now + work.observe_every }.into()]
+        vec![Stumbled { of: rolling.of, fault: fault.clone(), errors, at: self.active(now) + work.observe_every }.into()]
     }
 
     /// The rollout cannot go on: forward it fails, on the way back it parks.
     fn broken(&self, rolling: &Rolling, reason: String) -> Vec<Event> {
-        if rolling.of.undo || self.state.mode != Mode::Forward {
+        if rolling.of.undo {
             vec![Parked { of: rolling.of, why: Park::UndoFailed { reason } }.into()]
         } else {
             vec![StepFailed { step: rolling.of.step, reason }.into()]

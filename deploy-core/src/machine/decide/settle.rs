@@ -4,7 +4,7 @@ use crate::machine::Machine;
 use crate::machine::command::Try;
 use crate::machine::event::{Dropped, Ended, Event, Joined, Opened, Took, TurnedBack, UndoOpened, UndoPassed};
 use crate::machine::state::{Mode, Outcome, StepState};
-use crate::operator::Act;
+use crate::operator::{Act, OperatorInput};
 use crate::plan::{RollbackTo, StepId, Work};
 use crate::time::Now;
 
@@ -89,6 +89,11 @@ impl Machine {
     /// Undo in strict reverse of recorded start; a step that is not settled yet holds up those before it.
     fn settle_back(&self, to: Outcome, because: &str, now: Now) -> Vec<Event> {
         let state = &self.state;
+        if !state.early.is_empty() {
+            let reason = "the run turned back before anybody waited for it";
+            let dropped = |input: &OperatorInput| Dropped { id: input.id.clone(), reason: reason.to_owned() }.into();
+            return state.early.iter().map(dropped).collect();
+        }
         if let Some(id) = state.started.last() {
             let Some(step) = state.steps.get(id.index()) else { return Vec::new() };
             return if step.state.is_open() { Vec::new() } else { self.undo_next(*id, now) };

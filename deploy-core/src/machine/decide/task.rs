@@ -6,11 +6,25 @@ use crate::agent::{Certainty, Repeatable};
 use crate::evidence::{Receipt, Verdict};
 use crate::machine::Machine;
 use crate::machine::command::Try;
-use crate::machine::event::{AfterFailure, AttemptFailed, BecameUnsure, Completed, Event, Parked, Running, Verified};
+use crate::machine::event::{AfterFailure, AttemptFailed, BecameUnsure, Completed, Event, Parked, Running, TimedOut, Verified};
 use crate::machine::input::{Fault, Found, Progress, Reported};
 use crate::machine::state::{ASK_AGAIN_AFTER, LOOKUPS_AT_MOST, Mode, Park, StepState};
 use crate::plan::{RetryPolicy, Undo, Work};
 use crate::time::RunTime;
+
+/// An attempt of which nobody knows what became.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Doubt<'a> {
+    pub(super) of: Try,
+    /// How often the lookup itself has failed.
+    pub(super) asked: u32,
+    /// What was last heard of it.
+    pub(super) last: &'a str,
+    /// Whether a driver's stop is the cause.
+    pub(super) interrupted: bool,
+    /// Whether it was cancelled before.
+    pub(super) stopped: bool,
+}
 
 impl Machine {
     pub(super) fn performed(&self, of: Try, result: &Result<Progress, Fault>, now: RunTime) -> Vec<Event> {
@@ -19,7 +33,7 @@ impl Machine {
             Ok(Progress::Running { handle, poll_after }) => {
                 let deadline = match self.state.steps.get(of.step.index()).map(|s| &s.state) {
                     Some(StepState::Trying { deadline, .. } | StepState::Polling { deadline, .. }) => *deadline,
-                    _ => now + self.timeout(of),
+                    _ => self.active(now) + self.timeout(of),
                 };
                 vec![Running { of, handle: handle.clone(), at: now + *poll_after, deadline }.into()]
             }
@@ -67,7 +81,7 @@ impl Machine {
         let made = of.attempt.saturating_add(repeats);
         let goes_this_way = of.undo || self.state.mode == Mode::Forward;
         if goes_this_way && made < policy.attempts {
-            let due = now + policy.wait_after(made, self.seed(of));
+            let due = self.active(now) + policy.wait_after(made, self.seed(of));
             let then = AfterFailure::Retry { of: next, due, repeat };
             return vec![AttemptFailed { of, reason: reason.to_owned(), receipts: Vec::new(), then }.into()];
         }
@@ -95,13 +109,12 @@ impl Machine {
 
     pub(super) fn looked_up(
         &self,
-        of: Try,
+        doubt: &Doubt<'_>,
+        deadline: Option<RunTime>,
         result: &Result<Found, Fault>,
-        asked: u32,
-        last: &str,
-        interrupted: bool,
         now: RunTime,
     ) -> Vec<Event> {
+        let Doubt { of, asked, last, interrupted, stopped } = *doubt;
         let again = |reason: &str, after: Duration, asked: u32| {
             vec![BecameUnsure { of, reason: reason.to_owned(), at: now + after, asked, interrupted }.into()]
         };
@@ -109,9 +122,16 @@ impl Machine {
             Ok(Found::Finished(report)) => self.done(of, report, now),
             Ok(Found::Failed(reason)) => self.try_again_or_fail(of, of.next_attempt(), false, reason, now),
             Ok(Found::Running { handle, poll_after }) => {
-                if of.undo || self.state.mode == Mode::Forward {
-                    let (at, deadline) = (now + *poll_after, now + self.timeout(of));
-                    vec![Running { of, handle: handle.clone(), at, deadline }.into()]
+                if !stopped {
+                    // It keeps the time it had, or work that cannot be stopped would be waited for again and again.
+                    let at = now + *poll_after;
+                    let deadline = deadline.unwrap_or_else(|| self.active(now) + self.timeout(of));
+                    let mut events = vec![Running { of, handle: handle.clone(), at, deadline }.into()];
+                    if !of.undo && self.state.mode != Mode::Forward {
+                        // The run turned back meanwhile: nobody has stopped it yet.
+                        events.push(TimedOut { of: of.next_turn() }.into());
+                    }
+                    events
                 } else {
                     // It was cancelled and goes on all the same: wait for it to settle, a bounded number of times.
                     let asked = asked.saturating_add(1);
@@ -139,7 +159,7 @@ impl Machine {
     /// It certainly was not done: the same key again, for free if a driver's stop was the cause.
     fn never_done(&self, of: Try, last: &str, interrupted: bool, now: RunTime) -> Vec<Event> {
         if interrupted && (of.undo || self.state.mode == Mode::Forward) {
-            let then = AfterFailure::Retry { of: of.next_turn(), due: now, repeat: false };
+            let then = AfterFailure::Retry { of: of.next_turn(), due: self.active(now), repeat: false };
             return vec![AttemptFailed { of, reason: last.to_owned(), receipts: Vec::new(), then }.into()];
         }
         self.try_again_or_fail(of, of.next_turn(), true, last, now)
@@ -158,7 +178,10 @@ impl Machine {
         let unmet: Vec<String> = mandatory
             .iter()
             .filter_map(|wanted| match receipts.iter().find(|r| r.check == wanted.check) {
-                Some(receipt) if receipt.verdict.is_met() => None,
+                Some(receipt) if self.counts(of, receipt) => None,
+                Some(receipt) if receipt.verdict.is_met() => {
+                    Some(format!("{}: {}, but nothing was read and nobody waived it", wanted.check, spell(&receipt.verdict)))
+                }
                 Some(receipt) => Some(format!("{}: {}", wanted.check, spell(&receipt.verdict))),
                 None => Some(format!("{}: nobody verified it", wanted.check)),
             })
@@ -172,6 +195,14 @@ impl Machine {
             failed.receipts = receipts.to_vec();
         }
         events
+    }
+
+    /// Whether a receipt meets its check: something was read, or a waiver that this run knows stands in for it.
+    fn counts(&self, of: Try, receipt: &Receipt) -> bool {
+        match &receipt.verdict {
+            Verdict::Waived(waiver) => self.state.waivers.get(&(of.step, receipt.check.clone())) == Some(waiver),
+            verdict => verdict.is_met() && !receipt.read.is_empty(),
+        }
     }
 
     fn undo(&self, of: Try) -> Option<&Undo> {

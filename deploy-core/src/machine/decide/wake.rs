@@ -2,7 +2,7 @@
 
 use crate::machine::Machine;
 use crate::machine::event::{Event, Parked, Retried, Soaked, StepFailed, TimedOut};
-use crate::machine::state::{Park, StepState};
+use crate::machine::state::{Mode, Park, StepState, TURNED_BACK};
 use crate::plan::StepId;
 use crate::time::{RunTime, Spell};
 
@@ -29,7 +29,9 @@ impl Machine {
             StepState::Approving { .. } => failed("nobody approved it in time".to_owned()),
             StepState::Soaking { of, .. } => Some(Soaked { of: *of }.into()),
             StepState::Rolling(rolling) => {
-                let reason = if rolling.asking.is_some() {
+                let reason = if self.state.mode != Mode::Forward && !rolling.of.undo {
+                    format!("{TURNED_BACK}, and its last change did not return in time")
+                } else if rolling.asking.is_some() {
                     "nobody approved it in time".to_owned()
                 } else {
                     let limit = Spell(self.timeout(rolling.of));

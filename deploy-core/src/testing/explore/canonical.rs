@@ -3,10 +3,11 @@
 //! Times become distances, counters that only name things become zero, words for people become empty. All three grow without
 //! bound along a run; with them no exploration ends.
 
-use crate::machine::{Doing, Park, Rolling, State, StepState, Try};
+use crate::machine::{Doing, Mode, Park, Rolling, State, StepState, Try};
 use crate::name::InputId;
 use crate::operator::OperatorInput;
-use crate::strategy::{Next, Promotion};
+use crate::plan::StepId;
+use crate::strategy::Promotion;
 use crate::time::{Now, RunTime, Timestamp};
 
 /// The same state with everything left out that makes no difference.
@@ -14,6 +15,29 @@ pub(super) fn canonical(state: &State, now: RunTime, nameless: &InputId) -> Stat
     // While a run is paused its waits stand still: what matters is how far off they were when it began.
     let base = state.paused.unwrap_or(now);
     let mut s = state.clone();
+    if matches!(s.mode, Mode::Ended { .. }) {
+        // Nothing can happen any more, however it came about.
+        s.steps.clear();
+        s.outputs.clear();
+        s.from.clear();
+        (s.undone, s.left_standing, s.left, s.failure) = (0, 0, 0, None);
+    }
+    if s.mode == Mode::Forward {
+        let settled = |id: &StepId| s.steps.get(id.index()).is_some_and(|s| matches!(s.state, StepState::Done));
+        s.waivers.retain(|(id, _), _| !settled(id));
+    } else {
+        // On the way back it matters what still stands, not how far the run had come.
+        (s.left, s.busy, s.failure) = (0, 0, None);
+        s.waivers.clear();
+        s.outputs.clear();
+        for step in &mut s.steps {
+            if !step.state.is_open() {
+                step.state = StepState::Done;
+            }
+        }
+    }
+    s.facts.clear();
+    s.acknowledged = None;
     s.position = 0;
     s.at = Now::default();
     s.epoch = s.epoch.map(|_| 1);
@@ -27,8 +51,8 @@ pub(super) fn canonical(state: &State, now: RunTime, nameless: &InputId) -> Stat
         failure.reason.clear();
     }
     match &mut s.mode {
-        crate::machine::Mode::Undoing { because, .. } | crate::machine::Mode::Ended { because, .. } => because.clear(),
-        crate::machine::Mode::Forward => {}
+        Mode::Undoing { because, .. } | Mode::Ended { because, .. } => because.clear(),
+        Mode::Forward => {}
     }
     for waiver in s.waivers.values_mut() {
         waiver.expires = Timestamp(0);
@@ -36,15 +60,10 @@ pub(super) fn canonical(state: &State, now: RunTime, nameless: &InputId) -> Stat
     }
     for step in &mut s.steps {
         step.seq = 0;
-        step_state(&mut step.state, base, now);
-    }
-    for facts in s.facts.values_mut() {
-        for receipt in &mut facts.receipts {
-            if let crate::evidence::Verdict::Waived(waiver) = &mut receipt.verdict {
-                waiver.expires = Timestamp(0);
-                waiver.reason.clear();
-            }
+        if !step.state.is_open() {
+            step.repeats = 0;
         }
+        step_state(&mut step.state, base, now);
     }
     s
 }
@@ -74,8 +93,11 @@ fn step_state(state: &mut StepState, base: RunTime, now: RunTime) {
             distance(deadline, base);
         }
         StepState::Cancelling { of, .. } | StepState::Verifying { of, .. } => nameless(of),
-        StepState::Unsure { of, at, last, .. } => {
+        StepState::Unsure { of, at, last, deadline, .. } => {
             nameless(of);
+            if let Some(deadline) = deadline {
+                distance(deadline, base);
+            }
             distance(at, now);
             last.clear();
         }
@@ -128,9 +150,8 @@ fn rolling(r: &mut Rolling, base: RunTime) {
     (r.continuous, r.observed_ms) = (false, 0);
     r.reason = None;
     r.judgements.clear();
-    if let Some(Next::WakeAt(at)) = &mut r.next {
-        *at = RunTime::START;
-    }
+    // What was seen last is there for people; the next look sees anew.
+    (r.next, r.observed) = (None, None);
     // Skipping one wait or all is the same to the scripted strategy.
     if r.promotion == Promotion::Full {
         r.promotion = Promotion::Skip;

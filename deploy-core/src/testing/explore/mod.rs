@@ -195,15 +195,19 @@ impl Search<'_> {
             self.check_state(at, &node)?;
             for action in self.actions(&node) {
                 let Some((next, records)) = self.take(at, &node, &action)? else { continue };
-                if records == 0 && !matches!(action.hold, Hold::DeliversLate | Hold::DeliversRepeated) {
+                if records.is_empty() && !matches!(action.hold, Hold::DeliversLate | Hold::DeliversRepeated) {
                     continue;
                 }
                 self.found.turns += 1;
                 let fresh = self.graph.len();
-                let to = match self.seen.entry(self.key(&next)) {
+                let key = self.key(&next);
+                let to = match self.seen.entry(key) {
                     Entry::Occupied(known) => *known.get(),
                     Entry::Vacant(place) => {
                         place.insert(fresh);
+                        if let Err(broken) = replayed(self.rules, &node.machine, &records, &next.machine) {
+                            return Err(self.violation(at, broken.property, broken.how, Some(&action)));
+                        }
                         let depth = self.graph[at].depth + 1;
                         self.found.depth = self.found.depth.max(depth);
                         let ended = matches!(next.machine.state().mode, Mode::Ended { .. });
@@ -213,16 +217,13 @@ impl Search<'_> {
                         fresh
                     }
                 };
-                let forth = action.by_itself && records > 0;
+                // Work under way goes on during a pause, which ends when an operator says so.
+                let paused = node.machine.state().paused.is_some();
+                let forth = action.by_itself && !records.is_empty() && !paused;
                 self.graph[at].to.push((to, forth));
             }
             if self.graph.len() > self.limits.states_at_most {
-                return Err(self.violation(
-                    at,
-                    "the search ends",
-                    format!("more than {} states", self.graph.len()),
-                    None,
-                ));
+                return Err(self.violation(at, "the search ends", format!("more than {} states", self.graph.len()), None));
             }
         }
         self.found.states = self.graph.len();
@@ -245,7 +246,9 @@ impl Search<'_> {
     fn key(&self, node: &Node) -> u128 {
         let state = canonical::canonical(node.machine.state(), node.now, &self.fixed.nameless);
         let held = |held: &Option<(Try, Answer)>| held.as_ref().map(|(of, answer)| (of.step, of.undo, answer.clone()));
-        let all = (state, &node.there, node.undo_opened, held(&node.late), held(&node.repeated));
+        let ended = matches!(state.mode, Mode::Ended { .. });
+        let there = if ended { None } else { Some((&node.there, node.undo_opened)) };
+        let all = (state, there, held(&node.late), held(&node.repeated));
         let half = |salt: u8| {
             let mut hasher = DefaultHasher::new();
             salt.hash(&mut hasher);
@@ -279,13 +282,11 @@ impl Search<'_> {
     }
 
     /// Takes one turn and holds everything it did against the properties. Nothing if it was refused or changed nothing.
-    fn take(&mut self, at: usize, node: &Node, action: &Action) -> Result<Option<(Node, usize)>, Box<Violation>> {
+    fn take(&mut self, at: usize, node: &Node, action: &Action) -> Result<Option<(Node, Vec<Record>)>, Box<Violation>> {
         let mut machine = node.machine.clone();
         let mut broken = None;
         let mut opened = node.undo_opened;
         let (transitions, kinds) = (&mut self.found.transitions, &mut self.found.kinds);
-        // What a replay of the stored bytes gives, beside what is live.
-        let mut rebuilt = node.machine.clone();
         let seen = |before: &Machine, record: &Record, after: &Machine| {
             kinds.insert(record.event.kind());
             for (x, y) in before.state().steps.iter().zip(&after.state().steps) {
@@ -297,9 +298,6 @@ impl Search<'_> {
             }
             if broken.is_none() {
                 broken = property::record(&action.input, before, record, after, opened).err();
-            }
-            if broken.is_none() {
-                broken = replayed(self.rules, &mut rebuilt, record, after).err();
             }
             if let Event::UndoOpened(e) = &record.event {
                 opened |= 1 << e.of.step.0;
@@ -351,7 +349,7 @@ impl Search<'_> {
             (Hold::DeliversRepeated, _) => next.repeated = None,
             (Hold::Nothing | Hold::TheAnswer, _) => {}
         }
-        Ok(Some((next, records.len())))
+        Ok(Some((next, records)))
     }
 
     /// A repeated id changes nothing, whatever came of it the first time.
@@ -450,7 +448,7 @@ impl Search<'_> {
         let kept = state.early.len() >= self.limits.early_at_most;
         for (step, planned) in state.steps.iter().zip(&self.plan.steps) {
             let path = || planned.path.clone();
-            let settled = matches!(step.state, StepState::Done | StepState::Withdrawn | StepState::Undone);
+            let settled = !step.state.is_open() && !matches!(step.state, StepState::Waiting { .. });
             let early = matches!(step.state, StepState::Waiting { .. })
                 || matches!(&step.state, StepState::Rolling(r) if r.asking.is_none());
             if settled || early && kept && !matches!(step.state, StepState::Rolling(_)) {
@@ -458,11 +456,15 @@ impl Search<'_> {
             }
             if !(early && kept) {
                 acts.push((0, Act::Approve { step: path() }));
-                acts.push((1, Act::Approve { step: path() }));
+                if matches!(&planned.work, Work::Approval(request) if request.quorum > 1) {
+                    acts.push((1, Act::Approve { step: path() }));
+                }
                 acts.push((0, Act::Reject { step: path() }));
             }
             acts.push((0, Act::Promote { step: path() }));
-            acts.push((0, Act::PromoteFully { step: path() }));
+            if !early {
+                acts.push((0, Act::PromoteFully { step: path() }));
+            }
             acts.push((0, Act::Retry { step: path() }));
             acts.push((0, Act::Waive { step: path(), check: None, expires: Timestamp(i64::MAX) }));
             for wanted in &planned.verifications {
@@ -538,11 +540,8 @@ impl Search<'_> {
                         stack.push((*to, 0));
                     }
                     Mark::Open => {
-                        let round: Vec<_> = stack
-                            .iter()
-                            .skip_while(|(u, _)| u != to)
-                            .map(|(u, _)| self.graph[*u].turn.clone())
-                            .collect();
+                        let round: Vec<_> =
+                            stack.iter().skip_while(|(u, _)| u != to).map(|(u, _)| self.graph[*u].turn.clone()).collect();
                         let how = format!("by itself it comes round to this state again: {}", round.join(" / "));
                         return Err(self.violation(*to, "D17 what happens by itself ends", how, None));
                     }
@@ -554,18 +553,27 @@ impl Search<'_> {
     }
 }
 
-/// I1: the record, through its stored bytes, gives a replay the state of the live machine.
-fn replayed(rules: &dyn Rules, rebuilt: &mut Machine, record: &Record, live: &Machine) -> Result<(), property::Broken> {
+/// I1: the records, through their stored bytes, give a replay the state of the live machine. What they are replayed onto was
+/// itself compared so when it was found, so that the whole way from the first record on is replayed, one turn at a time.
+fn replayed(
+    rules: &dyn Rules,
+    before: &Machine,
+    records: &[Record],
+    live: &Machine,
+) -> Result<(), property::Broken> {
     const I1: &str = "I1 a rebuild gives the same state";
     let wrong = |how: String| property::Broken { property: I1, how };
-    let bytes = record.seal().map_err(|e| wrong(e.to_string()))?.to_bytes();
-    let envelope = crate::journal::Envelope::parse(&bytes).map_err(|e| wrong(e.to_string()))?;
-    let back = Record::open(&envelope).map_err(|e| wrong(format!("{e:?}")))?;
-    if back != *record {
-        return Err(wrong(format!("{back:?} was {record:?}")));
+    let mut rebuilt = before.clone();
+    for record in records {
+        let bytes = record.seal().map_err(|e| wrong(e.to_string()))?.to_bytes();
+        let envelope = crate::journal::Envelope::parse(&bytes).map_err(|e| wrong(e.to_string()))?;
+        let back = Record::open(&envelope).map_err(|e| wrong(format!("{e:?}")))?;
+        if back != *record {
+            return Err(wrong(format!("{back:?} was {record:?}")));
+        }
+        rules.apply(&mut rebuilt, &back);
     }
-    rules.apply(rebuilt, &back);
-    if rebuilt != live { Err(wrong(format!("after {:?}", record.event))) } else { Ok(()) }
+    if rebuilt == *live { Ok(()) } else { Err(wrong(format!("after {records:?}"))) }
 }
 
 /// A command that was under way and is no longer asked for, with the answer that may still come.

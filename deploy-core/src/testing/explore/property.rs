@@ -56,7 +56,9 @@ pub(super) fn record(
                     StepState::Trying { .. } | StepState::Polling { .. } => {
                         matches!(y.state, StepState::Cancelling { .. } | StepState::Unsure { .. })
                     }
-                    StepState::Cancelling { .. } | StepState::Unsure { .. } => y.state == x.state,
+                    StepState::Cancelling { .. } | StepState::Unsure { .. } => {
+                        super::transition::name(&x.state) == super::transition::name(&y.state)
+                    }
                     StepState::Rolling(_) if changing(before, i) => changing(after, i),
                     _ => true,
                 };
@@ -150,9 +152,6 @@ fn undo(before: &Machine, record: &Record, after: &Machine, undo_opened: u64, in
 
 fn evidence(before: &Machine, record: &Record, after: &Machine) -> Result<(), Broken> {
     const I11: &str = "I11 no mandatory check is met without evidence";
-    if before.state().mode != Mode::Forward {
-        return Ok(());
-    }
     for (i, (x, y)) in before.state().steps.iter().zip(&after.state().steps).enumerate() {
         let became = !matches!(x.state, StepState::Done) && matches!(y.state, StepState::Done);
         let Some(planned) = before.plan().steps.get(i).filter(|p| became && !p.verifications.is_empty()) else {
@@ -215,6 +214,10 @@ fn time(b: &State, record: &Record, a: &State) -> Result<(), Broken> {
         let now = record.at.run;
         for (i, (x, y)) in b.steps.iter().zip(&a.steps).enumerate() {
             if super::transition::name(&x.state) != super::transition::name(&y.state) {
+                continue;
+            }
+            if matches!((&record.event, &x.state), (Event::TurnedBack(_), StepState::Rolling(_))) {
+                // Turning back also shortens how long it waits for a change under way.
                 continue;
             }
             let left = |due: Option<RunTime>, at: RunTime| due.map(|d| d.0.saturating_sub(at.0));
@@ -303,6 +306,7 @@ fn attempts(input: &Input, record: &Record, was: Try, is: Try, i: usize) -> Resu
     let next = (is.iteration, is.attempt);
     let same = next == (was.iteration, was.attempt) && was.undo == is.undo;
     let allowed = match &record.event {
+        _ if record.event.touches() != Touches::One(was.step) => same,
         Event::AttemptFailed(_) if definitive => next == (was.iteration, was.attempt + 1),
         Event::Retried(_) => same || next == (was.iteration + 1, 1),
         Event::UndoOpened(_) => next == (0, 1),

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use crate::agent::{Certainty, Handle, Repeatable};
+use crate::agent::{Certainty, Handle};
 use crate::deliverable::Payload;
 use crate::evidence::{Receipt, Refusal, Verdict};
 use crate::gate::GateDecision;
@@ -318,12 +318,3 @@ pub(super) fn says_done(answer: &Answer) -> bool {
 
 /// How long nobody looked when a driver takes over.
 pub(super) const ABSENT: Duration = UNIT;
-
-/// Whether the card of a task allows the same key again.
-pub(super) fn repeatable(machine: &Machine, id: StepId, undo: bool) -> Repeatable {
-    match machine.plan().step(id).map(|p| &p.work) {
-        Some(Work::Task { undo: Some(u), .. }) if undo => u.repeatable,
-        Some(Work::Task { repeatable, .. }) if !undo => *repeatable,
-        _ => Repeatable::No,
-    }
-}
