@@ -35,7 +35,9 @@ impl<J> KillAt<J> {
         let records = u64::try_from(records).unwrap_or(u64::MAX);
         let written = self.written.fetch_add(records, SeqCst).saturating_add(records);
         if written >= self.at {
-            show::complain(&format!("the engine is killed now: {written} records of this process are durable"));
+            show::complain(&format!(
+                "the engine is killed now: {written} records of this process are durable; run the same again without --kill-at to go on"
+            ));
             // SIGKILL to oneself arrives before the call returns; if it could not be sent, nothing was proven.
             let sent = kill(getpid(), Signal::SIGKILL);
             unreachable!("SIGKILL to this very process returned {sent:?}");

@@ -19,7 +19,7 @@ const POOL: u64 = 20;
 /// With an empty pool, every so many requests of version 3 find no connection in time.
 const FAILS_EVERY: u64 = 5;
 /// How long the others wait for one.
-const WAITS: Duration = Duration::from_millis(300);
+const WAITS: Duration = Duration::from_millis(600);
 /// How long an order takes that finds a connection.
 const WORK: Duration = Duration::from_millis(3);
 

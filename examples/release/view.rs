@@ -58,6 +58,8 @@ struct MeasuredView {
     metric: String,
     measured: Option<f64>,
     limit: String,
+    /// Whether the newest number keeps the limit. One that does not may not be enough to go back.
+    kept: Option<bool>,
     result: JudgementResult,
     age_ms: u64,
 }
@@ -140,6 +142,10 @@ impl StepView {
                 metric: judgement.metric.to_string(),
                 measured: judgement.measured.map(deploy_core::real::Real::get),
                 limit: judgement.limit.map(|(how, limit)| format!("{how} {limit}")).unwrap_or_default(),
+                kept: judgement
+                    .measured
+                    .zip(judgement.limit)
+                    .map(|(number, (how, limit))| how.holds(number.get(), limit.get())),
                 result: judgement.result,
                 age_ms: millis(status.elapsed).saturating_sub(judgement.at.0),
             });
@@ -197,19 +203,16 @@ impl RolloutView {
 
 impl MeasuredView {
     fn text(&self) -> String {
+        let Self { metric, limit, .. } = self;
         let verdict = match self.result {
             JudgementResult::Pass => "good",
-            JudgementResult::Fail => "BAD",
-            JudgementResult::Inconclusive => "not enough yet",
-            JudgementResult::Error => "could not be measured",
+            JudgementResult::Fail => "bad",
+            JudgementResult::Inconclusive => "undecided",
+            JudgementResult::Error => "could not be asked",
         };
-        match self.measured {
-            Some(number) => {
-                let Self { metric, limit, .. } = self;
-                format!("{metric} {number:.3} (must be {limit}; {} ago; {verdict})", spell(self.age_ms))
-            }
-            None => format!("{} not measured yet (must be {})", self.metric, self.limit),
-        }
+        let Some(number) = self.measured else { return format!("{metric} not measured yet, limit {limit}") };
+        let kept = if self.kept == Some(false) { "BREAKS" } else { "keeps" };
+        format!("{metric} {number:.3} {kept} {limit} ({} ago; {verdict})", spell(self.age_ms))
     }
 }
 
