@@ -1,4 +1,6 @@
-//! Stories about the core.
+//! Stories about the core, one module each.
 
 #[cfg(feature = "testing")]
 mod explore;
+#[cfg(feature = "testing")]
+mod transitions;
