@@ -250,7 +250,10 @@ impl Search<'_> {
 
     fn key(&self, node: &Node) -> u128 {
         let state = canonical::canonical(node.machine.state(), node.now, &self.fixed.nameless);
-        let held = |held: &Option<(Try, Answer)>| held.as_ref().map(|(of, answer)| (of.step, of.undo, answer.clone()));
+        // All answers of one kind to one step are as late as each other.
+        let held = |held: &Option<(Try, Answer)>| {
+            held.as_ref().map(|(of, answer)| (of.step, of.undo, std::mem::discriminant(answer)))
+        };
         let ended = matches!(state.mode, Mode::Ended { .. });
         let there = if ended { None } else { Some((&node.there, node.undo_opened)) };
         let all = (state, there, held(&node.late), held(&node.repeated));
@@ -265,7 +268,7 @@ impl Search<'_> {
 
     fn check_state(&mut self, at: usize, node: &Node) -> Result<(), Box<Violation>> {
         let bad = |s: &Self, p: &str, how: String| Err(s.violation(at, p, how, None));
-        if let Err(broken) = property::state(&node.machine, node.now) {
+        if let Err(broken) = property::state(self.rules, &node.machine, node.now) {
             return bad(self, broken.property, broken.how);
         }
         let now = wall_beside(node.now);
