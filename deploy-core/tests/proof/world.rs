@@ -336,14 +336,14 @@ impl World {
     /// A world in virtual time on a journal in memory.
     pub(crate) fn in_memory() -> Self {
         let clock = Arc::new(RuntimeClock::new(Timestamp(1_795_334_400_000)));
-        let journal = Arc::new(MemoryJournal::new(clock.clone()));
+        let journal = Arc::new(MemoryJournal::new(Arc::clone(&clock) as _));
         Self::new(Ledger::in_memory(), journal, clock, UNIT)
     }
 
     /// A world in virtual time on a journal in a file.
     pub(crate) fn on_sqlite(file: &Path) -> Self {
         let clock = Arc::new(Mirrored::new());
-        let journal = sqlite(file, clock.clone());
+        let journal = sqlite(file, Arc::clone(&clock) as _);
         Self::new(Ledger::in_memory(), Arc::new(journal), clock, UNIT)
     }
 
@@ -427,6 +427,7 @@ impl World {
     }
 
     /// Waits for a person, for as long as it takes.
+    #[expect(clippy::unused_self, reason = "built like the others")]
     pub(crate) fn waiting(&self) -> Pipeline {
         let p = Pipeline::builder("waiting");
         p.rollback(RollbackTo::Previous);
