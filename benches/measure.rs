@@ -101,6 +101,15 @@ pub fn somebody() -> Principal {
 /// If a run cannot be started or driven.
 pub async fn drive(journal: Arc<dyn Journal>, pipeline: &Pipeline, services: std::ops::Range<usize>) {
     let engine = Engine::builder(journal).pipeline(pipeline.clone()).build();
+    run_all(&engine, pipeline, services).await;
+}
+
+/// The same on an engine that is there already.
+///
+/// # Panics
+///
+/// If a run cannot be started or driven.
+pub async fn run_all(engine: &Engine, pipeline: &Pipeline, services: std::ops::Range<usize>) {
     let mut runs = Vec::new();
     for service in services {
         runs.push(engine.start(pipeline.name(), release(service), somebody()).await.expect("it starts"));
