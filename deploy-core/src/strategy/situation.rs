@@ -114,6 +114,21 @@ impl<'a> Situation<'a> {
         self
     }
 
+    /// The same situation at this time, its stage observed for this long.
+    #[must_use]
+    pub fn at(mut self, now: RunTime, observed_for: Duration) -> Self {
+        self.now = now;
+        self.observed_for = observed_for;
+        self
+    }
+
+    /// The same situation; this was wanted last.
+    #[must_use]
+    pub fn wanted(mut self, wanted: Option<&'a DesiredState>) -> Self {
+        self.wanted = wanted;
+        self
+    }
+
     /// The same situation with this memory.
     #[must_use]
     pub fn memory(mut self, memory: &'a Memory) -> Self {

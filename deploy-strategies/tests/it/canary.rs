@@ -244,6 +244,29 @@ fn the_outline_says_how_long_it_takes_at_least_and_on_what_that_rests() {
 }
 
 #[test]
+fn whoever_meets_too_much_before_it_is_proven_goes_back() {
+    let second = Duration::from_secs(1);
+    let step = Step::weight(50).soak(20 * second).approval("go on?");
+    let canary = Canary::builder().blast_radius(60 * second).step(step.clone()).build().unwrap();
+    let text = serde_json::to_string(&canary).unwrap();
+    assert!(text.contains(r#""blast_radius":"1m""#) && serde_json::from_str::<Canary>(&text).unwrap() == canary);
+    let mut run = Loop::new(
+        &canary,
+        release("v2"),
+        Place::new(&serving("v1", 2), 0, 0),
+        Bar { least: 2, most: 4, with_ending: false },
+    );
+    while !run.going_back {
+        run.look(Promotion::None);
+        run.tick();
+    }
+    assert_eq!(run.last().reason.code, ReasonCode::BlastRadius, "{}", run.story());
+    assert!(run.now.0 > 120_000, "half of the traffic for two minutes: {}", run.story());
+    let refused = Canary::builder().blast_radius(5 * second).step(step).build().unwrap_err();
+    assert_eq!(refused.problems()[0].at, "blast_radius");
+}
+
+#[test]
 fn bad_descriptions_are_refused_with_every_problem() {
     let text = r#"{"weights_of": 100, "min_instances": 0, "progress_deadline": "0s",
         "steps": [{"weight": 101}, {"weight": 10, "capacity": {"instances": 0}}]}"#;

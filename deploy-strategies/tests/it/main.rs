@@ -8,6 +8,7 @@ mod canary;
 mod canary_analysis;
 mod cases;
 mod closed_loop;
+mod exploration;
 mod flag_cases;
 mod flag_rollout;
 mod model;

@@ -1,0 +1,584 @@
+//! The only code that changes state: total, and the same for a live run and a replay.
+
+use std::collections::BTreeSet;
+
+use super::event::{AfterFailure, AfterLook, Event, Looked, Record};
+use super::state::{Asking, Doing, EARLY_AT_MOST, Failure, Mode, Rolling, State, Step, StepState, TAKEN_AT_MOST};
+use super::{Machine, command::Try};
+use crate::agent::Handle;
+use crate::evidence::Waiver;
+use crate::operator::{Act, OperatorInput};
+use crate::plan::{OnFailure, PlannedStep, StepId, Work};
+use crate::strategy::Promotion;
+use crate::time::RunTime;
+
+impl Machine {
+    /// Takes a recorded fact into the state. A fact that does not fit the state changes nothing but the position.
+    pub fn apply(&mut self, record: &Record) {
+        self.state.position = record.position.saturating_add(1);
+        self.state.at = record.at;
+        let now = record.at.run;
+        let seq = record.position;
+        match &record.event {
+            Event::Started(_) => {}
+            Event::Admitted(e) => self.state.epoch = Some(e.epoch),
+            Event::Attached(e) => {
+                if e.epoch.is_some() {
+                    self.state.epoch = e.epoch;
+                }
+                for id in self.open_steps() {
+                    self.change(id, seq, |state| *state = attach(state.clone(), now, e.absent));
+                }
+            }
+            Event::Opened(e) => self.open(e.step, e.due, now, seq),
+            Event::Joined(e) => self.finish(e.step, seq),
+            Event::Running(e) => self.put(
+                e.of.step,
+                StepState::Polling { of: e.of.next_turn(), handle: e.handle.clone(), at: e.at, deadline: e.deadline },
+                seq,
+            ),
+            Event::Completed(e) => self.complete(e.of, &e.report, seq),
+            Event::Verified(e) => {
+                self.state.facts.entry(e.of.step).or_default().receipts.clone_from(&e.receipts);
+                self.finish(e.of.step, seq);
+            }
+            Event::Passed(e) => self.finish(e.of.step, seq),
+            Event::Held(e) => self.change(e.of.step, seq, |state| {
+                if let StepState::Evaluating { of, at, holds_for, .. } = state {
+                    *of = of.next_turn();
+                    *at = e.at;
+                    holds_for.clone_from(&e.reason);
+                }
+            }),
+            Event::AttemptFailed(e) => {
+                if !e.receipts.is_empty() {
+                    self.state.facts.entry(e.of.step).or_default().receipts.clone_from(&e.receipts);
+                }
+                match &e.then {
+                    AfterFailure::Retry { of, due, repeat } => {
+                        if let Some(step) = self.state.steps.get_mut(e.of.step.index()) {
+                            step.repeats += u32::from(*repeat);
+                        }
+                        self.put(e.of.step, StepState::Backoff { of: *of, due: *due }, seq);
+                    }
+                    AfterFailure::Fail => self.fail(e.of.step, &e.reason, seq),
+                }
+            }
+            Event::BecameUnsure(e) => self.put(
+                e.of.step,
+                StepState::Unsure {
+                    of: e.of.next_turn(),
+                    asked: e.asked,
+                    at: e.at,
+                    last: e.reason.clone(),
+                    interrupted: e.interrupted,
+                },
+                seq,
+            ),
+            Event::TimedOut(e) => self.cancel(e.of.step, seq),
+            Event::Retried(e) => {
+                let rollout = matches!(self.planned(e.of.step).map(|p| &p.work), Some(Work::Rollout(_)));
+                self.change(e.of.step, seq, |state| {
+                    *state = match state {
+                        StepState::Parked { rolling: Some(rolling), .. } => again(rolling.clone(), e.of, now, e.due),
+                        _ if rollout => StepState::Rolling(Box::new(Rolling::first(e.of, now, e.due))),
+                        _ => StepState::Trying { of: e.of, deadline: e.due },
+                    }
+                });
+            }
+            Event::Soaked(e) => self.finish(e.of.step, seq),
+            Event::Granted(e) => {
+                if matches!(self.planned(e.of.step).map(|p| &p.work), Some(Work::Approval(_))) {
+                    self.finish(e.of.step, seq);
+                } else {
+                    self.roll(e.of.step, seq, |rolling| {
+                        rolling.stop_asking(now);
+                        rolling.promotion = Promotion::Skip;
+                        if matches!(rolling.doing, Doing::Looking { .. }) {
+                            rolling.look(e.at);
+                        }
+                    });
+                }
+            }
+            Event::Looked(e) => self.looked(e, now, seq),
+            Event::PutOff(e) => self.roll(e.of.step, seq, |rolling| {
+                rolling.continuous = false;
+                rolling.look(e.at);
+            }),
+            Event::Stumbled(e) => self.roll(e.of.step, seq, |rolling| {
+                rolling.errors = e.errors;
+                rolling.continuous = false;
+                rolling.look(e.at);
+            }),
+            Event::Applied(e) => self.roll(e.of.step, seq, |rolling| {
+                rolling.applied = true;
+                rolling.settled = false;
+                rolling.look(e.at);
+            }),
+            Event::Drifted(e) => self.roll(e.of.step, seq, |rolling| {
+                rolling.reasserted = e.reasserted;
+                rolling.observed = Some(e.observed.clone());
+                rolling.looked_at = now;
+                rolling.continuous = false;
+                rolling.applied = false;
+                rolling.settled = false;
+                rolling.of = rolling.of.next_turn();
+                rolling.doing = Doing::Applying;
+            }),
+            Event::Promoted(e) => self.roll(e.of.step, seq, |rolling| {
+                rolling.promotion = rolling.promotion.max(e.promotion);
+                if matches!(rolling.doing, Doing::Looking { .. }) {
+                    rolling.look(e.at);
+                }
+            }),
+            Event::StepFailed(e) => self.fail(e.step, &e.reason, seq),
+            Event::Took(e) => self.take(&e.input, now, seq),
+            Event::Kept(e) => {
+                self.remember(e.input.id.clone());
+                if self.state.early.len() < EARLY_AT_MOST {
+                    self.state.early.push_back(e.input.clone());
+                }
+            }
+            Event::Dropped(e) => self.state.early.retain(|input| input.id != e.id),
+            Event::TurnedBack(e) => {
+                self.state.mode = Mode::Undoing { to: e.to, because: e.because.clone() };
+                self.resume(now, seq);
+                self.state.ready.clear();
+                self.state.ready_free.clear();
+                for id in self.open_steps() {
+                    self.turn_back(id, now, seq);
+                }
+            }
+            Event::UndoOpened(e) => {
+                let state = match self.planned(e.of.step).map(|p| &p.work) {
+                    Some(Work::Rollout(_)) => StepState::Rolling(Box::new(Rolling::first(e.of, now, e.due))),
+                    _ => StepState::Trying { of: e.of, deadline: e.due },
+                };
+                if let Some(step) = self.state.steps.get_mut(e.of.step.index()) {
+                    step.repeats = 0;
+                }
+                self.put(e.of.step, state, seq);
+            }
+            Event::UndoPassed(e) => {
+                self.state.left_standing += u32::from(e.left_standing);
+                self.state.started.retain(|s| *s != e.step);
+                if self.state.steps.get(e.step.index()).is_some_and(|s| s.state.is_open()) {
+                    self.put(e.step, StepState::Undone, seq);
+                }
+            }
+            Event::Parked(e) => {
+                self.change(e.of.step, seq, |state| {
+                    let rolling = match state {
+                        StepState::Rolling(rolling) => Some(rolling.clone()),
+                        StepState::Parked { rolling, .. } => rolling.take(),
+                        _ => None,
+                    };
+                    *state = StepState::Parked { of: e.of.next_turn(), why: e.why.clone(), rolling };
+                });
+            }
+            Event::Ended(e) => {
+                for id in self.open_steps() {
+                    self.put(id, StepState::Withdrawn, seq);
+                }
+                self.state.ready.clear();
+                self.state.ready_free.clear();
+                self.state.early.clear();
+                self.state.paused = None;
+                self.state.mode = Mode::Ended { outcome: e.outcome, because: e.because.clone() };
+            }
+        }
+    }
+
+    pub(super) fn planned(&self, id: StepId) -> Option<&PlannedStep> {
+        self.plan.step(id)
+    }
+
+    fn open_steps(&self) -> Vec<StepId> {
+        self.state.open.iter().copied().collect()
+    }
+
+    /// Whether a step takes room in the width.
+    pub(super) fn takes_room(work: &Work) -> bool {
+        matches!(work, Work::Task { .. } | Work::Rollout(_))
+    }
+
+    /// Puts a step into a state and keeps every index right.
+    fn put(&mut self, id: StepId, state: StepState, seq: u64) {
+        let room = self.planned(id).is_some_and(|p| Self::takes_room(&p.work));
+        let now = &mut self.state;
+        let Some(step) = now.steps.get_mut(id.index()) else { return };
+        let undo = |s: &StepState| s.of().is_some_and(|of| of.undo);
+        if let Some(due) = step.state.due() {
+            now.due.remove(&(due, id));
+        }
+        if room && step.state.is_open() && !undo(&step.state) {
+            now.busy = now.busy.saturating_sub(1);
+        }
+        if room && state.is_open() && !undo(&state) {
+            now.busy += 1;
+        }
+        if let Some(due) = state.due() {
+            now.due.insert((due, id));
+        }
+        if state.is_open() {
+            now.open.insert(id);
+        } else {
+            now.open.remove(&id);
+        }
+        if matches!(state, StepState::Parked { .. }) {
+            now.parked.insert(id);
+        } else {
+            now.parked.remove(&id);
+        }
+        if now.parked.is_empty() {
+            now.acknowledged = None;
+        }
+        *step = Step { state, seq, repeats: step.repeats };
+    }
+
+    fn change(&mut self, id: StepId, seq: u64, change: impl FnOnce(&mut StepState)) {
+        if let Some(step) = self.state.steps.get(id.index()) {
+            let mut state = step.state.clone();
+            change(&mut state);
+            self.put(id, state, seq);
+        }
+    }
+
+    fn roll(&mut self, id: StepId, seq: u64, change: impl FnOnce(&mut Rolling)) {
+        self.change(id, seq, |state| {
+            if let StepState::Rolling(rolling) = state {
+                change(rolling);
+            }
+        });
+    }
+
+    fn open(&mut self, id: StepId, due: RunTime, now: RunTime, seq: u64) {
+        self.state.ready.remove(&id);
+        self.state.ready_free.remove(&id);
+        let of = Try::first(id);
+        let Some(planned) = self.plan.step(id) else { return };
+        let state = match &planned.work {
+            Work::Task { .. } => StepState::Trying { of, deadline: due },
+            Work::Gate { .. } => StepState::Evaluating { of, at: now, give_up: due, holds_for: String::new() },
+            Work::Approval(_) => StepState::Approving { of, yes: BTreeSet::new(), expires: due },
+            Work::Soak { .. } => StepState::Soaking { of, due },
+            Work::Rollout(_) => StepState::Rolling(Box::new(Rolling::first(of, now, due))),
+        };
+        if Self::takes_room(&planned.work) {
+            self.state.started.push(id);
+        }
+        self.put(id, state, seq);
+    }
+
+    /// A step is done, as far as it goes forward; on the way back it is merely settled.
+    fn finish(&mut self, id: StepId, seq: u64) {
+        self.state.ready.remove(&id);
+        self.state.ready_free.remove(&id);
+        self.put(id, StepState::Done, seq);
+        if self.state.mode == Mode::Forward {
+            self.unlock(id);
+        }
+    }
+
+    fn unlock(&mut self, id: StepId) {
+        self.state.left = self.state.left.saturating_sub(1);
+        let Some(planned) = self.plan.steps.get(id.index()) else { return };
+        for dependent in &planned.dependents {
+            let Some(step) = self.state.steps.get_mut(dependent.index()) else { continue };
+            if let StepState::Waiting { unmet } = &mut step.state {
+                *unmet = unmet.saturating_sub(1);
+                if *unmet == 0 {
+                    let room = self.plan.step(*dependent).is_some_and(|p| Self::takes_room(&p.work));
+                    let ready = if room { &mut self.state.ready } else { &mut self.state.ready_free };
+                    ready.insert(*dependent);
+                }
+            }
+        }
+    }
+
+    fn fail(&mut self, id: StepId, reason: &str, seq: u64) {
+        self.put(id, StepState::Failed { reason: reason.to_owned() }, seq);
+        if self.state.mode != Mode::Forward {
+            return;
+        }
+        let Some(planned) = self.plan.step(id) else { return };
+        match &planned.on_failure {
+            OnFailure::Continue { .. } => self.unlock(id),
+            OnFailure::RollBack => {
+                let failure = Failure { step: planned.path.clone(), reason: reason.to_owned() };
+                self.state.failure.get_or_insert(failure);
+            }
+        }
+    }
+
+    fn complete(&mut self, of: Try, report: &super::input::Reported, seq: u64) {
+        let id = of.step;
+        if of.undo {
+            self.undone(id, seq);
+            return;
+        }
+        let mandatory = self.planned(id).is_some_and(|p| !p.verifications.is_empty());
+        let facts = self.state.facts.entry(id).or_default();
+        facts.claims.clone_from(&report.claims);
+        facts.evidence.clone_from(&report.evidence);
+        if facts == &Default::default() {
+            self.state.facts.remove(&id);
+        }
+        if !report.outputs.is_empty() {
+            self.state.outputs.insert(id, report.outputs.clone());
+        }
+        if mandatory && self.state.mode == Mode::Forward {
+            self.put(id, StepState::Verifying { of: of.next_turn(), report: Box::new(report.clone()) }, seq);
+        } else {
+            self.finish(id, seq);
+        }
+    }
+
+    fn undone(&mut self, id: StepId, seq: u64) {
+        self.state.started.retain(|s| *s != id);
+        self.state.undone += 1;
+        self.put(id, StepState::Undone, seq);
+    }
+
+    fn cancel(&mut self, id: StepId, seq: u64) {
+        self.change(id, seq, |state| {
+            let (of, handle): (Try, Option<Handle>) = match state {
+                StepState::Trying { of, .. } => (*of, None),
+                StepState::Polling { of, handle, .. } => (*of, Some(handle.clone())),
+                _ => return,
+            };
+            *state = StepState::Cancelling { of: of.next_turn(), handle };
+        });
+    }
+
+    /// What turning back does to an open step: what has an effect is settled first, the rest is withdrawn.
+    fn turn_back(&mut self, id: StepId, now: RunTime, seq: u64) {
+        let Some(step) = self.state.steps.get(id.index()) else { return };
+        let failed = |reason: &str| StepState::Failed { reason: reason.to_owned() };
+        match &step.state {
+            StepState::Trying { .. } | StepState::Polling { .. } => self.cancel(id, seq),
+            StepState::Backoff { .. } => self.put(id, failed("not tried again: the run turned back"), seq),
+            StepState::Verifying { .. } => self.put(id, StepState::Done, seq),
+            StepState::Rolling(_) => self.put(id, failed("the run turned back"), seq),
+            StepState::Evaluating { .. } | StepState::Approving { .. } | StepState::Soaking { .. } => {
+                self.put(id, StepState::Withdrawn, seq);
+            }
+            StepState::Parked { of, why: super::state::Park::UnknownOutcome { last }, .. } => {
+                let state =
+                    StepState::Unsure { of: of.next_turn(), asked: 0, at: now, last: last.clone(), interrupted: false };
+                self.put(id, state, seq);
+            }
+            StepState::Parked { .. } => self.put(id, failed("the run turned back"), seq),
+            StepState::Cancelling { .. } | StepState::Unsure { .. } => {}
+            StepState::Waiting { .. }
+            | StepState::Done
+            | StepState::Failed { .. }
+            | StepState::Withdrawn
+            | StepState::Undone => {}
+        }
+    }
+
+    fn looked(&mut self, e: &Looked, now: RunTime, seq: u64) {
+        if let Some(observed) = &e.observed {
+            self.state.from.entry(e.of.step).or_insert_with(|| observed.clone());
+        }
+        self.roll(e.of.step, seq, |rolling| {
+            if let Some(observed) = &e.observed {
+                rolling.observed = Some(observed.clone());
+            }
+            rolling.looked_at = now;
+            rolling.continuous = true;
+            rolling.errors = 0;
+            rolling.promotion = Promotion::None;
+            rolling.observed_ms = if rolling.stage == e.decision.stage { e.observed_ms } else { 0 };
+            let changed = rolling.want.as_ref() != Some(&e.decision.want);
+            if changed {
+                rolling.of.attempt = if rolling.want.is_some() { rolling.of.attempt.saturating_add(1) } else { 1 };
+                rolling.applied = false;
+                rolling.settled = false;
+                rolling.want = Some(e.decision.want.clone());
+            }
+            let as_wanted = rolling.observed.as_ref().is_some_and(|o| o.routes_as(&e.decision.want));
+            rolling.settled = rolling.settled || (rolling.applied && as_wanted);
+            rolling.measure.clone_from(&e.decision.measure);
+            rolling.memory = e.decision.memory.clone();
+            rolling.stage = e.decision.stage.clone();
+            rolling.reason = Some(e.decision.reason.clone());
+            rolling.judgements.clone_from(&e.decision.judgements);
+            rolling.next = Some(e.decision.next.clone());
+            match &e.then {
+                AfterLook::Apply => {
+                    rolling.of = rolling.of.next_turn();
+                    rolling.doing = Doing::Applying;
+                }
+                AfterLook::Rest { at } | AfterLook::Ask { at, .. } => rolling.look(*at),
+                AfterLook::Complete | AfterLook::Fail => {}
+            }
+            match (&e.then, &e.decision.next) {
+                (AfterLook::Ask { expires, .. }, crate::strategy::Next::Await(request)) => {
+                    if rolling.asking.as_ref().is_none_or(|asking| asking.request != *request) {
+                        rolling.stop_asking(now);
+                        let (request, yes) = (request.clone(), BTreeSet::new());
+                        rolling.asking = Some(Asking { request, yes, since: now, expires: *expires });
+                    }
+                }
+                _ => rolling.stop_asking(now),
+            }
+        });
+        match &e.then {
+            AfterLook::Complete if e.of.undo => self.undone(e.of.step, seq),
+            AfterLook::Complete => self.finish(e.of.step, seq),
+            AfterLook::Fail => self.fail(e.of.step, &e.decision.reason.to_string(), seq),
+            AfterLook::Apply | AfterLook::Rest { .. } | AfterLook::Ask { .. } => {}
+        }
+    }
+
+    fn remember(&mut self, id: crate::name::InputId) {
+        if self.state.taken.len() >= TAKEN_AT_MOST {
+            self.state.taken.pop_front();
+        }
+        self.state.taken.push_back(id);
+    }
+
+    fn resume(&mut self, now: RunTime, seq: u64) {
+        if let Some(since) = self.state.paused.take() {
+            let span = now.since(since);
+            for id in self.open_steps() {
+                self.change(id, seq, |state| state.shift(span));
+            }
+        }
+    }
+
+    fn take(&mut self, input: &OperatorInput, now: RunTime, seq: u64) {
+        if !self.state.taken.contains(&input.id) {
+            self.remember(input.id.clone());
+        }
+        self.state.early.retain(|kept| kept.id != input.id);
+        match &input.act {
+            Act::Pause => self.state.paused = Some(now),
+            Act::Resume => self.resume(now, seq),
+            Act::Acknowledge => self.state.acknowledged = Some(input.who.clone()),
+            Act::Approve { step } => {
+                if let Some(id) = self.plan.find(step) {
+                    self.change(id, seq, |state| match state {
+                        StepState::Approving { yes, .. } => {
+                            yes.insert(input.who.clone());
+                        }
+                        StepState::Rolling(rolling) => {
+                            if let Some(asking) = &mut rolling.asking {
+                                asking.yes.insert(input.who.clone());
+                            }
+                        }
+                        _ => {}
+                    });
+                }
+            }
+            Act::Waive { step, check: Some(check), expires } => {
+                if let Some(id) = self.plan.find(step) {
+                    let waiver = Waiver { person: input.who.clone(), reason: input.why.clone(), expires: *expires };
+                    self.state.waivers.insert((id, check.clone()), waiver);
+                }
+            }
+            Act::Reject { .. }
+            | Act::Promote { .. }
+            | Act::PromoteFully { .. }
+            | Act::Retry { .. }
+            | Act::Waive { check: None, .. }
+            | Act::Abort
+            | Act::RollBack
+            | Act::Settle { .. } => {}
+        }
+    }
+}
+
+/// A parked rollout goes on with what it knew, beginning with a look.
+fn again(mut rolling: Box<Rolling>, of: Try, now: RunTime, deadline: RunTime) -> StepState {
+    rolling.of = Try { attempt: rolling.of.attempt, ..of };
+    rolling.doing = Doing::Looking { at: now };
+    rolling.applied = false;
+    rolling.settled = false;
+    rolling.continuous = false;
+    rolling.errors = 0;
+    rolling.reasserted = 0;
+    rolling.deadline = deadline;
+    StepState::Rolling(rolling)
+}
+
+/// What taking a run up again does to an open step: an attempt without a recorded answer becomes unsure, whatever has no
+/// effect is asked again, and a soak starts where it was last seen.
+fn attach(state: StepState, now: RunTime, absent: std::time::Duration) -> StepState {
+    match state {
+        StepState::Trying { of, .. } => StepState::Unsure {
+            of: of.next_turn(),
+            asked: 0,
+            at: now,
+            last: "the engine stopped while it was under way".to_owned(),
+            interrupted: true,
+        },
+        StepState::Polling { of, handle, at, deadline } => {
+            StepState::Polling { of: of.next_turn(), handle, at, deadline }
+        }
+        StepState::Cancelling { of, handle } => StepState::Cancelling { of: of.next_turn(), handle },
+        StepState::Unsure { of, asked, at, last, interrupted } => {
+            StepState::Unsure { of: of.next_turn(), asked, at, last, interrupted }
+        }
+        StepState::Verifying { of, report } => StepState::Verifying { of: of.next_turn(), report },
+        StepState::Evaluating { of, at, give_up, holds_for } => {
+            StepState::Evaluating { of: of.next_turn(), at, give_up, holds_for }
+        }
+        StepState::Soaking { of, due } => StepState::Soaking { of, due: due + absent },
+        StepState::Rolling(mut rolling) => {
+            rolling.continuous = false;
+            rolling.look(now);
+            StepState::Rolling(rolling)
+        }
+        other @ (StepState::Backoff { .. }
+        | StepState::Approving { .. }
+        | StepState::Parked { .. }
+        | StepState::Waiting { .. }
+        | StepState::Done
+        | StepState::Failed { .. }
+        | StepState::Withdrawn
+        | StepState::Undone) => other,
+    }
+}
+
+/// The state of a run that has just been admitted to its plan: every step waits, the roots are ready.
+pub(super) fn initial(plan: &crate::plan::Plan, run: &crate::name::RunId) -> State {
+    let steps = plan.steps.iter().map(|planned| Step {
+        state: StepState::Waiting { unmet: u32::try_from(planned.after.len()).unwrap_or(u32::MAX) },
+        seq: 0,
+        repeats: 0,
+    });
+    let roots = |room: bool| {
+        let ids = (0u32..).map(StepId).zip(&plan.steps);
+        ids.filter(move |(_, p)| p.after.is_empty() && Machine::takes_room(&p.work) == room).map(|(id, _)| id).collect()
+    };
+    State {
+        run: run.clone(),
+        mode: Mode::Forward,
+        epoch: None,
+        steps: steps.collect(),
+        ready: roots(true),
+        ready_free: roots(false),
+        open: BTreeSet::new(),
+        parked: BTreeSet::new(),
+        due: BTreeSet::new(),
+        busy: 0,
+        left: u32::try_from(plan.steps.len()).unwrap_or(u32::MAX),
+        position: 0,
+        at: crate::time::Now::default(),
+        paused: None,
+        started: Vec::new(),
+        undone: 0,
+        left_standing: 0,
+        failure: None,
+        outputs: Default::default(),
+        facts: Default::default(),
+        from: Default::default(),
+        waivers: Default::default(),
+        early: Default::default(),
+        taken: Default::default(),
+        acknowledged: None,
+    }
+}

@@ -1,0 +1,92 @@
+//! Every rule of the engine: what follows from an input, and what follows from the state alone.
+
+mod attached;
+mod gate;
+mod operator;
+mod rollout;
+mod settle;
+mod task;
+mod wake;
+
+use super::command::Try;
+use super::event::{Admitted, Event};
+use super::input::{Answer, IllegalInput, Input, Reply};
+use super::state::{Mode, StepState};
+use super::{Machine, Strategies};
+use crate::time::{Now, RunTime};
+
+/// What an input leads to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Decided {
+    /// The facts, in order.
+    pub events: Vec<Event>,
+    /// What became of the input.
+    pub reply: Reply,
+}
+
+impl Decided {
+    fn taken(events: Vec<Event>) -> Self {
+        let reply = if events.is_empty() { Reply::Ignored } else { Reply::Taken };
+        Self { events, reply }
+    }
+
+    fn ignored() -> Self {
+        Self { events: Vec::new(), reply: Reply::Ignored }
+    }
+}
+
+impl Machine {
+    /// This happened; what follows? Changes nothing.
+    ///
+    /// # Errors
+    ///
+    /// [`IllegalInput`] if it is not possible in the state the run is in.
+    pub fn decide(&self, input: &Input, now: Now, strategies: &dyn Strategies) -> Result<Decided, IllegalInput> {
+        let run = now.run.max(self.state.at.run);
+        match input {
+            Input::Operator(input) => self.operator(input, Now { run, ..now }),
+            _ if matches!(self.state.mode, Mode::Ended { .. }) => Ok(Decided::ignored()),
+            Input::Admitted { epoch } => {
+                if self.state.epoch.is_some() {
+                    return Err(IllegalInput::Impossible { input: "admission", state: "admitted already".to_owned() });
+                }
+                Ok(Decided::taken(vec![Admitted { epoch: *epoch }.into()]))
+            }
+            Input::Attached { epoch, absent } => Ok(Decided::taken(self.attached(*epoch, *absent))),
+            Input::Answered { to, answer } => {
+                let current = self.state.steps.get(to.step.index()).and_then(|s| s.state.of());
+                if current != Some(*to) {
+                    return Ok(Decided::ignored());
+                }
+                self.answered(*to, answer, run, strategies).map(Decided::taken)
+            }
+            Input::Wake => Ok(Decided::taken(self.wake(run))),
+        }
+    }
+
+    fn answered(
+        &self,
+        of: Try,
+        answer: &Answer,
+        now: RunTime,
+        strategies: &dyn Strategies,
+    ) -> Result<Vec<Event>, IllegalInput> {
+        let Some(step) = self.state.steps.get(of.step.index()) else { return Ok(Vec::new()) };
+        Ok(match (&step.state, answer) {
+            (StepState::Trying { .. } | StepState::Polling { .. }, Answer::Performed(result)) => {
+                self.performed(of, result, now)
+            }
+            (StepState::Cancelling { .. }, Answer::Cancelled(settled)) => self.cancelled(of, settled.as_ref(), now),
+            (StepState::Unsure { asked, last, interrupted, .. }, Answer::LookedUp(result)) => {
+                self.looked_up(of, result, *asked, last, *interrupted, now)
+            }
+            (StepState::Verifying { .. }, Answer::Verified(receipts)) => self.verified(of, receipts, now),
+            (StepState::Evaluating { .. }, Answer::Evaluated(result)) => self.evaluated(of, result, now),
+            (StepState::Rolling(rolling), Answer::Looked(result)) => self.looked_at(rolling, result, now, strategies),
+            (StepState::Rolling(rolling), Answer::Applied(result)) => self.applied(rolling, result, now),
+            (state, _) => {
+                return Err(IllegalInput::Impossible { input: "this answer", state: format!("{state:?}") });
+            }
+        })
+    }
+}

@@ -1,0 +1,1 @@
+//! The virtual-time driver and the simulated world.

@@ -1,0 +1,605 @@
+//! Goes through every state that a small plan can reach, and holds each against the engine's invariants.
+//!
+//! At every state every command under way is answered in every way, an operator says everything that may be said, the
+//! time comes, and the driver stops and is replaced. One late answer and one repeated answer are held back and delivered at
+//! any later time. States that differ only in what makes no difference (absolute times, counters, words) count as one, or
+//! the exploration would never end.
+
+mod canonical;
+mod fault;
+mod property;
+mod rules;
+mod transition;
+mod world;
+
+use std::collections::hash_map::{DefaultHasher, Entry};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::fmt;
+use std::hash::{Hash, Hasher};
+use std::sync::Arc;
+
+pub use self::fault::{Planted, planted};
+pub use self::rules::{Rules, Sound};
+pub use self::transition::{Row, Transition, name, table};
+pub use self::world::{Judged, ScriptedStrategy};
+use crate::machine::{Answer, Command, Event, Input, Machine, Mode, Record, Reply, StepState, Try};
+use crate::name::{BlockName, InputId, NameError, RunId};
+use crate::operator::{Act, OperatorInput, Principal, Settlement};
+use crate::plan::{Plan, StepId, Work};
+use crate::target::TargetState;
+use crate::testing::plans::{self, UNIT};
+use crate::time::{Now, RunTime, Timestamp};
+
+/// How far an exploration goes.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// After this many states it gives up.
+    pub states_at_most: usize,
+    /// Whether one late and one repeated answer are held back.
+    pub holds_answers: bool,
+    /// How many inputs may come early.
+    pub early_at_most: usize,
+}
+
+impl Default for Limits {
+    /// Two million states, answers held back, one early input: what the small plans need, within seconds.
+    fn default() -> Self {
+        Self { states_at_most: 2_000_000, holds_answers: true, early_at_most: 1 }
+    }
+}
+
+/// What an exploration saw.
+#[derive(Debug, Clone, Default)]
+pub struct Exploration {
+    /// How many states there are.
+    pub states: usize,
+    /// How many turns lead from one to another.
+    pub turns: usize,
+    /// How many of the states are ends, by outcome.
+    pub ends: BTreeMap<String, usize>,
+    /// Every transition that a step took.
+    pub transitions: BTreeSet<Transition>,
+    /// Every kind of record that was made.
+    pub kinds: BTreeSet<&'static str>,
+    /// The longest way to a state, in turns.
+    pub depth: usize,
+}
+
+/// A property that does not hold, with the way there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Violation {
+    /// The property.
+    pub property: String,
+    /// How it is broken.
+    pub how: String,
+    /// What happened from the beginning of the run on.
+    pub path: Vec<String>,
+}
+
+impl fmt::Display for Violation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "{}: {}", self.property, self.how)?;
+        for (n, turn) in self.path.iter().enumerate() {
+            writeln!(f, "  {n:>3} {turn}")?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for Violation {}
+
+/// Goes through every state that `plan` can reach under `rules`.
+///
+/// # Errors
+///
+/// The first [`Violation`] found; the search is breadth first, so the way there is a shortest one.
+pub fn explore(plan: &Arc<Plan>, rules: &dyn Rules, limits: Limits) -> Result<Exploration, Box<Violation>> {
+    let fixed = Fixed::new(plan).map_err(|e| {
+        Box::new(Violation { property: "the explorer's own names".to_owned(), how: e.to_string(), path: Vec::new() })
+    })?;
+    Search { plan, rules, limits, fixed, seen: HashMap::new(), graph: Vec::new(), found: Exploration::default() }.run()
+}
+
+/// One state of the search: the machine and what lies outside it.
+#[derive(Debug, Clone)]
+struct Node {
+    machine: Machine,
+    now: RunTime,
+    there: BTreeMap<StepId, TargetState>,
+    undo_opened: u64,
+    inputs: u32,
+    late: Option<(Try, Answer)>,
+    repeated: Option<(Try, Answer)>,
+}
+
+/// What can happen in a state.
+#[derive(Debug, Clone)]
+struct Action {
+    input: Input,
+    at: RunTime,
+    says: Judged,
+    there: Option<(StepId, TargetState)>,
+    hold: Hold,
+    /// Whether it happens by itself: no operator, no stop of the driver, no late answer.
+    by_itself: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Hold {
+    Nothing,
+    TheAnswer,
+    WhatIsDisplaced,
+    DeliversLate,
+    DeliversRepeated,
+}
+
+#[derive(Debug, Default)]
+struct Vertex {
+    parent: usize,
+    turn: String,
+    depth: usize,
+    to: Vec<(usize, bool)>,
+    ended: bool,
+}
+
+struct Fixed {
+    run: RunId,
+    voice: BlockName,
+    nameless: InputId,
+    people: [Principal; 2],
+}
+
+impl Fixed {
+    fn new(_plan: &Plan) -> Result<Self, NameError> {
+        Ok(Self {
+            run: RunId::new("run")?,
+            voice: BlockName::new("voice")?,
+            nameless: InputId::new("x")?,
+            people: [Principal::new("ann", "tests"), Principal::new("bob", "tests")],
+        })
+    }
+}
+
+struct Search<'a> {
+    plan: &'a Arc<Plan>,
+    rules: &'a dyn Rules,
+    limits: Limits,
+    fixed: Fixed,
+    seen: HashMap<u128, usize>,
+    graph: Vec<Vertex>,
+    found: Exploration,
+}
+
+type Found = Result<Exploration, Box<Violation>>;
+
+impl Search<'_> {
+    fn run(mut self) -> Found {
+        let mut machine = Machine::new(Arc::clone(self.plan), &self.fixed.run);
+        let now = Now { wall: Timestamp(1_000), run: RunTime::START };
+        let _ = machine.start(now);
+        let there = plans::before().unwrap_or_default();
+        let rollouts = (0u32..).map(StepId).zip(&self.plan.steps).filter(|(_, p)| matches!(p.work, Work::Rollout(_)));
+        let root = Node {
+            machine,
+            now: now.run,
+            there: rollouts.map(|(id, _)| (id, there.clone())).collect(),
+            undo_opened: 0,
+            inputs: 0,
+            late: None,
+            repeated: None,
+        };
+        self.seen.insert(self.key(&root), 0);
+        self.graph.push(Vertex::default());
+        let mut queue = VecDeque::from([(0usize, root)]);
+        while let Some((at, node)) = queue.pop_front() {
+            self.check_state(at, &node)?;
+            for action in self.actions(&node) {
+                let Some((next, records)) = self.take(at, &node, &action)? else { continue };
+                if records == 0 && !matches!(action.hold, Hold::DeliversLate | Hold::DeliversRepeated) {
+                    continue;
+                }
+                self.found.turns += 1;
+                let fresh = self.graph.len();
+                let to = match self.seen.entry(self.key(&next)) {
+                    Entry::Occupied(known) => *known.get(),
+                    Entry::Vacant(place) => {
+                        place.insert(fresh);
+                        let depth = self.graph[at].depth + 1;
+                        self.found.depth = self.found.depth.max(depth);
+                        let ended = matches!(next.machine.state().mode, Mode::Ended { .. });
+                        let turn = told(&action);
+                        self.graph.push(Vertex { parent: at, turn, depth, to: Vec::new(), ended });
+                        queue.push_back((fresh, next));
+                        fresh
+                    }
+                };
+                let forth = action.by_itself && records > 0;
+                self.graph[at].to.push((to, forth));
+            }
+            if self.graph.len() > self.limits.states_at_most {
+                return Err(self.violation(
+                    at,
+                    "the search ends",
+                    format!("more than {} states", self.graph.len()),
+                    None,
+                ));
+            }
+        }
+        self.found.states = self.graph.len();
+        self.an_end_is_reachable()?;
+        self.nothing_goes_round()?;
+        Ok(self.found)
+    }
+
+    fn violation(&self, at: usize, property: &str, how: String, last: Option<&Action>) -> Box<Violation> {
+        let mut path: Vec<String> = last.map(told).into_iter().collect();
+        let mut here = at;
+        while here != 0 {
+            path.push(self.graph[here].turn.clone());
+            here = self.graph[here].parent;
+        }
+        path.reverse();
+        Box::new(Violation { property: property.to_owned(), how, path })
+    }
+
+    fn key(&self, node: &Node) -> u128 {
+        let state = canonical::canonical(node.machine.state(), node.now, &self.fixed.nameless);
+        let held = |held: &Option<(Try, Answer)>| held.as_ref().map(|(of, answer)| (of.step, of.undo, answer.clone()));
+        let all = (state, &node.there, node.undo_opened, held(&node.late), held(&node.repeated));
+        let half = |salt: u8| {
+            let mut hasher = DefaultHasher::new();
+            salt.hash(&mut hasher);
+            all.hash(&mut hasher);
+            u128::from(hasher.finish())
+        };
+        half(0) << 64 | half(1)
+    }
+
+    fn check_state(&mut self, at: usize, node: &Node) -> Result<(), Box<Violation>> {
+        let bad = |s: &Self, p: &str, how: String| Err(s.violation(at, p, how, None));
+        if let Err(broken) = property::state(&node.machine, node.now) {
+            return bad(self, broken.property, broken.how);
+        }
+        let now = wall_beside(node.now);
+        let settled = self.rules.settle(&node.machine, now);
+        if !settled.is_empty() {
+            return bad(self, "a turn goes on until nothing follows", format!("{settled:?} follows still"));
+        }
+        let state = node.machine.state();
+        let text = serde_json::to_string(state).unwrap_or_default();
+        match serde_json::from_str::<crate::machine::State>(&text) {
+            Ok(back) if back == *state => {}
+            Ok(_) => return bad(self, "I1 a snapshot reads back the same", text),
+            Err(e) => return bad(self, "I1 a snapshot reads back the same", e.to_string()),
+        }
+        if let Mode::Ended { outcome, .. } = &state.mode {
+            *self.found.ends.entry(outcome.to_string()).or_default() += 1;
+        }
+        Ok(())
+    }
+
+    /// Takes one turn and holds everything it did against the properties. Nothing if it was refused or changed nothing.
+    fn take(&mut self, at: usize, node: &Node, action: &Action) -> Result<Option<(Node, usize)>, Box<Violation>> {
+        let mut machine = node.machine.clone();
+        let mut broken = None;
+        let mut opened = node.undo_opened;
+        let (transitions, kinds) = (&mut self.found.transitions, &mut self.found.kinds);
+        // What a replay of the stored bytes gives, beside what is live.
+        let mut rebuilt = node.machine.clone();
+        let seen = |before: &Machine, record: &Record, after: &Machine| {
+            kinds.insert(record.event.kind());
+            for (x, y) in before.state().steps.iter().zip(&after.state().steps) {
+                let same = name(&x.state) == name(&y.state);
+                let t = transition::of(&action.input, record, &x.state, &y.state);
+                if !same || matches!(record.event, Event::Held(_) | Event::Looked(_)) && x != y {
+                    transitions.insert(t);
+                }
+            }
+            if broken.is_none() {
+                broken = property::record(&action.input, before, record, after, opened).err();
+            }
+            if broken.is_none() {
+                broken = replayed(self.rules, &mut rebuilt, record, after).err();
+            }
+            if let Event::UndoOpened(e) = &record.event {
+                opened |= 1 << e.of.step.0;
+            }
+        };
+        let voice = world::OneVoice::new(self.fixed.voice.clone(), action.says);
+        let now = wall_beside(action.at);
+        let result = rules::turn(self.rules, &mut machine, &action.input, now, &voice, seen);
+        let bad = |s: &Self, p: &str, how: String| Err(s.violation(at, p, how, Some(action)));
+        if let Some(b) = broken {
+            return bad(self, b.property, b.how);
+        }
+        let (reply, records) = match result {
+            Ok(done) => done,
+            Err(crate::machine::IllegalInput::Refused { .. }) => return Ok(None),
+            Err(other) => return bad(self, "no input of a driver is impossible", other.to_string()),
+        };
+        if records.len() >= 1_000 {
+            return bad(self, "a turn ends", format!("{} records in one turn", records.len()));
+        }
+        if let (Input::Answered { to, .. }, false) = (&action.input, action.by_itself) {
+            let current = node.machine.state().steps.get(to.step.index()).and_then(|s| s.state.of());
+            if current != Some(*to) && (reply != Reply::Ignored || !records.is_empty()) {
+                return bad(self, "an answer to another name changes nothing", format!("{reply:?}, {records:?}"));
+            }
+        }
+        if matches!(action.input, Input::Operator(_)) {
+            self.told_again(at, &machine, action)?;
+        }
+        let mut next = Node {
+            machine,
+            now: action.at,
+            there: node.there.clone(),
+            undo_opened: opened,
+            inputs: node.inputs + u32::from(matches!(action.input, Input::Operator(_))),
+            late: node.late.clone(),
+            repeated: node.repeated.clone(),
+        };
+        if let Some((id, there)) = &action.there {
+            next.there.insert(*id, there.clone());
+        }
+        match (action.hold, &action.input) {
+            (Hold::TheAnswer, Input::Answered { to, answer }) => next.repeated = Some((*to, (**answer).clone())),
+            (Hold::WhatIsDisplaced, _) => match displaced(node, &next, action) {
+                Some(held) => next.late = Some(held),
+                None => return Ok(None),
+            },
+            (Hold::DeliversLate, _) => next.late = None,
+            (Hold::DeliversRepeated, _) => next.repeated = None,
+            (Hold::Nothing | Hold::TheAnswer, _) => {}
+        }
+        Ok(Some((next, records.len())))
+    }
+
+    /// A repeated id changes nothing, whatever came of it the first time.
+    fn told_again(&self, at: usize, machine: &Machine, action: &Action) -> Result<(), Box<Violation>> {
+        let voice = world::OneVoice::new(self.fixed.voice.clone(), Judged::Continue);
+        match self.rules.decide(machine, &action.input, wall_beside(action.at), &voice) {
+            Ok(decided) if decided.events.is_empty() && decided.reply == Reply::Ignored => Ok(()),
+            other => {
+                Err(self.violation(at, "I14 an input is taken once", format!("a second time: {other:?}"), Some(action)))
+            }
+        }
+    }
+
+    fn actions(&self, node: &Node) -> Vec<Action> {
+        let state = node.machine.state();
+        let mut all = Vec::new();
+        let ended = matches!(state.mode, Mode::Ended { .. });
+        let mut held = |held: &Option<(Try, Answer)>, hold: Hold| {
+            if let Some((to, answer)) = held {
+                let input = Input::Answered { to: *to, answer: Box::new(answer.clone()) };
+                let (at, says) = (node.now, Judged::Promote);
+                all.push(Action { input, at, says, there: None, hold, by_itself: false });
+            }
+        };
+        held(&node.late, Hold::DeliversLate);
+        held(&node.repeated, Hold::DeliversRepeated);
+        // Time passes during a pause, whatever happens then.
+        let soon = if state.paused.is_some() { node.now + UNIT } else { node.now };
+        let quiet = |input: Input, at: RunTime, by_itself: bool| Action {
+            input,
+            at,
+            says: Judged::Continue,
+            there: None,
+            hold: Hold::Nothing,
+            by_itself,
+        };
+        if state.epoch.is_none() && !ended {
+            all.push(quiet(Input::Admitted { epoch: 1 }, soon, true));
+        }
+        let wake = self.rules.wake_at(&node.machine);
+        if let Some(wake) = wake {
+            all.push(quiet(Input::Wake, soon.max(wake), true));
+        }
+        if !ended {
+            let epoch = state.epoch.map(|e| e + 1);
+            all.push(quiet(Input::Attached { epoch, absent: world::ABSENT }, node.now + world::ABSENT, false));
+        }
+        for command in self.under_way(node) {
+            let at = soon.max(command.not_before);
+            if wake.is_some_and(|w| at > w) {
+                continue;
+            }
+            for way in world::ways(&node.machine, &command, node.there.get(&command.of.step)) {
+                let repeats = self.limits.holds_answers && node.repeated.is_none() && world::says_done(&way.answer);
+                let action = Action {
+                    input: Input::Answered { to: command.of, answer: Box::new(way.answer) },
+                    at,
+                    says: way.says,
+                    there: way.there.map(|t| (command.of.step, t)),
+                    hold: Hold::Nothing,
+                    by_itself: true,
+                };
+                if repeats {
+                    all.push(Action { hold: Hold::TheAnswer, ..action.clone() });
+                }
+                all.push(action);
+            }
+        }
+        all.extend(self.said(node).map(|input| quiet(Input::Operator(input), soon, false)));
+        if self.limits.holds_answers && node.late.is_none() {
+            let displacing = all.iter().filter(|a| a.hold == Hold::Nothing).cloned();
+            let more: Vec<_> = displacing.map(|a| Action { hold: Hold::WhatIsDisplaced, ..a }).collect();
+            all.extend(more);
+        }
+        all
+    }
+
+    /// What may be under way: what is asked for now, and what was before the pause began.
+    fn under_way(&self, node: &Node) -> Vec<Command> {
+        let mut commands = self.rules.commands(&node.machine);
+        if node.machine.state().paused.is_some() {
+            let mut state = node.machine.state().clone();
+            state.paused = None;
+            if let Ok(unpaused) = Machine::from_state(Arc::clone(self.plan), state) {
+                let known: BTreeSet<_> = commands.iter().map(|c| c.of).collect();
+                commands.extend(self.rules.commands(&unpaused).into_iter().filter(|c| !known.contains(&c.of)));
+            }
+        }
+        commands
+    }
+
+    fn said(&self, node: &Node) -> impl Iterator<Item = OperatorInput> {
+        let state = node.machine.state();
+        let mut acts: Vec<(usize, Act)> =
+            [Act::Pause, Act::Resume, Act::Abort, Act::RollBack, Act::Acknowledge].map(|a| (0, a)).to_vec();
+        let kept = state.early.len() >= self.limits.early_at_most;
+        for (step, planned) in state.steps.iter().zip(&self.plan.steps) {
+            let path = || planned.path.clone();
+            let settled = matches!(step.state, StepState::Done | StepState::Withdrawn | StepState::Undone);
+            let early = matches!(step.state, StepState::Waiting { .. })
+                || matches!(&step.state, StepState::Rolling(r) if r.asking.is_none());
+            if settled || early && kept && !matches!(step.state, StepState::Rolling(_)) {
+                continue;
+            }
+            if !(early && kept) {
+                acts.push((0, Act::Approve { step: path() }));
+                acts.push((1, Act::Approve { step: path() }));
+                acts.push((0, Act::Reject { step: path() }));
+            }
+            acts.push((0, Act::Promote { step: path() }));
+            acts.push((0, Act::PromoteFully { step: path() }));
+            acts.push((0, Act::Retry { step: path() }));
+            acts.push((0, Act::Waive { step: path(), check: None, expires: Timestamp(i64::MAX) }));
+            for wanted in &planned.verifications {
+                let check = Some(wanted.check.clone());
+                acts.push((0, Act::Waive { step: path(), check, expires: Timestamp(i64::MAX) }));
+            }
+            for as_ in [Settlement::Finished, Settlement::NeverStarted, Settlement::Failed] {
+                acts.push((0, Act::Settle { step: path(), as_ }));
+            }
+        }
+        let id = InputId::new(format!("i{}", node.inputs)).unwrap_or_else(|_| self.fixed.nameless.clone());
+        let people = self.fixed.people.clone();
+        acts.into_iter().map(move |(who, act)| OperatorInput {
+            id: id.clone(),
+            who: people[who].clone(),
+            why: "as scripted".to_owned(),
+            act,
+        })
+    }
+
+    /// I2: from every state some way leads to an end.
+    fn an_end_is_reachable(&self) -> Result<(), Box<Violation>> {
+        let mut back: Vec<Vec<usize>> = vec![Vec::new(); self.graph.len()];
+        for (from, vertex) in self.graph.iter().enumerate() {
+            for (to, _) in &vertex.to {
+                back[*to].push(from);
+            }
+        }
+        let mut reaches = vec![false; self.graph.len()];
+        let mut queue: Vec<usize> = (0..self.graph.len()).filter(|v| self.graph[*v].ended).collect();
+        while let Some(v) = queue.pop() {
+            if !std::mem::replace(&mut reaches[v], true) {
+                queue.extend(back[v].iter().filter(|u| !reaches[**u]));
+            }
+        }
+        match reaches.iter().position(|r| !r) {
+            None => Ok(()),
+            Some(stuck) => {
+                let how = "no way leads from here to an end".to_owned();
+                Err(self.violation(stuck, "I2 from every state an end is reachable", how, None))
+            }
+        }
+    }
+
+    /// D17: what happens by itself comes to an end, or to somebody who is asked, in a bounded number of turns.
+    fn nothing_goes_round(&self) -> Result<(), Box<Violation>> {
+        #[derive(Clone, Copy, PartialEq)]
+        enum Mark {
+            New,
+            Open,
+            Shut,
+        }
+        let mut marks = vec![Mark::New; self.graph.len()];
+        for root in 0..self.graph.len() {
+            if marks[root] != Mark::New {
+                continue;
+            }
+            let mut stack = vec![(root, 0usize)];
+            marks[root] = Mark::Open;
+            while let Some((v, edge)) = stack.pop() {
+                let forth = self.graph[v].to.get(edge);
+                let Some((to, by_itself)) = forth else {
+                    marks[v] = Mark::Shut;
+                    continue;
+                };
+                stack.push((v, edge + 1));
+                if !by_itself {
+                    continue;
+                }
+                match marks[*to] {
+                    Mark::New => {
+                        marks[*to] = Mark::Open;
+                        stack.push((*to, 0));
+                    }
+                    Mark::Open => {
+                        let round: Vec<_> = stack
+                            .iter()
+                            .skip_while(|(u, _)| u != to)
+                            .map(|(u, _)| self.graph[*u].turn.clone())
+                            .collect();
+                        let how = format!("by itself it comes round to this state again: {}", round.join(" / "));
+                        return Err(self.violation(*to, "D17 what happens by itself ends", how, None));
+                    }
+                    Mark::Shut => {}
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// I1: the record, through its stored bytes, gives a replay the state of the live machine.
+fn replayed(rules: &dyn Rules, rebuilt: &mut Machine, record: &Record, live: &Machine) -> Result<(), property::Broken> {
+    const I1: &str = "I1 a rebuild gives the same state";
+    let wrong = |how: String| property::Broken { property: I1, how };
+    let bytes = record.seal().map_err(|e| wrong(e.to_string()))?.to_bytes();
+    let envelope = crate::journal::Envelope::parse(&bytes).map_err(|e| wrong(e.to_string()))?;
+    let back = Record::open(&envelope).map_err(|e| wrong(format!("{e:?}")))?;
+    if back != *record {
+        return Err(wrong(format!("{back:?} was {record:?}")));
+    }
+    rules.apply(rebuilt, &back);
+    if rebuilt != live { Err(wrong(format!("after {:?}", record.event))) } else { Ok(()) }
+}
+
+/// A command that was under way and is no longer asked for, with the answer that may still come.
+fn displaced(before: &Node, after: &Node, action: &Action) -> Option<(Try, Answer)> {
+    let answered = match &action.input {
+        Input::Answered { to, .. } => Some(*to),
+        _ => None,
+    };
+    let still: BTreeSet<_> = after.machine.state().steps.iter().filter_map(|s| s.state.of()).collect();
+    let gone = before.machine.commands().into_iter().find(|c| Some(c.of) != answered && !still.contains(&c.of))?;
+    let ways = world::ways(&before.machine, &gone, before.there.get(&gone.of.step));
+    ways.into_iter().map(|w| w.answer).find(world::says_done).map(|answer| (gone.of, answer))
+}
+
+/// Both clocks: wall time runs beside run time.
+fn wall_beside(run: RunTime) -> Now {
+    Now { wall: Timestamp(1_000).after(run.since(RunTime::START)), run }
+}
+
+/// An action in one line.
+fn told(action: &Action) -> String {
+    let what = match &action.input {
+        Input::Answered { to, answer } => {
+            let late = match action.hold {
+                Hold::DeliversLate => "late ",
+                Hold::DeliversRepeated => "repeated ",
+                Hold::Nothing | Hold::TheAnswer | Hold::WhatIsDisplaced => "",
+            };
+            let text: String = format!("{answer:?}").chars().take(90).collect();
+            let there = action.there.as_ref().map(|(_, t)| format!("{:?}", t.weights)).unwrap_or_default();
+            format!("{late}answer to {to}: {text} says {:?} {there}", action.says)
+        }
+        Input::Operator(input) => format!("operator: {:?} by {}", input.act, input.who.subject),
+        other => format!("{other:?}"),
+    };
+    format!("{} {what}", action.at)
+}

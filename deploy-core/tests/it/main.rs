@@ -1,0 +1,13 @@
+//! Stories about the core, one module each.
+
+mod blocks;
+mod compile_fail;
+mod driver_stories;
+mod explore;
+mod golden;
+mod pipeline_problems;
+mod plan_binds;
+mod plan_lowers;
+mod plan_properties;
+mod plan_text;
+mod world;
