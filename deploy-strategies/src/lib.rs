@@ -25,6 +25,8 @@ mod field;
 pub mod flags;
 mod handover;
 mod hold;
+#[cfg(feature = "import")]
+pub mod import;
 mod named;
 pub mod refusal;
 mod retreat;

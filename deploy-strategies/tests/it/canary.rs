@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use deploy_core::strategy::{Next, Promotion, ReasonCode, Situation, Strategy};
-use deploy_core::target::TargetState;
+use deploy_core::target::{RevisionState, TargetState};
+use deploy_core::time::RunTime;
 use deploy_strategies::canary::{Canary, CanaryCapacity, StableCapacity, Step};
 use deploy_strategies::rolling::Amount;
 use proptest::prelude::*;
@@ -109,6 +110,21 @@ fn a_canary_that_dies_loses_its_traffic_at_the_next_look_and_soaks_again() {
         run.tick();
     }
     assert!(run.now.since(back_from) >= Duration::from_secs(60 + 20), "{}", run.story());
+}
+
+#[test]
+fn fewer_ready_instances_than_the_step_needs_never_raise_the_weight() {
+    let canary = Canary::builder().step(Step::weight(50)).build().unwrap();
+    let (release, from) = (release("v2"), serving("v1", 10));
+    let first = canary.decide(&Situation::first(&release, &from));
+    assert_eq!(first.want.capacity[&revision("v2")], 5);
+    let weight_with = |ready: u32| {
+        let mut now = from.clone();
+        now.revisions.insert(revision("v2"), RevisionState { desired: 5, ready, terminating: 0 });
+        let last = Situation::first(&release, &now).from(&from).later(&now, &first, RunTime(10_000), Duration::ZERO);
+        canary.decide(&last).want.weights.get(&revision("v2")).copied()
+    };
+    assert_eq!((weight_with(4), weight_with(5)), (None, Some(50)));
 }
 
 #[test]
