@@ -22,7 +22,22 @@ pub fn middle(mut measured: Vec<Duration>) -> Duration {
     measured[measured.len() / 2]
 }
 
-/// How long `work` takes.
+/// How much processor time `work` takes, in all threads of this process: what else runs on the machine hardly changes it.
+///
+/// # Panics
+///
+/// Where the system does not tell.
+pub fn spent<T>(work: impl FnOnce() -> T) -> (Duration, T) {
+    let clock = || {
+        let id = nix::time::ClockId::CLOCK_PROCESS_CPUTIME_ID;
+        Duration::from(nix::time::clock_gettime(id).expect("a processor clock"))
+    };
+    let began = clock();
+    let result = work();
+    (clock() - began, result)
+}
+
+/// How long `work` takes by the wall clock.
 pub fn timed<T>(work: impl FnOnce() -> T) -> (Duration, T) {
     let began = Instant::now();
     let result = work();

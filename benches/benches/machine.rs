@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use deploy_benches::{drive, idle_pipeline, line, middle, timed};
+use deploy_benches::{drive, idle_pipeline, line, middle, spent};
 use deploy_core::journal::MemoryJournal;
 use deploy_core::time::SystemClock;
 
@@ -21,7 +21,7 @@ fn main() {
         let (mut engine, mut bare) = (Vec::new(), Vec::new());
         for _ in 0..PASSES {
             engine.push(
-                timed(|| {
+                spent(|| {
                     runtime.block_on(async {
                         for run in 0..runs {
                             let journal = Arc::new(MemoryJournal::new(Arc::new(SystemClock::new())));
@@ -32,7 +32,7 @@ fn main() {
                 .0,
             );
             bare.push(
-                timed(|| {
+                spent(|| {
                     runtime.block_on(async {
                         for _ in 0..steps * runs {
                             tokio::spawn(async {}).await.expect("it joins");

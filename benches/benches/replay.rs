@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use deploy_benches::{line, middle, release, somebody, timed};
+use deploy_benches::{line, middle, release, somebody, spent};
 use deploy_core::agent::{AgentCard, Report, agent_fn};
 use deploy_core::driver::{Engine, EngineOptions};
 use deploy_core::journal::{Envelope, Journal, MemoryJournal, Which};
@@ -64,7 +64,7 @@ fn main() {
     let (mut resume, mut parse) = (Vec::new(), Vec::new());
     for _ in 0..PASSES {
         parse.push(
-            timed(|| {
+            spent(|| {
                 runtime.block_on(async {
                     let mut records = 0;
                     for run in all_runs(&*journal).await {
@@ -80,7 +80,7 @@ fn main() {
             .0,
         );
         resume.push(
-            timed(|| {
+            spent(|| {
                 runtime.block_on(async {
                     let engine = Engine::builder(Arc::clone(&journal))
                         .pipeline(pipeline.clone())

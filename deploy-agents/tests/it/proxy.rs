@@ -61,11 +61,13 @@ async fn of_every_hundred_requests_exactly_as_many_go_to_each_revision_as_its_we
     let proxy = proxy().await;
     let all = [("v1", &[a][..]), ("v2", &[b][..]), ("v3", &[c][..])];
     assert_eq!(proxy.route(routing(&all, &[("v1", 83), ("v2", 10), ("v3", 7)])), Ok(true));
+    let another = service::spawn("v1").await;
     let mut seen: BTreeMap<String, u32> = BTreeMap::new();
     for round in 0..200 {
-        if round == 37 {
-            // Instances come and go without anybody losing their turn.
-            proxy.set_upstreams(&name("v1"), [a, service::spawn("v1").await].into());
+        if round % 7 == 3 {
+            // Instances come and go all the time, and no revision loses its turn by that.
+            let addresses = if round % 2 == 0 { [a].into() } else { [a, another].into() };
+            proxy.set_upstreams(&name("v1"), addresses);
         }
         let answer = send(&proxy, get("/")).await;
         let revealed = answer.headers()[REVISION_HEADER].to_str().expect("text").to_owned();

@@ -23,7 +23,7 @@ use crate::machine::{Answer, Call, Command, Fault, Found, Look, Machine, Progres
 use crate::monitor::{MeasureContext, MeasureRequest, Measured, Reading};
 use crate::name::{BlockName, CheckName};
 use crate::pipeline::Bound;
-use crate::plan::{PlannedStep, StepPath, Work};
+use crate::plan::{Plan, PlannedStep, StepPath, Work};
 use crate::release::Release;
 use crate::target::{EffectContext, TargetError};
 use crate::time::{Now, Spell};
@@ -54,7 +54,7 @@ impl From<Answer> for Performance {
 #[derive(Debug)]
 pub(super) struct Job {
     command: Command,
-    step: PlannedStep,
+    plan: Arc<Plan>,
     key: EffectKey,
     fence: Fence,
     release: Arc<Release>,
@@ -93,17 +93,17 @@ impl Job {
         now: Now,
         cancellation: Cancellation,
     ) -> Option<Self> {
-        let step = machine.plan().step(command.of.step)?.clone();
+        let step = machine.plan().step(command.of.step)?;
         let key = machine.effect_key(command.of)?;
         let fence = machine.fence(&command)?;
         let timeout = match command.call {
             Call::Perform => machine.call_timeout(command.of),
             _ => shop.call_timeout,
         };
-        let facts = Facts::gather(&command, &step, machine);
+        let facts = Facts::gather(&command, step, machine);
         Some(Self {
             command,
-            step,
+            plan: Arc::clone(machine.plan()),
             key,
             fence,
             release: Arc::clone(&shop.release),
@@ -118,7 +118,7 @@ impl Job {
 
     /// Does it. Always answers, within its bound, whatever the building block does.
     pub(super) async fn run(self) -> Performance {
-        let (call, path) = (self.command.call.name(), self.step.path.clone());
+        let (call, path) = (self.command.call.name(), self.step().path.clone());
         let lost = unanswered(&self.command.call);
         match AssertUnwindSafe(self.carry_out()).catch_unwind().await {
             Ok(performance) => performance,
@@ -144,7 +144,7 @@ impl Job {
                     let cx = self.context();
                     let stop = agent.cancel(&self.key, handle.as_ref(), &cx);
                     if let Err(fault) = self.bounded(name, stop).await {
-                        tracing::warn!(step = %self.step.path, error = %fault.message, "an attempt could not be cancelled");
+                        tracing::warn!(step = %self.step().path, error = %fault.message, "an attempt could not be cancelled");
                     }
                 }
                 Answer::Cancelled(None).into()
@@ -163,13 +163,17 @@ impl Job {
         }
     }
 
+    fn step(&self) -> &PlannedStep {
+        &self.plan.steps[self.command.of.step.index()]
+    }
+
     async fn perform(&self) -> Performance {
         let Some((agent, name)) = self.agent() else { return self.no_agent() };
         let inputs = match self.inputs().await {
             Ok(inputs) => inputs,
             Err(fault) => return Answer::Performed(Err(fault)).into(),
         };
-        let task = Task::new(self.step.path.clone(), self.command.of.undo, Arc::clone(&self.release), inputs);
+        let task = Task::new(self.step().path.clone(), self.command.of.undo, Arc::clone(&self.release), inputs);
         let cx = self.context();
         // No bound here: the plan's timeout cancels it, which asks the agent to stop and looks up what it could not see.
         performance(guarded(name, agent.perform(&task, &cx)).await)
@@ -209,7 +213,7 @@ impl Job {
             }
         }
         let receipts: Vec<Receipt> = self
-            .step
+            .step()
             .verifications
             .iter()
             .map(|wanted| {
@@ -230,7 +234,7 @@ impl Job {
     }
 
     async fn evaluate(&self) -> Performance {
-        let (Facts::Gate { reports, waivers }, Work::Gate { gate: Some(name), .. }) = (&self.facts, &self.step.work)
+        let (Facts::Gate { reports, waivers }, Work::Gate { gate: Some(name), .. }) = (&self.facts, &self.step().work)
         else {
             return Answer::Evaluated(Ok(crate::gate::GateDecision::Go)).into();
         };
@@ -239,7 +243,7 @@ impl Job {
                 .into();
         };
         let release = Arc::clone(&self.release);
-        let cx = GateContext::new(self.step.path.clone(), release, self.now, reports.clone(), waivers.clone());
+        let cx = GateContext::new(self.step().path.clone(), release, self.now, reports.clone(), waivers.clone());
         Answer::Evaluated(self.bounded(name.clone(), gate.evaluate(&cx)).await).into()
     }
 
@@ -301,7 +305,7 @@ impl Job {
     }
 
     fn agent_name(&self) -> Option<BlockName> {
-        Some(match &self.step.work {
+        Some(match &self.step().work {
             Work::Task { undo: Some(undo), .. } if self.command.of.undo => undo.agent.clone(),
             Work::Task { agent, .. } => agent.clone(),
             Work::Rollout(_) | Work::Gate { .. } | Work::Approval(_) | Work::Soak { .. } => return None,
@@ -314,7 +318,7 @@ impl Job {
     }
 
     fn no_agent(&self) -> Performance {
-        let fault = Fault::new(Certainty::Definitive, format!("the agent of step {} is not here", self.step.path));
+        let fault = Fault::new(Certainty::Definitive, format!("the agent of step {} is not here", self.step().path));
         match self.command.call {
             Call::Lookup => Answer::LookedUp(Err(fault)).into(),
             _ => Answer::Performed(Err(fault)).into(),
@@ -322,7 +326,7 @@ impl Job {
     }
 
     fn target_name(&self) -> Option<&crate::name::TargetName> {
-        match &self.step.work {
+        match &self.step().work {
             Work::Rollout(rollout) => Some(&rollout.target),
             Work::Task { .. } | Work::Gate { .. } | Work::Approval(_) | Work::Soak { .. } => None,
         }

@@ -13,8 +13,8 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::{AbortHandle, JoinSet};
 use tracing::Instrument as _;
 
-use super::clock::wait;
-use super::engine::{Inner, Message, Progress, Standing};
+use super::clock::{Alarm, wait};
+use super::engine::{Closing, Inner, Message, Progress, Standing};
 use super::error::{OperatorError, RunError, StatusError};
 use super::lease::Tenure;
 use super::load::{Loaded, load};
@@ -30,7 +30,7 @@ use crate::pipeline::Bound;
 use crate::plan::StepId;
 use crate::report::RunStatus;
 use crate::strategy::Strategy;
-use crate::time::{Now, RunTime};
+use crate::time::{Now, RunTime, Timestamp};
 
 /// The shortest and longest wait before a failed append is tried again.
 const APPEND_AGAIN: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(2));
@@ -84,9 +84,32 @@ pub(super) struct Loop {
     when: BTreeMap<StepId, RunTime>,
     seen: BTreeSet<InputId>,
     lock: Lock,
-    snapshot_at: u64,
+    snapshots: Snapshots,
+    closing: watch::Receiver<Closing>,
+    alarm: Alarm,
     idle_since: Option<Duration>,
     phases: BTreeMap<u32, tracing::Span>,
+}
+
+/// When the next snapshot is due: after so many records, and never before those records weigh as much as the last snapshot
+/// did. So a replay reads at most twice the state, and snapshots cost a long pipeline no more for each step than a short one.
+#[derive(Debug, Clone, Copy)]
+struct Snapshots {
+    next: u64,
+    /// Bytes recorded since the last one.
+    since: usize,
+    /// Bytes of the last one.
+    size: usize,
+}
+
+impl Snapshots {
+    fn due(&self, position: u64) -> bool {
+        position >= self.next && self.since >= self.size
+    }
+
+    fn taken(&mut self, next: u64, size: usize) {
+        *self = Self { next, since: 0, size };
+    }
 }
 
 /// A call under way.
@@ -237,7 +260,9 @@ impl Loop {
         };
         let driver = Self {
             // Counted from where the replay began, or a run that is taken up often would never be snapshotted.
-            snapshot_at: from.saturating_add(engine.options.snapshot_every),
+            snapshots: Snapshots { next: from.saturating_add(engine.options.snapshot_every), since: 0, size: 0 },
+            closing: engine.closing.subscribe(),
+            alarm: Alarm::new(),
             engine,
             run,
             claim,
@@ -278,10 +303,12 @@ impl Loop {
         let state = loaded.machine.state();
         let monotonic = engine.clock.monotonic();
         let store_now = engine.journal.now().await.map_err(journal_failed)?;
-        let origin = Origin { run: state.at.run + store_now.since(state.at.wall), monotonic };
+        let entry = engine.journal.entry(run).await.map_err(journal_failed)?;
+        let existed = entry.map_or(Duration::ZERO, |entry| store_now.since(entry.created));
+        let absent = store_now.since(claim.unattended_since.unwrap_or(state.at.wall));
+        let origin = Origin { run: run_time(state.at, store_now, existed, absent), monotonic };
         let locked = engine.journal.lock(&claim).await;
         let locked = locked.map_err(|error| append_failed(run, error))?;
-        let absent = store_now.since(claim.unattended_since.unwrap_or(state.at.wall));
         let (lock, first) = match locked {
             LockAnswer::Held { epoch } if state.epoch.is_none() => (Lock::Held, Some(Input::Admitted { epoch })),
             LockAnswer::Held { epoch } => (Lock::Held, Some(Input::Attached { epoch: Some(epoch), absent })),
@@ -325,14 +352,14 @@ impl Loop {
         let now = self.now();
         let mut inputs = Vec::new();
         let span = self.until_next(now);
-        let mut closing = self.engine.closing.subscribe();
-        let asked = closing.borrow_and_update().asked;
+        let asked = self.closing.borrow_and_update().asked;
+        self.alarm.ring_within(span, self.engine.clock.monotonic());
         tokio::select! {
             biased;
             Some(done) = self.jobs.join_next(), if !self.jobs.is_empty() => self.finished(done, &mut inputs),
             Some(message) = self.mailbox.recv() => self.read(message, &mut inputs),
-            _ = closing.changed(), if !asked => {}
-            () = wait(span) => {}
+            _ = self.closing.changed(), if !asked => {}
+            () = self.alarm.rings() => {}
         }
         while inputs.len() < self.engine.options.batch {
             if let Some(done) = self.jobs.try_join_next() {
@@ -523,6 +550,12 @@ impl Loop {
                 }
                 // Nobody else can append under this claim: it is an append of ours that was given up for lost and came late.
                 Err(AppendError::Conflict { .. }) if conflicts < CONFLICTS_AT_MOST => conflicts += 1,
+                // An append of ours that came late may have been the last one: the end gives the claim back.
+                Err(AppendError::Fenced { .. }) if self.has_ended().await => {
+                    self.rebuild().await?;
+                    self.publish();
+                    return Ok(());
+                }
                 Err(error) => return Err(append_failed(&self.run, error)),
             }
             self.still_held()?;
@@ -605,6 +638,7 @@ impl Loop {
             ends,
             waits,
         };
+        self.snapshots.since += append.records.iter().map(|envelope| envelope.body.get().len()).sum::<usize>();
         self.head = self.engine.journal.append(append).await?;
         Ok(())
     }
@@ -631,6 +665,11 @@ impl Loop {
                 Err(source) => return Err(RunError::Journal { run: self.run.clone(), source }),
             }
         }
+    }
+
+    async fn has_ended(&self) -> bool {
+        let entry = self.engine.journal.entry(&self.run).await;
+        entry.is_ok_and(|entry| entry.is_some_and(|entry| entry.outcome.is_some()))
     }
 
     async fn rebuild(&mut self) -> Result<(), RunError> {
@@ -673,9 +712,9 @@ impl Loop {
         self.idle_since = None;
         self.publish();
         let ended = matches!(self.machine.state().mode, Mode::Ended { .. });
-        if self.head.next >= self.snapshot_at && !ended {
-            self.snapshot_at = self.head.next.saturating_add(self.engine.options.snapshot_every);
+        if self.snapshots.due(self.head.next) && !ended {
             let Ok(state) = serde_json::to_string(self.machine.state()) else { return };
+            self.snapshots.taken(self.head.next.saturating_add(self.engine.options.snapshot_every), state.len());
             let snapshot = Snapshot { position: self.head.next, hash: self.head.hash, version: MACHINE_VERSION, state };
             // Without it the next replay is longer, and nothing else.
             if let Err(error) = self.engine.journal.save_snapshot(&self.claim, snapshot).await {
@@ -833,6 +872,15 @@ struct Prepared {
     bound: Arc<Bound>,
     lock: Lock,
     first: Option<Input>,
+}
+
+/// Where run time stands when a run is taken up: the last record's, and what passed since by the store's clock.
+///
+/// The last record carries the wall clock of the host that wrote it, which may be wrong by hours: a run cannot have run for
+/// longer than it has `existed`, nor stood still while nobody attended to it, both by the store's own clock.
+fn run_time(last: Now, store_now: Timestamp, existed: Duration, absent: Duration) -> RunTime {
+    let at_most = RunTime::START + existed;
+    (last.run + store_now.since(last.wall)).min(at_most).max(last.run + absent.min(existed))
 }
 
 /// Goes no step further once the lease may have passed: a process that was stopped for a while wakes up in the middle of what

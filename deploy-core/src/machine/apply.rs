@@ -73,7 +73,9 @@ impl Machine {
             }
             Event::BecameUnsure(e) => self.change(e.of.step, seq, |state| {
                 let (stopped, deadline) = match state {
-                    StepState::Trying { deadline, .. } | StepState::Polling { deadline, .. } => (false, Some(*deadline)),
+                    StepState::Trying { deadline, .. } | StepState::Polling { deadline, .. } => {
+                        (false, Some(*deadline))
+                    }
                     StepState::Unsure { stopped, deadline, .. } => (*stopped, *deadline),
                     StepState::Cancelling { .. } => (true, None),
                     _ => (false, None),

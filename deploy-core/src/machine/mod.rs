@@ -20,10 +20,11 @@
 //! | `Cancelling` | the attempt returned | as from `Trying` |
 //! | `Cancelling` | it did not | `Unsure` |
 //! | `Unsure` | finished · failed · running | as from `Trying` |
-//! | `Unsure` | never started, or unknown and repeatable | `Backoff` with the same key (on the way back: `Failed`, and undone) |
-//! | `Unsure` | unknown and not repeatable | `Parked` |
+//! | `Unsure` | never started, or unknown and repeatable | `Backoff` with the same key; none left or on the way back: `Failed`, or `Parked` (undo) |
+//! | `Unsure` | unknown and not repeatable, or still under way after it was cancelled | `Parked` |
 //! | `Verifying` | every mandatory check met | `Done` |
 //! | `Verifying` | one is not | `Backoff` or `Failed` |
+//! | `Verifying` | the run turned back | `Failed` |
 //! | `Evaluating` | go, conditional | `Done` |
 //! | `Evaluating` | hold, could not find out | `Evaluating`, later |
 //! | `Evaluating` | no-go, held for too long | `Failed` |
@@ -35,9 +36,9 @@
 //! | `Rolling` | roll back, rejected, expired, too long, too many errors, an unsafe decision | `Failed`, or `Parked` (undo) |
 //! | `Rolling` | somebody else changes the target again and again, or overrides the fence | `Parked` |
 //! | `Evaluating`, `Approving`, `Soaking` | the run turned back | `Withdrawn` |
-//! | `Rolling` | the run turned back | `Failed`, and undone |
+//! | `Rolling` | the run turned back | `Failed` when a change under way has returned, and undone |
 //! | `Parked` | retry | `Unsure` (unknown outcome) · `Trying` or `Rolling` |
-//! | `Parked` | settle | `Done` · `Trying` · `Failed` · `Undone` |
+//! | `Parked` | settle | `Done` · `Trying` or `Rolling` · `Failed` · `Undone` |
 //! | `Parked` | waive the undo | `Undone` |
 //! | `Parked` | the run turned back | `Unsure` (unknown outcome) or `Failed` |
 //! | `Done`, `Failed` | its turn on the way back, with an undo | `Trying` or `Rolling`, undoing |

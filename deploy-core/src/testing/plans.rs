@@ -18,8 +18,8 @@ use crate::plan::{
 use crate::release::Release;
 use crate::target::{Capabilities, RevisionState, TargetState};
 
-/// The unit of every time in these plans: coarse, so that few distances between times occur.
-pub const UNIT: Duration = Duration::from_secs(1);
+/// The unit of every time in these plans: the one that the engine itself waits, so that few distances between times occur.
+pub const UNIT: Duration = crate::machine::ASK_AGAIN_AFTER;
 
 /// A plan in the making. Steps are named by a path of one phase, `p/<name>`.
 #[derive(Debug, Clone)]
@@ -159,9 +159,9 @@ impl Sketch {
             observe_every: UNIT,
             errors_at_most: 1,
             reassert_at_most: 1,
-            undo_timeout: UNIT * 3,
+            undo_timeout: UNIT * 2,
         });
-        self.add(name, after, work, UNIT * 3);
+        self.add(name, after, work, UNIT * 2);
         Ok(self)
     }
 
@@ -267,7 +267,61 @@ pub fn before() -> Result<TargetState, NameError> {
 /// None in practice; the names are fixed.
 pub fn small() -> Result<Vec<(&'static str, Arc<Plan>)>, NameError> {
     let plain = TaskShape::default();
+    let once = TaskShape { attempts: 1, ..plain };
     let yes = Repeatable::Yes;
+    Ok(vec![
+        (
+            "task: one with a check, two attempts and an undo",
+            Sketch::new("task")?.task("build", &[], TaskShape { checked: true, ..plain })?.done(),
+        ),
+        (
+            "hand-over: one task gives to another, neither may be repeated blindly",
+            Sketch::new("hand-over")?
+                .task("build", &[], TaskShape { repeatable: yes, undo: None, ..plain })?
+                .task("ship", &[0], TaskShape { undo: Some(Repeatable::No), ..once })?
+                .takes("image", 0)
+                .done(),
+        ),
+        (
+            "gates: a gate, a task whose failure does not matter, two approvals needed",
+            Sketch::new("gates")?
+                .gate("ready", &[], true)?
+                .task("tell", &[0], TaskShape { undo: None, ..once })?
+                .failure_does_not_matter()
+                .approval("approve", &[1], 2)?
+                .done(),
+        ),
+        ("rollout: one that goes back to what was there", Sketch::new("rollout")?.rollout("roll", &[])?.done()),
+        (
+            "beyond: a point of no return, then a rollout that has no way back",
+            Sketch::new("beyond")?
+                .rollback(RollbackTo::None { reason: "old cannot read the data".to_owned() })
+                .task("migrate", &[], once)?
+                .point_of_no_return()
+                .rollout("roll", &[0])?
+                .done(),
+        ),
+    ])
+}
+
+/// A soak after a task: the one kind of step that the small plans lack.
+///
+/// # Errors
+///
+/// None in practice; the names are fixed.
+pub fn with_soak() -> Result<Arc<Plan>, NameError> {
+    let once = TaskShape { attempts: 1, undo: None, ..TaskShape::default() };
+    Ok(Sketch::new("soak")?.task("build", &[], once)?.soak("soak", &[0])?.gate("join", &[1], false)?.done())
+}
+
+/// The larger of the small plans: minutes instead of seconds.
+///
+/// # Errors
+///
+/// None in practice; the names are fixed.
+pub fn larger() -> Result<Vec<(&'static str, Arc<Plan>)>, NameError> {
+    let plain = TaskShape::default();
+    let once = TaskShape { attempts: 1, ..plain };
     Ok(vec![
         (
             "chain: task, approval, rollout, soak",
@@ -279,37 +333,17 @@ pub fn small() -> Result<Vec<(&'static str, Arc<Plan>)>, NameError> {
                 .done(),
         ),
         (
-            "fork: two tasks beside each other, joined",
+            "fork: two tasks beside each other, joined, then a soak",
             Sketch::new("fork")?
-                .task("left", &[], TaskShape { repeatable: yes, ..plain })?
-                .task("right", &[], TaskShape { attempts: 1, undo: Some(Repeatable::No), ..plain })?
+                .task("left", &[], TaskShape { repeatable: Repeatable::Yes, ..once })?
+                .task("right", &[], once)?
                 .gate("join", &[0, 1], false)?
+                .soak("soak", &[2])?
                 .done(),
         ),
         (
-            "gates: a gate, a task whose failure does not matter, two approvals needed",
-            Sketch::new("gates")?
-                .gate("ready", &[], true)?
-                .task("tell", &[0], TaskShape { attempts: 1, undo: None, ..plain })?
-                .failure_does_not_matter()
-                .approval("approve", &[1], 2)?
-                .done(),
-        ),
-        (
-            "beyond: a point of no return, then a rollout that has no way back",
-            Sketch::new("beyond")?
-                .rollback(RollbackTo::None { reason: "old cannot read the data".to_owned() })
-                .task("migrate", &[], TaskShape { attempts: 1, ..plain })?
-                .point_of_no_return()
-                .rollout("roll", &[0])?
-                .done(),
-        ),
-        (
-            "side: a rollout beside a task",
-            Sketch::new("side")?
-                .rollout("roll", &[])?
-                .task("watch", &[], TaskShape { attempts: 1, repeatable: yes, undo: None, checked: false })?
-                .done(),
+            "side: a rollout beside an approval",
+            Sketch::new("side")?.rollout("roll", &[])?.approval("approve", &[], 1)?.done(),
         ),
     ])
 }

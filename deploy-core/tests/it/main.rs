@@ -10,4 +10,5 @@ mod plan_binds;
 mod plan_lowers;
 mod plan_properties;
 mod plan_text;
+mod transitions;
 mod world;

@@ -8,11 +8,11 @@ mod settle;
 mod task;
 mod wake;
 
+use self::task::Doubt;
 use super::command::Try;
 use super::event::{Admitted, Event};
 use super::input::{Answer, IllegalInput, Input, Reply};
 use super::state::{Mode, StepState};
-use self::task::Doubt;
 use super::{Machine, Strategies};
 use crate::time::{Now, RunTime};
 

@@ -223,7 +223,12 @@ impl Search<'_> {
                 self.graph[at].to.push((to, forth));
             }
             if self.graph.len() > self.limits.states_at_most {
-                return Err(self.violation(at, "the search ends", format!("more than {} states", self.graph.len()), None));
+                return Err(self.violation(
+                    at,
+                    "the search ends",
+                    format!("more than {} states", self.graph.len()),
+                    None,
+                ));
             }
         }
         self.found.states = self.graph.len();
@@ -245,7 +250,10 @@ impl Search<'_> {
 
     fn key(&self, node: &Node) -> u128 {
         let state = canonical::canonical(node.machine.state(), node.now, &self.fixed.nameless);
-        let held = |held: &Option<(Try, Answer)>| held.as_ref().map(|(of, answer)| (of.step, of.undo, answer.clone()));
+        // All answers of one kind to one step are as late as each other.
+        let held = |held: &Option<(Try, Answer)>| {
+            held.as_ref().map(|(of, answer)| (of.step, of.undo, std::mem::discriminant(answer)))
+        };
         let ended = matches!(state.mode, Mode::Ended { .. });
         let there = if ended { None } else { Some((&node.there, node.undo_opened)) };
         let all = (state, there, held(&node.late), held(&node.repeated));
@@ -260,7 +268,7 @@ impl Search<'_> {
 
     fn check_state(&mut self, at: usize, node: &Node) -> Result<(), Box<Violation>> {
         let bad = |s: &Self, p: &str, how: String| Err(s.violation(at, p, how, None));
-        if let Err(broken) = property::state(&node.machine, node.now) {
+        if let Err(broken) = property::state(self.rules, &node.machine, node.now) {
             return bad(self, broken.property, broken.how);
         }
         let now = wall_beside(node.now);
@@ -540,8 +548,11 @@ impl Search<'_> {
                         stack.push((*to, 0));
                     }
                     Mark::Open => {
-                        let round: Vec<_> =
-                            stack.iter().skip_while(|(u, _)| u != to).map(|(u, _)| self.graph[*u].turn.clone()).collect();
+                        let round: Vec<_> = stack
+                            .iter()
+                            .skip_while(|(u, _)| u != to)
+                            .map(|(u, _)| self.graph[*u].turn.clone())
+                            .collect();
                         let how = format!("by itself it comes round to this state again: {}", round.join(" / "));
                         return Err(self.violation(*to, "D17 what happens by itself ends", how, None));
                     }
@@ -555,12 +566,7 @@ impl Search<'_> {
 
 /// I1: the records, through their stored bytes, give a replay the state of the live machine. What they are replayed onto was
 /// itself compared so when it was found, so that the whole way from the first record on is replayed, one turn at a time.
-fn replayed(
-    rules: &dyn Rules,
-    before: &Machine,
-    records: &[Record],
-    live: &Machine,
-) -> Result<(), property::Broken> {
+fn replayed(rules: &dyn Rules, before: &Machine, records: &[Record], live: &Machine) -> Result<(), property::Broken> {
     const I1: &str = "I1 a rebuild gives the same state";
     let wrong = |how: String| property::Broken { property: I1, how };
     let mut rebuilt = before.clone();

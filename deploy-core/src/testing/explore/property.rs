@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use super::rules::Rules;
 use crate::machine::{
     AfterFailure, Answer, Call, Event, Found, Input, Machine, Mode, Record, State, StepState, Touches, Try,
 };
@@ -42,7 +43,10 @@ pub(super) fn record(
     names(input, before, record, after)?;
     touches(before, record, after)?;
     match &record.event {
-        Event::Attached(_) => {
+        Event::Attached(e) => {
+            let rose =
+                matches!(input, Input::Attached { epoch: Some(now), .. } if a.epoch == Some(*now)) || e.epoch.is_none();
+            holds!("I5 a takeover raises the fence", rose, "the epoch is {:?} after {input:?}", a.epoch);
             let trying = a.steps.iter().position(|s| matches!(s.state, StepState::Trying { .. }));
             holds!(
                 "I4 looked up before it is tried again",
@@ -338,17 +342,17 @@ fn touches(before: &Machine, record: &Record, after: &Machine) -> Result<(), Bro
 }
 
 /// What must be so in every state between two turns.
-pub(super) fn state(machine: &Machine, now: RunTime) -> Result<(), Broken> {
+pub(super) fn state(rules: &dyn Rules, machine: &Machine, now: RunTime) -> Result<(), Broken> {
     let s = machine.state();
     indexes(machine)?;
     if matches!(s.mode, Mode::Ended { .. }) {
-        let quiet = machine.commands().is_empty() && machine.wake_at().is_none() && s.open.is_empty();
+        let quiet = rules.commands(machine).is_empty() && rules.wake_at(machine).is_none() && s.open.is_empty();
         holds!("S10 terminal is terminal", quiet, "something goes on after the end");
         return Ok(());
     }
-    let commands = machine.commands();
+    let commands = rules.commands(machine);
     let known = !commands.is_empty()
-        || machine.wake_at().is_some()
+        || rules.wake_at(machine).is_some()
         || s.epoch.is_none()
         || s.paused.is_some()
         || !s.parked.is_empty();
@@ -360,7 +364,11 @@ pub(super) fn state(machine: &Machine, now: RunTime) -> Result<(), Broken> {
             || matches!(step.state, StepState::Parked { .. });
         holds!("I2 every wait says until when or for whom", known, "step {} waits for nothing: {:?}", id.0, step.state);
     }
-    holds!("I15 active time stands still", s.paused.is_none() || machine.wake_at().is_none(), "woken during a pause");
+    holds!(
+        "I15 active time stands still",
+        s.paused.is_none() || rules.wake_at(machine).is_none(),
+        "woken during a pause"
+    );
     holds!(
         "a pause ends when a run turns back",
         s.mode == Mode::Forward || s.paused.is_none(),

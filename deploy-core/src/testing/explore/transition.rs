@@ -25,6 +25,8 @@ pub struct Row {
     pub on: String,
     /// The states that it may lead to.
     pub to: BTreeSet<String>,
+    /// Whether it borrows what it may lead to from other rows (`as from …`).
+    pub to_as_from: bool,
 }
 
 impl Row {
@@ -61,7 +63,7 @@ pub fn table() -> Vec<Row> {
                 rest = after.get(end + 1..).unwrap_or("");
             }
             leads.extend(plain(rest));
-            Row { from: plain(from), on: on.clone(), to: leads }
+            Row { from: plain(from), on: on.clone(), to: leads, to_as_from: to.contains(AS_FROM) }
         })
         .collect()
 }
@@ -119,6 +121,9 @@ fn cause(input: &Input, record: &Record, from: &StepState) -> &'static str {
             Input::Operator(o) if matches!(o.act, Act::Waive { .. }) => "waive the undo",
             _ => "settle",
         },
+        (Event::Parked(e), StepState::Unsure { .. }) if matches!(e.why, Park::UnknownOutcome { .. }) => {
+            "unknown and not repeatable, or still under way after it was cancelled"
+        }
         (
             Event::Completed(_) | Event::AttemptFailed(_) | Event::Running(_) | Event::Parked(_),
             StepState::Unsure { .. },
@@ -191,7 +196,6 @@ fn looked_up(input: &Input) -> &'static str {
         Answer::LookedUp(Ok(Found::Finished(_) | Found::Failed(_) | Found::Running { .. })) => {
             "finished · failed · running"
         }
-        Answer::LookedUp(Ok(Found::NeverStarted)) => "never started, or unknown and repeatable",
-        _ => "unknown",
+        _ => "never started, or unknown and repeatable",
     }
 }
