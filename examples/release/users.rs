@@ -134,7 +134,7 @@ mod tests {
         let address = listener.local_addr().unwrap();
         tokio::spawn(async move {
             let (mut stream, _) = listener.accept().await.unwrap();
-            stream.read(&mut [0; 4096]).await.unwrap();
+            assert!(stream.read(&mut [0; 4096]).await.unwrap() > 0);
             stream.write_all(bytes.as_bytes()).await.unwrap();
         });
         let http: Http = Client::builder(TokioExecutor::new()).build_http::<Full<Bytes>>();

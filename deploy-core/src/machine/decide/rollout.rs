@@ -163,7 +163,9 @@ fn broken(rolling: &Rolling, reason: String) -> Vec<Event> {
 /// Somebody else changed what we had settled: put it back a few times, then ask a person.
 fn drift(rolling: &Rolling, work: &RolloutWork, observed: &TargetState) -> Option<Event> {
     let want = rolling.want.as_ref().filter(|_| rolling.settled)?;
-    if observed.routes_as(want) {
+    // Somebody who turns a flag off in a hurry means it: the strategy is shown that, and decides.
+    let without_flags = DesiredState { flags: observed.flags.clone(), ..want.clone() };
+    if observed.routes_as(&without_flags) {
         return None;
     }
     let reasserted = rolling.reasserted.saturating_add(1);
