@@ -134,6 +134,7 @@ mod tests {
         let address = listener.local_addr().unwrap();
         tokio::spawn(async move {
             let (mut stream, _) = listener.accept().await.unwrap();
+            // Whatever has arrived of the request is enough to answer.
             assert!(stream.read(&mut [0; 4096]).await.unwrap() > 0);
             stream.write_all(bytes.as_bytes()).await.unwrap();
         });
