@@ -54,11 +54,8 @@ impl Sketch {
     ///
     /// [`NameError`] if `name` is no name.
     pub fn new(name: &str) -> Result<Self, NameError> {
-        let release = Release::new(
-            ServiceName::new("shop")?,
-            EnvironmentName::new("production")?,
-            RevisionName::new("new")?,
-        );
+        let release =
+            Release::new(ServiceName::new("shop")?, EnvironmentName::new("production")?, RevisionName::new("new")?);
         let phase = PlannedPhase {
             name: PhaseName::new("p")?,
             lead: None,
@@ -99,17 +96,14 @@ impl Sketch {
     pub fn task(mut self, name: &str, after: &[u32], shape: TaskShape) -> Result<Self, NameError> {
         let agent = self.block(name, BlockKind::Agent)?;
         let retry = quick(shape.attempts);
-        let undo = shape.undo.map(|repeatable| Undo {
-            agent: agent.clone(),
-            repeatable,
-            retry: quick(2),
-            timeout: UNIT * 2,
-        });
+        let undo =
+            shape.undo.map(|repeatable| Undo { agent: agent.clone(), repeatable, retry: quick(2), timeout: UNIT * 2 });
         let work = Work::Task { agent, undo, repeatable: shape.repeatable, inputs: BTreeMap::new() };
         let step = self.add(name, after, work, UNIT * 3);
         step.retry = retry;
         if shape.checked {
-            step.verifications = vec![Verification { check: CheckName::new("tested")?, policy: EvidencePolicy::default() }];
+            step.verifications =
+                vec![Verification { check: CheckName::new("tested")?, policy: EvidencePolicy::default() }];
         }
         Ok(self)
     }
@@ -155,7 +149,9 @@ impl Sketch {
     pub fn rollout(mut self, name: &str, after: &[u32]) -> Result<Self, NameError> {
         let strategy = self.block(name, BlockKind::Strategy)?;
         let target = TargetName::new(name)?;
-        self.plan.targets.insert(target.clone(), Capabilities { weights: true, fence: true, ..Capabilities::default() });
+        self.plan
+            .targets
+            .insert(target.clone(), Capabilities { weights: true, fence: true, ..Capabilities::default() });
         let work = Work::Rollout(RolloutWork {
             strategy,
             target,

@@ -8,11 +8,11 @@ mod settle;
 mod task;
 mod wake;
 
+use self::task::Doubt;
 use super::command::Try;
 use super::event::{Admitted, Event};
 use super::input::{Answer, IllegalInput, Input, Reply};
 use super::state::{Mode, StepState};
-use self::task::Doubt;
 use super::{Machine, Strategies};
 use crate::time::{Now, RunTime};
 
@@ -53,7 +53,7 @@ impl Machine {
                 }
                 Ok(Decided::taken(vec![Admitted { epoch: *epoch }.into()]))
             }
-            Input::Attached { epoch, absent } => Ok(Decided::taken(self.attached(*epoch, *absent))),
+            Input::Attached { epoch, absent } => Ok(Decided::taken(self.attached(*epoch, *absent, run))),
             Input::Answered { to, answer } => {
                 let current = self.state.steps.get(to.step.index()).and_then(|s| s.state.of());
                 if current != Some(*to) {

@@ -183,7 +183,11 @@ impl Machine {
         };
         self.may_approve(request, yes, &input.who)?;
         let votes = yes.len() + 1;
-        if votes >= request.quorum as usize { Ok(vec![Granted { of, at: self.active(now) }.into()]) } else { Ok(Vec::new()) }
+        if votes >= request.quorum as usize {
+            Ok(vec![Granted { of, at: self.active(now) }.into()])
+        } else {
+            Ok(Vec::new())
+        }
     }
 
     fn may_approve(&self, request: &ApprovalRequest, yes: &BTreeSet<Principal>, who: &Principal) -> Result<(), String> {
@@ -204,7 +208,9 @@ impl Machine {
 
     fn retry_now(&self, state: &StepState, now: RunTime) -> Result<Vec<Event>, String> {
         match state {
-            StepState::Backoff { of, .. } => Ok(vec![Retried { of: *of, due: self.active(now) + self.timeout(*of) }.into()]),
+            StepState::Backoff { of, .. } => {
+                Ok(vec![Retried { of: *of, due: self.active(now) + self.timeout(*of) }.into()])
+            }
             StepState::Parked { of, why, .. } => Ok(vec![match why {
                 Park::UnknownOutcome { last } => {
                     BecameUnsure { of: *of, reason: last.clone(), at: now, asked: 0, interrupted: false }.into()

@@ -117,7 +117,9 @@ impl Machine {
             let text = format!("target {} failed {errors} times in a row: {}", work.target, fault.message);
             return self.broken(rolling, text);
         }
-        vec![Stumbled { of: rolling.of, fault: fault.clone(), errors, at: self.active(now) + work.observe_every }.into()]
+        vec![
+            Stumbled { of: rolling.of, fault: fault.clone(), errors, at: self.active(now) + work.observe_every }.into(),
+        ]
     }
 
     /// The rollout cannot go on: forward it fails, on the way back it parks.

@@ -6,7 +6,9 @@ use crate::agent::{Certainty, Repeatable};
 use crate::evidence::{Receipt, Verdict};
 use crate::machine::Machine;
 use crate::machine::command::Try;
-use crate::machine::event::{AfterFailure, AttemptFailed, BecameUnsure, Completed, Event, Parked, Running, TimedOut, Verified};
+use crate::machine::event::{
+    AfterFailure, AttemptFailed, BecameUnsure, Completed, Event, Parked, Running, TimedOut, Verified,
+};
 use crate::machine::input::{Fault, Found, Progress, Reported};
 use crate::machine::state::{ASK_AGAIN_AFTER, LOOKUPS_AT_MOST, Mode, Park, StepState};
 use crate::plan::{RetryPolicy, Undo, Work};
@@ -179,9 +181,11 @@ impl Machine {
             .iter()
             .filter_map(|wanted| match receipts.iter().find(|r| r.check == wanted.check) {
                 Some(receipt) if self.counts(of, receipt) => None,
-                Some(receipt) if receipt.verdict.is_met() => {
-                    Some(format!("{}: {}, but nothing was read and nobody waived it", wanted.check, spell(&receipt.verdict)))
-                }
+                Some(receipt) if receipt.verdict.is_met() => Some(format!(
+                    "{}: {}, but nothing was read and nobody waived it",
+                    wanted.check,
+                    spell(&receipt.verdict)
+                )),
                 Some(receipt) => Some(format!("{}: {}", wanted.check, spell(&receipt.verdict))),
                 None => Some(format!("{}: nobody verified it", wanted.check)),
             })

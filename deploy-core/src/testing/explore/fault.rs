@@ -4,8 +4,8 @@
 use super::rules::Rules;
 use crate::agent::Certainty;
 use crate::machine::{
-    AfterFailure, Answer, AttemptFailed, Command, Decided, Ended, Event, Fault, Found, IllegalInput, Input, Machine, Mode,
-    Outcome, Park, Record, Reply, State, StepState, Strategies, Try,
+    AfterFailure, Answer, AttemptFailed, Command, Decided, Ended, Event, Fault, Found, IllegalInput, Input, Machine,
+    Mode, Outcome, Park, Record, Reply, State, StepState, Strategies, Try,
 };
 use crate::operator::Act;
 use crate::plan::{StepId, Work};

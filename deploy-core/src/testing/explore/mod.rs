@@ -223,7 +223,12 @@ impl Search<'_> {
                 self.graph[at].to.push((to, forth));
             }
             if self.graph.len() > self.limits.states_at_most {
-                return Err(self.violation(at, "the search ends", format!("more than {} states", self.graph.len()), None));
+                return Err(self.violation(
+                    at,
+                    "the search ends",
+                    format!("more than {} states", self.graph.len()),
+                    None,
+                ));
             }
         }
         self.found.states = self.graph.len();
@@ -295,7 +300,7 @@ impl Search<'_> {
             for (x, y) in before.state().steps.iter().zip(&after.state().steps) {
                 let same = name(&x.state) == name(&y.state);
                 let t = transition::of(&action.input, record, &x.state, &y.state);
-                if !same || matches!(record.event, Event::Held(_) | Event::Looked(_)) && x != y {
+                if !same || matches!(record.event, Event::Held(_) | Event::Looked(_) | Event::Running(_)) && x != y {
                     transitions.insert(t);
                 }
             }
@@ -543,8 +548,11 @@ impl Search<'_> {
                         stack.push((*to, 0));
                     }
                     Mark::Open => {
-                        let round: Vec<_> =
-                            stack.iter().skip_while(|(u, _)| u != to).map(|(u, _)| self.graph[*u].turn.clone()).collect();
+                        let round: Vec<_> = stack
+                            .iter()
+                            .skip_while(|(u, _)| u != to)
+                            .map(|(u, _)| self.graph[*u].turn.clone())
+                            .collect();
                         let how = format!("by itself it comes round to this state again: {}", round.join(" / "));
                         return Err(self.violation(*to, "D17 what happens by itself ends", how, None));
                     }
@@ -558,12 +566,7 @@ impl Search<'_> {
 
 /// I1: the records, through their stored bytes, give a replay the state of the live machine. What they are replayed onto was
 /// itself compared so when it was found, so that the whole way from the first record on is replayed, one turn at a time.
-fn replayed(
-    rules: &dyn Rules,
-    before: &Machine,
-    records: &[Record],
-    live: &Machine,
-) -> Result<(), property::Broken> {
+fn replayed(rules: &dyn Rules, before: &Machine, records: &[Record], live: &Machine) -> Result<(), property::Broken> {
     const I1: &str = "I1 a rebuild gives the same state";
     let wrong = |how: String| property::Broken { property: I1, how };
     let mut rebuilt = before.clone();

@@ -44,10 +44,15 @@ pub(super) fn record(
     touches(before, record, after)?;
     match &record.event {
         Event::Attached(e) => {
-            let rose = matches!(input, Input::Attached { epoch: Some(now), .. } if a.epoch == Some(*now)) || e.epoch.is_none();
+            let rose =
+                matches!(input, Input::Attached { epoch: Some(now), .. } if a.epoch == Some(*now)) || e.epoch.is_none();
             holds!("I5 a takeover raises the fence", rose, "the epoch is {:?} after {input:?}", a.epoch);
             let trying = a.steps.iter().position(|s| matches!(s.state, StepState::Trying { .. }));
-            holds!("I4 looked up before it is tried again", trying.is_none(), "step {trying:?} is tried after a takeover");
+            holds!(
+                "I4 looked up before it is tried again",
+                trying.is_none(),
+                "step {trying:?} is tried after a takeover"
+            );
         }
         Event::TurnedBack(_) => {
             for (i, (x, y)) in b.steps.iter().zip(&a.steps).enumerate() {
@@ -61,7 +66,13 @@ pub(super) fn record(
                     StepState::Rolling(_) if changing(before, i) => changing(after, i),
                     _ => true,
                 };
-                holds!("D18 settled before it is undone", settling, "step {i} went from {:?} to {:?}", x.state, y.state);
+                holds!(
+                    "D18 settled before it is undone",
+                    settling,
+                    "step {i} went from {:?} to {:?}",
+                    x.state,
+                    y.state
+                );
             }
         }
         _ => {}
@@ -70,7 +81,12 @@ pub(super) fn record(
         let opened = matches!(record.event, Event::Opened(_) | Event::Joined(_));
         let unlocked = !a.ready.is_empty() || !a.ready_free.is_empty();
         let waiting = |s: &State| s.steps.iter().filter(|s| matches!(s.state, StepState::Waiting { .. })).count();
-        holds!("I7 nothing begins on the way back", !opened && !unlocked && waiting(a) == waiting(b), "{:?}", record.event);
+        holds!(
+            "I7 nothing begins on the way back",
+            !opened && !unlocked && waiting(a) == waiting(b),
+            "{:?}",
+            record.event
+        );
         for (x, y) in b.steps.iter().zip(&a.steps) {
             if matches!(x.state, StepState::Waiting { .. }) {
                 holds!("I7 nothing begins on the way back", x.state == y.state, "{:?} became {:?}", x.state, y.state);
@@ -113,9 +129,8 @@ fn undo(before: &Machine, record: &Record, after: &Machine, undo_opened: u64, in
         Event::UndoPassed(e) => {
             let by_a_person = matches!(input, Input::Operator(_));
             let planned = before.plan().step(e.step);
-            let has_undo = planned.is_some_and(|p| {
-                p.point_of_no_return.is_none() && matches!(p.work, Work::Task { undo: Some(_), .. })
-            });
+            let has_undo = planned
+                .is_some_and(|p| p.point_of_no_return.is_none() && matches!(p.work, Work::Task { undo: Some(_), .. }));
             let open = b.steps.get(e.step.index()).is_some_and(|s| s.state.is_open());
             holds!(I7, open && by_a_person || b.started.last() == Some(&e.step), "step {} passed too early", e.step.0);
             holds!(I7, (open && by_a_person) || !has_undo, "step {} was passed though it has an undo", e.step.0);
@@ -143,7 +158,9 @@ fn evidence(before: &Machine, record: &Record, after: &Machine) -> Result<(), Br
     const I11: &str = "I11 no mandatory check is met without evidence";
     for (i, (x, y)) in before.state().steps.iter().zip(&after.state().steps).enumerate() {
         let became = !matches!(x.state, StepState::Done) && matches!(y.state, StepState::Done);
-        let Some(planned) = before.plan().steps.get(i).filter(|p| became && !p.verifications.is_empty()) else { continue };
+        let Some(planned) = before.plan().steps.get(i).filter(|p| became && !p.verifications.is_empty()) else {
+            continue;
+        };
         let Event::Verified(e) = &record.event else {
             return Err(Broken { property: I11, how: format!("step {i} is done by {:?}", record.event) });
         };
@@ -223,10 +240,12 @@ fn names(input: &Input, before: &Machine, record: &Record, after: &Machine) -> R
         let id = StepId(u32::try_from(i).unwrap_or(u32::MAX));
         holds!("I5 fences never fall", y.seq >= x.seq, "step {i} went from fence {} to {}", x.seq, y.seq);
         let (Some(was), Some(is)) = (x.state.of(), y.state.of()) else { continue };
-        let reused = |how: &str| Err(Broken {
-            property: "a command's name names no other",
-            how: format!("step {i}: {how}, {was} then {is}"),
-        });
+        let reused = |how: &str| {
+            Err(Broken {
+                property: "a command's name names no other",
+                how: format!("step {i}: {how}, {was} then {is}"),
+            })
+        };
         if was.undo == is.undo && is.turn < was.turn {
             return reused("the turn went back");
         }
@@ -234,7 +253,11 @@ fn names(input: &Input, before: &Machine, record: &Record, after: &Machine) -> R
             if p.of == q.of && p.call != q.call {
                 return reused("the same name for another call");
             }
-            holds!("I5 fences never fall", p.of == q.of || q.seq == record.position, "step {i}: a new command with an old fence");
+            holds!(
+                "I5 fences never fall",
+                p.of == q.of || q.seq == record.position,
+                "step {i}: a new command with an old fence"
+            );
         }
         let rollout = matches!(before.plan().step(id).map(|p| &p.work), Some(Work::Rollout(_)));
         if !rollout {
@@ -245,7 +268,13 @@ fn names(input: &Input, before: &Machine, record: &Record, after: &Machine) -> R
             && let AfterFailure::Retry { of, .. } = &e.then
         {
             let policy = policy(before, e.of);
-            holds!(D8, of.attempt <= policy.attempts.max(1), "step {i} is at attempt {} of {}", of.attempt, policy.attempts);
+            holds!(
+                D8,
+                of.attempt <= policy.attempts.max(1),
+                "step {i} is at attempt {} of {}",
+                of.attempt,
+                policy.attempts
+            );
         }
         if let Some(policy) = after.state().steps.get(i).and_then(|s| s.state.of()).map(|of| policy(before, of)) {
             holds!("retries are bounded", y.repeats <= policy.attempts, "step {i} was repeated {} times", y.repeats);
@@ -302,7 +331,12 @@ fn touches(before: &Machine, record: &Record, after: &Machine) -> Result<(), Bro
             Touches::Open => true,
         };
         let key = |m: &Machine| m.command(id).map(|c| (c.of, c.not_before, c.call));
-        holds!("an event names what it touches", told || key(before) == key(after), "{:?} touches step {i} too", record.event);
+        holds!(
+            "an event names what it touches",
+            told || key(before) == key(after),
+            "{:?} touches step {i} too",
+            record.event
+        );
     }
     Ok(())
 }
@@ -330,8 +364,16 @@ pub(super) fn state(rules: &dyn Rules, machine: &Machine, now: RunTime) -> Resul
             || matches!(step.state, StepState::Parked { .. });
         holds!("I2 every wait says until when or for whom", known, "step {} waits for nothing: {:?}", id.0, step.state);
     }
-    holds!("I15 active time stands still", s.paused.is_none() || rules.wake_at(machine).is_none(), "woken during a pause");
-    holds!("a pause ends when a run turns back", s.mode == Mode::Forward || s.paused.is_none(), "paused on the way back");
+    holds!(
+        "I15 active time stands still",
+        s.paused.is_none() || rules.wake_at(machine).is_none(),
+        "woken during a pause"
+    );
+    holds!(
+        "a pause ends when a run turns back",
+        s.mode == Mode::Forward || s.paused.is_none(),
+        "paused on the way back"
+    );
     if s.paused.is_some() {
         let decides = commands.iter().find(|c| matches!(c.call, Call::Look(_) | Call::Evaluate));
         holds!("a pause decides nothing", decides.is_none(), "{decides:?} during a pause");
@@ -351,9 +393,8 @@ fn indexes(machine: &Machine) -> Result<(), Broken> {
     holds!(INDEX, parked == s.parked, "parked is {:?} instead of {parked:?}", s.parked);
     let due: BTreeSet<_> = ids().filter_map(|(id, s)| s.state.due().map(|d| (d, id))).collect();
     holds!(INDEX, due == s.due, "due is {:?} instead of {due:?}", s.due);
-    let room = |id: StepId| {
-        machine.plan().step(id).is_some_and(|p| matches!(p.work, Work::Task { .. } | Work::Rollout(_)))
-    };
+    let room =
+        |id: StepId| machine.plan().step(id).is_some_and(|p| matches!(p.work, Work::Task { .. } | Work::Rollout(_)));
     let forward = |s: &StepState| s.of().is_none_or(|of| !of.undo);
     let busy = ids().filter(|(id, s)| room(*id) && s.state.is_open() && forward(&s.state)).count();
     holds!(INDEX, busy == s.busy as usize, "busy is {} instead of {busy}", s.busy);
@@ -370,7 +411,11 @@ fn indexes(machine: &Machine) -> Result<(), Broken> {
     }
     let began = |id: &StepId| s.steps.get(id.index()).is_some_and(|s| !matches!(s.state, StepState::Waiting { .. }));
     holds!(INDEX, s.started.iter().all(began), "started is {:?}", s.started);
-    holds!(INDEX, s.parked.is_empty() || s.mode == Mode::Forward || !s.started.is_empty(), "parked with nothing started");
+    holds!(
+        INDEX,
+        s.parked.is_empty() || s.mode == Mode::Forward || !s.started.is_empty(),
+        "parked with nothing started"
+    );
     Ok(())
 }
 

@@ -109,21 +109,29 @@ fn cause(input: &Input, record: &Record, from: &StepState) -> &'static str {
     match (&record.event, from) {
         (Event::Opened(_), _) => "dependencies met, room in the width",
         (Event::Joined(_), _) => "dependencies met, mere join",
-        (Event::Completed(_) | Event::AttemptFailed(_) | Event::UndoPassed(_) | Event::Retried(_) | Event::BecameUnsure(_), StepState::Parked { .. }) => {
-            match input {
-                Input::Operator(o) if matches!(o.act, Act::Retry { .. }) => "retry",
-                Input::Operator(o) if matches!(o.act, Act::Waive { .. }) => "waive the undo",
-                _ => "settle",
-            }
-        }
+        (
+            Event::Completed(_)
+            | Event::AttemptFailed(_)
+            | Event::UndoPassed(_)
+            | Event::Retried(_)
+            | Event::BecameUnsure(_),
+            StepState::Parked { .. },
+        ) => match input {
+            Input::Operator(o) if matches!(o.act, Act::Retry { .. }) => "retry",
+            Input::Operator(o) if matches!(o.act, Act::Waive { .. }) => "waive the undo",
+            _ => "settle",
+        },
         (Event::Parked(e), StepState::Unsure { .. }) if matches!(e.why, Park::UnknownOutcome { .. }) => {
             "unknown and not repeatable, or still under way after it was cancelled"
         }
-        (Event::Completed(_) | Event::AttemptFailed(_) | Event::Running(_) | Event::Parked(_), StepState::Unsure { .. }) => {
-            looked_up(input)
-        }
+        (
+            Event::Completed(_) | Event::AttemptFailed(_) | Event::Running(_) | Event::Parked(_),
+            StepState::Unsure { .. },
+        ) => looked_up(input),
         (Event::BecameUnsure(_), StepState::Cancelling { .. }) => match input {
-            Input::Answered { answer, .. } if matches!(**answer, Answer::Cancelled(Some(Err(_)))) => "the attempt returned",
+            Input::Answered { answer, .. } if matches!(**answer, Answer::Cancelled(Some(Err(_)))) => {
+                "the attempt returned"
+            }
             _ => "it did not",
         },
         (Event::Completed(_) | Event::AttemptFailed(_) | Event::Parked(_), StepState::Cancelling { .. }) => {

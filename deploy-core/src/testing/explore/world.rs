@@ -7,15 +7,13 @@ use crate::agent::{Certainty, Handle};
 use crate::deliverable::Payload;
 use crate::evidence::{Receipt, Refusal, Verdict};
 use crate::gate::GateDecision;
+use crate::machine::Strategies;
 use crate::machine::{Answer, Call, Command, Fault, Found, Look, Machine, Progress, Reported, Rolling, StepState};
 use crate::name::{BlockName, RevisionName};
 use crate::operator::ApprovalRequest;
 use crate::plan::{StepId, Work};
 use crate::release::Release;
-use crate::strategy::{
-    Decision, Next, Outline, Promotion, Reason, ReasonCode, Situation, Stage, Strategy,
-};
-use crate::machine::Strategies;
+use crate::strategy::{Decision, Next, Outline, Promotion, Reason, ReasonCode, Situation, Stage, Strategy};
 use crate::target::{Capabilities, DesiredState, TargetState};
 use crate::testing::plans::UNIT;
 
@@ -157,10 +155,7 @@ pub(super) fn ways(machine: &Machine, command: &Command, there: Option<&TargetSt
     match &command.call {
         Call::Perform | Call::Poll(_) => {
             let (handle, poll_after) = running();
-            let mut all = vec![
-                Ok(Progress::Done(report(machine, id))),
-                Ok(Progress::Running { handle, poll_after }),
-            ];
+            let mut all = vec![Ok(Progress::Done(report(machine, id))), Ok(Progress::Running { handle, poll_after })];
             all.extend(faults().map(Err));
             all.into_iter().map(|r| Way::plain(Answer::Performed(r))).collect()
         }
