@@ -1,1 +1,54 @@
-//! agents
+//! Building blocks that touch the world: agents, gates, monitors and targets for the pipelines of `deploy-core`.
+//!
+//! ```text
+//!             deploy-core                                   this crate                      the world
+//!  Pipeline ─► Plan ─► Machine ─► Driver ── perform ──►  agents::Program           ──►  a process group
+//!                                        ── perform ──►  agents::HttpProbe         ──►  a URL
+//!                                        ── evaluate ─►  gates::GoNoGo                  (reads receipts alone)
+//!                                        ── measure ──►  monitors::{Probe,Scrape}  ──►  a URL, a /metrics page
+//!                                        ── apply ────►  targets::place::PlaceTarget
+//!                                                               │ HTTP/JSON, token, fence
+//!                                                               ▼
+//!                                        targets::place::Place ─► processes::ProcessFleet ─► child processes
+//!                                                              └► proxy::Proxy ◄─ users
+//! ```
+//!
+//! | building block | trait | what it touches | what makes it safe to repeat |
+//! |---|---|---|---|
+//! | [`agents::Program`] | `Agent` | a program in a process group of its own | the program itself, told `DEPLOY_EFFECT_KEY`; say so on the card |
+//! | [`agents::BackgroundProgram`] | `Agent` | a program that outlives the engine, and a directory | one directory for each effect key, and a lock in it: it is started at most once |
+//! | [`agents::HttpProbe`] | `Agent` | a URL, with GET | it has no effect |
+//! | [`gates::GoNoGo`] | `Gate` | nothing | it has no effect |
+//! | [`monitors::ProbeMonitor`] | `Monitor` | a URL, with GET | it has no effect |
+//! | [`monitors::ScrapeMonitor`] | `Monitor` | `/metrics` pages, with GET | it has no effect |
+//! | [`targets::processes::ProcessFleet`] | `Target` | child processes and the proxy in this process | it takes full statements; older fences are refused |
+//! | [`targets::place::PlaceTarget`] | `Target` | a [`Place`](targets::place::Place) in another process | the same, over HTTP |
+//!
+//! Beside them: [`targets::proxy::Proxy`], a weighted reverse proxy that may be used alone; [`http::HttpClient`], the port
+//! through which blocks ask over HTTP; [`process::CommandLine`], what is to be run; [`secret::Secret`], what is never shown.
+//!
+//! ```
+//! use deploy_agents::agents::Program;
+//! use deploy_agents::process::CommandLine;
+//! use deploy_core::agent::{Agent, AgentCard};
+//! use deploy_core::name::{BlockName, CheckName};
+//!
+//! let tests = Program::new(
+//!     AgentCard::new(BlockName::new("unit-tests")?, "runs the tests").repeatable(),
+//!     CommandLine::new("cargo").args(["test", "--workspace"]).inherit_env(),
+//! )
+//! .claims(CheckName::new("tests-pass")?);
+//! assert_eq!(tests.card().name.as_str(), "unit-tests");
+//! # Ok::<(), deploy_core::name::NameError>(())
+//! ```
+//!
+//! Reading order: [`agents`] for work with evidence, [`monitors`] for what is measured, [`targets`] for where it runs.
+
+pub mod agents;
+pub mod gates;
+pub mod http;
+pub mod monitors;
+pub mod process;
+pub mod secret;
+pub mod targets;
+pub mod wait;

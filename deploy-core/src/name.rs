@@ -178,6 +178,14 @@ impl RunId {
     }
 }
 
+impl OwnerName {
+    /// A new name, so that no two processes are mistaken for each other.
+    #[must_use]
+    pub fn generate() -> Self {
+        Self(Arc::from(uuid::Uuid::now_v7().to_string().as_str()))
+    }
+}
+
 impl InputId {
     /// A new id that sorts by time of creation.
     #[must_use]

@@ -106,3 +106,28 @@ pub enum ReleaseKind {
     /// A repair that cannot wait; checks may be waived by a named person, never skipped.
     EmergencyPatch,
 }
+
+impl ReleaseKind {
+    /// Every kind, in order.
+    pub const ALL: [Self; 6] = [
+        Self::Production,
+        Self::Hotfix,
+        Self::FeatureRollout,
+        Self::Infrastructure,
+        Self::Configuration,
+        Self::EmergencyPatch,
+    ];
+}
+
+impl fmt::Display for ReleaseKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Production => "production",
+            Self::Hotfix => "hotfix",
+            Self::FeatureRollout => "feature rollout",
+            Self::Infrastructure => "infrastructure",
+            Self::Configuration => "configuration",
+            Self::EmergencyPatch => "emergency patch",
+        })
+    }
+}

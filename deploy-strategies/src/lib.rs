@@ -1,1 +1,32 @@
-//! strategies
+//! Strategies: how a release spreads over a target; and judges: what the measured numbers mean.
+//!
+//! Everything here is pure: a situation in, a decision out. No clock, no I/O, no randomness.
+//!
+//! | strategy | choose it when | it asks of monitors | source |
+//! |---|---|---|---|
+//! | [`AllAtOnce`](all_at_once::AllAtOnce) | a canary would teach nothing: little traffic, internal tools, a first install | nothing | Kubernetes' `Recreate`, without its gap |
+//! | [`BlueGreen`](blue_green::BlueGreen) | two revisions must not serve together, or the way back has to be one switch | checks of the preview, and checks after the switch | Argo Rollouts |
+//! | [`Canary`](canary::Canary) | users can be split by weight, and a few may meet the new revision first | a metric per step or over all of them | Argo Rollouts, Flagger |
+//! | [`FlagRollout`](flags::FlagRollout) | the code is out already and users get it by percentage | a metric per step | LaunchDarkly, Unleash |
+//! | [`Rolling`](rolling::Rolling) | instances carry the traffic in equal parts and room is short | nothing: it waits for healthy instances | Kubernetes' `RollingUpdate`, OpenKruise's batches |
+//!
+//! | judge | choose it when | source |
+//! |---|---|---|
+//! | [`Threshold`](analysis::threshold::Threshold) | a number must stay on one side of a limit | Argo Rollouts' analysis, with its holes closed |
+
+pub mod all_at_once;
+pub mod analysis;
+pub mod blue_green;
+pub mod canary;
+mod field;
+pub mod flags;
+mod handover;
+mod hold;
+mod named;
+pub mod refusal;
+mod retreat;
+pub mod rolling;
+mod said;
+pub mod share;
+mod span;
+mod watch;

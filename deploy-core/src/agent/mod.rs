@@ -16,6 +16,7 @@ pub use self::context::{Cancellation, StepContext, Task};
 pub use self::error::{AgentError, Certainty};
 pub use self::performed::{Handle, Lookup, Performed, Report};
 use crate::effect::EffectKey;
+use crate::identity::Identity;
 
 /// Does one task in the world, or undoes it, and reports with evidence.
 ///
@@ -81,6 +82,12 @@ pub trait Agent: Debug + Send + Sync + 'static {
         let _ = (key, handle, cx);
         Ok(())
     }
+
+    /// Which block this is: a pipeline refuses two blocks under one name. Leave the default, which goes by the address of the
+    /// value; a clone of an `Arc` is the same block.
+    fn identity(&self) -> Identity {
+        Identity::of(self)
+    }
 }
 
 /// Writes the whole trait by forwarding, so that no wrapper loses a method to a default.
@@ -102,6 +109,9 @@ macro_rules! forward_agent {
             }
             async fn cancel(&self, key: &EffectKey, handle: Option<&Handle>, cx: &StepContext) -> Result<(), AgentError> {
                 (**self).cancel(key, handle, cx).await
+            }
+            fn identity(&self) -> Identity {
+                (**self).identity()
             }
         }
     )*};

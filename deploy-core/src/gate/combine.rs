@@ -71,6 +71,18 @@ fn criteria(gates: &[Arc<dyn Gate>], between: &str) -> String {
     gates.iter().map(|g| g.criterion()).filter(|c| !c.trim().is_empty()).collect::<Vec<_>>().join(between)
 }
 
+/// What is wrong with the gates inside a gate. A whole hides a part without a criterion, so it is looked for here.
+fn flaws(gates: &[Arc<dyn Gate>]) -> Option<String> {
+    if gates.is_empty() {
+        return Some("there is no gate in it".to_owned());
+    }
+    gates.iter().find_map(|gate| match gate.flaw() {
+        Some(flaw) => Some(format!("in {}, {flaw}", gate.name())),
+        None if gate.criterion().trim().is_empty() => Some(format!("{} in it has no criterion", gate.name())),
+        None => None,
+    })
+}
+
 #[async_trait]
 impl Gate for AllOf {
     fn name(&self) -> BlockName {
@@ -79,6 +91,10 @@ impl Gate for AllOf {
 
     fn criterion(&self) -> String {
         criteria(&self.gates, ", and ")
+    }
+
+    fn flaw(&self) -> Option<String> {
+        flaws(&self.gates)
     }
 
     async fn evaluate(&self, cx: &GateContext) -> Result<GateDecision, GateError> {
@@ -97,6 +113,10 @@ impl Gate for AnyOf {
         criteria(&self.0.gates, ", or ")
     }
 
+    fn flaw(&self) -> Option<String> {
+        self.0.flaw()
+    }
+
     async fn evaluate(&self, cx: &GateContext) -> Result<GateDecision, GateError> {
         self.0.evaluate(cx).await
     }
@@ -110,6 +130,17 @@ impl Gate for Quorum {
 
     fn criterion(&self) -> String {
         format!("{} of: {}", self.needed, criteria(&self.gates, "; "))
+    }
+
+    fn flaw(&self) -> Option<String> {
+        let (needed, there) = (self.needed, self.gates.len());
+        match needed {
+            0 => Some("it needs none of its gates, so that it could never shut".to_owned()),
+            _ if there > 0 && needed > there => {
+                Some(format!("it needs {needed} of {there} gates, so that it could never open"))
+            }
+            _ => flaws(&self.gates),
+        }
     }
 
     /// A gate that could not find out counts as one that holds: it neither opens nor vetoes.
@@ -162,6 +193,10 @@ impl Gate for Not {
 
     fn criterion(&self) -> String {
         format!("not: {}", self.gate.criterion())
+    }
+
+    fn flaw(&self) -> Option<String> {
+        flaws(std::slice::from_ref(&self.gate))
     }
 
     async fn evaluate(&self, cx: &GateContext) -> Result<GateDecision, GateError> {

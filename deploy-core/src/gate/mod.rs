@@ -14,6 +14,7 @@ pub use self::closure::{ClosureGate, gate_fn};
 pub use self::combine::{AllOf, AnyOf, Not, Quorum};
 pub use self::decision::{GateDecision, Veto};
 use crate::evidence::{Claim, Evidence, Receipt, Waiver};
+use crate::identity::Identity;
 use crate::name::{BlockName, CheckName};
 use crate::plan::StepPath;
 use crate::release::Release;
@@ -44,6 +45,18 @@ pub trait Gate: Debug + Send + Sync + 'static {
     ///
     /// [`GateError`] if it could not find out. The engine asks again, a bounded number of times, then fails the step.
     async fn evaluate(&self, cx: &GateContext) -> Result<GateDecision, GateError>;
+
+    /// What is wrong with how it was put together, if anything is: a lowercase fragment without a full stop. A gate with a
+    /// flaw does not build. The default: nothing.
+    fn flaw(&self) -> Option<String> {
+        None
+    }
+
+    /// Which block this is: a pipeline refuses two blocks under one name. Leave the default, which goes by the address of the
+    /// value; a clone of an `Arc` is the same block.
+    fn identity(&self) -> Identity {
+        Identity::of(self)
+    }
 }
 
 /// What a gate is shown.
@@ -128,6 +141,12 @@ macro_rules! forward_gate {
             }
             async fn evaluate(&self, cx: &GateContext) -> Result<GateDecision, GateError> {
                 (**self).evaluate(cx).await
+            }
+            fn flaw(&self) -> Option<String> {
+                (**self).flaw()
+            }
+            fn identity(&self) -> Identity {
+                (**self).identity()
             }
         }
     )*};

@@ -21,6 +21,12 @@ pub enum JournalError {
         #[source]
         source: Option<Box<dyn Error + Send + Sync>>,
     },
+    /// What is there belongs to somebody else: check the path. Nothing was written to it.
+    #[error("this is not a journal: {0}")]
+    NotAJournal(String),
+    /// What was to be written contradicts itself: a mistake in the caller. Nothing was written.
+    #[error("this cannot be written: {0}")]
+    Malformed(String),
     /// The store was written by a newer version of this library: use that version. Nothing was written to it.
     #[error("the journal has format {found}, and this build knows up to {known}; use a newer build")]
     FutureFormat {

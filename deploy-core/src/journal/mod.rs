@@ -3,8 +3,14 @@
 //! Append is the commit point: nothing starts before the record that led to it is durable, and nothing is shown as done
 //! before its record is.
 
+mod admission;
+mod chain;
 mod error;
+mod export;
+mod memory;
 mod record;
+#[cfg(feature = "sqlite")]
+mod sqlite;
 
 use std::fmt::Debug;
 use std::time::Duration;
@@ -12,8 +18,13 @@ use std::time::Duration;
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
+pub use self::chain::{Chain, ChainError, ChainReport, VerifyError, verify, verify_run};
 pub use self::error::{AppendError, ClaimError, CreateError, JournalError, SubmitError};
+pub use self::export::{Export, ExportError, ExportHeader, ImportError, export, import};
+pub use self::memory::MemoryJournal;
 pub use self::record::{Envelope, Head, Stored};
+#[cfg(feature = "sqlite")]
+pub use self::sqlite::{SqliteJournal, SqliteOptions, Synchronous};
 use crate::digest::Digest;
 use crate::name::{EnvironmentName, InputId, OwnerName, RunId, ServiceName};
 use crate::operator::OperatorInput;
@@ -29,7 +40,9 @@ use crate::time::Timestamp;
 ///   append under an older claim gets [`AppendError::Fenced`]. Neither writes anything.
 /// - Everything in one [`Append`] is one transaction: records, blobs, taken inputs, and the release of lock and claim when
 ///   the run ends.
-/// - Leases are measured by the store's clock, read after whatever lock the store takes.
+/// - Leases are measured by the store's clock, read after whatever lock the store takes. A lease belongs to an owner and
+///   covers every run that it has claimed, so that renewing costs the same for one run and for a hundred thousand.
+/// - A claim that has passed, was given back or ended with its run writes nothing any more.
 ///
 /// # Cancel safety
 ///
@@ -38,22 +51,28 @@ use crate::time::Timestamp;
 pub trait Journal: Debug + Send + Sync + 'static {
     /// Creates a run with its first records and puts it in the queue for its lock.
     ///
-    /// The same run with the same content again is no error and writes nothing ([`Created::already`]).
+    /// The same run with the same [content](NewRun::content) again is no error and writes nothing ([`Created::already`]).
     ///
     /// # Errors
     ///
     /// [`CreateError`] if the id is taken by another content, or the queue's policy is to reject.
     async fn create(&self, run: NewRun) -> Result<Created, CreateError>;
 
-    /// Makes `owner` the one who may append to the run, if nobody else's lease still holds.
+    /// Makes `owner` the one who may append to the run, if nobody else's lease still holds, and renews the owner's lease.
+    ///
+    /// Every claim fences the claims before it, those of the same owner too: a process that comes back under its old name
+    /// fences what is left of its former self.
     ///
     /// # Errors
     ///
     /// [`ClaimError`] says who owns it and until when, or that it has ended.
     async fn claim(&self, run: &RunId, owner: &OwnerName, lease: Duration) -> Result<Claim, ClaimError>;
 
-    /// Renews the lease of every claim of `owner`. One statement, however many runs there are. A claim whose lease had
-    /// passed is renewed too, if nobody else has claimed its run meanwhile.
+    /// Renews the lease of `owner`, which covers all its claims. One statement, however many runs there are. A claim whose
+    /// lease had passed is renewed too, if nobody else has claimed its run meanwhile.
+    ///
+    /// A host that comes back under its old name must claim its runs again before it renews; otherwise it keeps runs from
+    /// other hosts that it does not drive itself. A name of its own for each process avoids that.
     ///
     /// # Errors
     ///
@@ -68,7 +87,9 @@ pub trait Journal: Debug + Send + Sync + 'static {
     async fn release(&self, claim: &Claim) -> Result<(), JournalError>;
 
     /// Asks for the lock of the run's service and environment. Whoever holds it keeps it until the run ends; asking again
-    /// after a takeover raises the epoch.
+    /// under a newer claim raises the epoch. Runs come in the order of their creation.
+    ///
+    /// A superseded run never gets the lock. It can still be claimed and appended to, so that its abort is recorded.
     ///
     /// # Errors
     ///
@@ -196,6 +217,18 @@ pub enum QueuePolicy {
     Reject,
 }
 
+impl QueuePolicy {
+    /// The policy's name, as pipelines and stores write it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Fifo => "fifo",
+            Self::NewestWins => "newest_wins",
+            Self::Reject => "reject",
+        }
+    }
+}
+
 /// What [`Journal::create`] did.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Created {
@@ -218,8 +251,8 @@ pub struct Claim {
     pub epoch: u64,
     /// Until when by the store's clock, unless renewed.
     pub until: Timestamp,
-    /// When the previous owner last renewed its lease, by the store's clock: since then nobody has looked. Absent for the
-    /// first claim of a run.
+    /// When the previous owner last renewed its lease or gave the run back, by the store's clock: since then nobody has
+    /// looked. Absent for the first claim of a run.
     pub unattended_since: Option<Timestamp>,
 }
 
@@ -311,7 +344,8 @@ pub enum Submitted {
     Repeated,
 }
 
-/// How many inputs may wait for one run. A person can give no more before an answer; a loop that does is stopped here.
+/// How many inputs may wait for one run. A person can give no more before an answer; a loop that does is stopped here. The
+/// abort of a superseded run is delivered beyond it, since nobody is there to be refused.
 pub const LONGEST_INBOX: usize = 256;
 
 /// An input that waits for a run's owner.

@@ -3,8 +3,9 @@
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use super::JournalError;
+use super::{JournalError, Snapshot};
 use crate::digest::Digest;
+use crate::name::RunId;
 use crate::time::Now;
 
 /// One record on its way into the journal. The body stays raw, so that a kind nobody knows survives a round trip to the byte.
@@ -69,4 +70,59 @@ pub struct Head {
     pub next: u64,
     /// The chain's hash over all records so far; [`Digest::ZERO`] if there are none.
     pub hash: Digest,
+}
+
+/// Records stand at consecutive positions from `from` on, each on one line, so that an export is one line a record.
+pub(super) fn check_positions(run: &RunId, from: u64, records: &[Envelope]) -> Result<(), JournalError> {
+    let mut expected = from;
+    for record in records {
+        if record.position != expected {
+            let found = record.position;
+            return Err(JournalError::Malformed(format!(
+                "a record of run {run} at position {expected} says that it stands at {found}"
+            )));
+        }
+        if record.body.get().contains(['\n', '\r']) {
+            return Err(JournalError::Malformed(format!("record {expected} of run {run} has a body of several lines")));
+        }
+        expected = expected.wrapping_add(1);
+    }
+    Ok(())
+}
+
+/// Blobs stand under the digest of their bytes.
+pub(super) fn check_blobs(blobs: &[(Digest, Vec<u8>)]) -> Result<(), JournalError> {
+    match blobs.iter().find(|(digest, bytes)| Digest::of(bytes) != *digest) {
+        None => Ok(()),
+        Some((digest, bytes)) => {
+            let found = Digest::of(bytes);
+            Err(JournalError::Malformed(format!("a blob was to be kept under {digest}, and its bytes give {found}")))
+        }
+    }
+}
+
+/// What was read back under a digest has that digest.
+pub(super) fn check_blob(digest: &Digest, bytes: Option<Vec<u8>>) -> Result<Option<Vec<u8>>, JournalError> {
+    match bytes {
+        Some(bytes) if Digest::of(&bytes) != *digest => Err(JournalError::Damaged {
+            what: format!("the bytes kept under {digest} give {}", Digest::of(&bytes)),
+            source: None,
+        }),
+        bytes => Ok(bytes),
+    }
+}
+
+/// A snapshot belongs to records that are there: `hash` is the chain's before its position.
+pub(super) fn check_snapshot(run: &RunId, snapshot: &Snapshot, hash: Option<Digest>) -> Result<(), JournalError> {
+    match hash {
+        Some(hash) if hash == snapshot.hash => Ok(()),
+        Some(hash) => Err(JournalError::Malformed(format!(
+            "a snapshot of run {run} at {} names {}, and the chain has {hash} there",
+            snapshot.position, snapshot.hash
+        ))),
+        None => Err(JournalError::Malformed(format!(
+            "a snapshot of run {run} at {} lies beyond its records",
+            snapshot.position
+        ))),
+    }
 }

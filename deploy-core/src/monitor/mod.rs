@@ -11,6 +11,7 @@ use async_trait::async_trait;
 pub use self::counts::{Counts, CountsError};
 pub use self::judgement::{Advice, Comparison, Judgement, JudgementResult, MeasurementOutcome};
 pub use self::measurement::{Arm, MeasureRequest, Measured, Measurement, Reading, Window};
+use crate::identity::Identity;
 use crate::name::BlockName;
 use crate::release::Release;
 use crate::time::Now;
@@ -37,6 +38,12 @@ pub trait Monitor: Debug + Send + Sync + 'static {
     ///
     /// [`MonitorError`] if the question could not be asked or answered. That is not a failure of the release.
     async fn measure(&self, request: &MeasureRequest, cx: &MeasureContext) -> Result<Vec<Measurement>, MonitorError>;
+
+    /// Which block this is: a pipeline refuses two blocks under one name. Leave the default, which goes by the address of the
+    /// value; a clone of an `Arc` is the same block.
+    fn identity(&self) -> Identity {
+        Identity::of(self)
+    }
 }
 
 /// What a monitor is told beside the request.
@@ -94,6 +101,9 @@ macro_rules! forward_monitor {
             }
             async fn measure(&self, request: &MeasureRequest, cx: &MeasureContext) -> Result<Vec<Measurement>, MonitorError> {
                 (**self).measure(request, cx).await
+            }
+            fn identity(&self) -> Identity {
+                (**self).identity()
             }
         }
     )*};

@@ -1,13 +1,22 @@
 //! The plan: data that fixes every step, block and limit of a run before it begins.
 
+mod diff;
+mod fingerprint;
+mod page;
 mod path;
+mod preview;
+mod render;
+mod resolve;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+pub use self::diff::{Area, Change, Difference, PlanDiff};
 pub use self::path::{StepId, StepPath, StepPathError};
+pub use self::preview::Preview;
+pub use self::resolve::PlanError;
 use crate::agent::Repeatable;
 use crate::deliverable::DeliverableKey;
 use crate::evidence::Verification;
@@ -168,6 +177,19 @@ pub enum Work {
     Rollout(RolloutWork),
 }
 
+impl Work {
+    /// The building blocks that it names.
+    pub fn blocks(&self) -> impl Iterator<Item = &BlockName> {
+        let (one, other, more): (_, _, &[BlockName]) = match self {
+            Self::Task { agent, undo, .. } => (Some(agent), undo.as_ref().map(|u| &u.agent), &[]),
+            Self::Gate { gate, .. } => (gate.as_ref(), None, &[]),
+            Self::Approval(_) | Self::Soak { .. } => (None, None, &[]),
+            Self::Rollout(work) => (Some(&work.strategy), None, &work.monitors),
+        };
+        one.into_iter().chain(other).chain(more)
+    }
+}
+
 /// The undo of a task.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -308,4 +330,15 @@ pub enum BlockKind {
     Strategy,
     /// A monitor.
     Monitor,
+}
+
+impl std::fmt::Display for BlockKind {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.pad(match self {
+            Self::Agent => "agent",
+            Self::Gate => "gate",
+            Self::Strategy => "strategy",
+            Self::Monitor => "monitor",
+        })
+    }
 }

@@ -9,6 +9,7 @@ use std::fmt::Debug;
 pub use self::decision::{Decision, Next, Reason, ReasonCode, Stage};
 pub use self::outline::{Outline, OutlineStage};
 pub use self::situation::{Memory, MemoryError, Promotion, Situation};
+use crate::identity::Identity;
 use crate::name::BlockName;
 use crate::release::Release;
 use crate::target::{Capabilities, TargetState};
@@ -36,6 +37,12 @@ pub trait Strategy: Debug + Send + Sync + 'static {
     /// What it needs of a target.
     fn needs(&self) -> Capabilities;
 
+    /// The monitors that it will ask. A rollout that is not given them is refused when the pipeline is built. The default:
+    /// none.
+    fn monitors(&self) -> Vec<BlockName> {
+        Vec::new()
+    }
+
     /// The stages as they stand before anything happens: for the plan preview and the progress bar.
     fn outline(&self, release: &Release, from: &TargetState) -> Outline;
 
@@ -46,6 +53,12 @@ pub trait Strategy: Debug + Send + Sync + 'static {
     /// in one statement, and is complete when that is observed.
     fn revert(&self, situation: &Situation<'_>) -> Decision {
         situation.restore()
+    }
+
+    /// Which block this is: a pipeline refuses two blocks under one name. Leave the default, which goes by the address of the
+    /// value; a clone of an `Arc` is the same block.
+    fn identity(&self) -> Identity {
+        Identity::of(self)
     }
 }
 
@@ -59,6 +72,9 @@ macro_rules! forward_strategy {
             fn needs(&self) -> Capabilities {
                 (**self).needs()
             }
+            fn monitors(&self) -> Vec<BlockName> {
+                (**self).monitors()
+            }
             fn outline(&self, release: &Release, from: &TargetState) -> Outline {
                 (**self).outline(release, from)
             }
@@ -67,6 +83,9 @@ macro_rules! forward_strategy {
             }
             fn revert(&self, situation: &Situation<'_>) -> Decision {
                 (**self).revert(situation)
+            }
+            fn identity(&self) -> Identity {
+                (**self).identity()
             }
         }
     )*};

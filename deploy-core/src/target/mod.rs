@@ -13,6 +13,7 @@ pub use self::capabilities::Capabilities;
 pub use self::state::{DesiredState, Experiment, Mirror, RevisionState, Route, RouteMatch, TargetState};
 use crate::agent::Certainty;
 use crate::effect::{EffectKey, Fence};
+use crate::identity::Identity;
 use crate::name::TargetName;
 use crate::release::Release;
 
@@ -50,6 +51,12 @@ pub trait Target: Debug + Send + Sync + 'static {
     ///
     /// [`TargetError`] with how certain it is that nothing was changed.
     async fn apply(&self, desired: &DesiredState, cx: &EffectContext) -> Result<Applied, TargetError>;
+
+    /// Which block this is: a pipeline refuses two blocks under one name. Leave the default, which goes by the address of the
+    /// value; a clone of an `Arc` is the same block.
+    fn identity(&self) -> Identity {
+        Identity::of(self)
+    }
 }
 
 /// What a target is told beside the wanted state.
@@ -170,6 +177,9 @@ macro_rules! forward_target {
             }
             async fn apply(&self, desired: &DesiredState, cx: &EffectContext) -> Result<Applied, TargetError> {
                 (**self).apply(desired, cx).await
+            }
+            fn identity(&self) -> Identity {
+                (**self).identity()
             }
         }
     )*};

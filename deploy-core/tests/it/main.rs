@@ -1,8 +1,15 @@
 //! Stories about the core, one module each.
 
-#[cfg(feature = "testing")]
+mod blocks;
+mod compile_fail;
 mod crash;
-#[cfg(feature = "testing")]
+mod driver_stories;
 mod explore;
-#[cfg(feature = "testing")]
+mod golden;
+mod pipeline_problems;
+mod plan_binds;
+mod plan_lowers;
+mod plan_properties;
+mod plan_text;
 mod transitions;
+mod world;

@@ -1,0 +1,8 @@
+//! Places where revisions run and traffic goes.
+
+mod admin;
+pub mod place;
+pub mod processes;
+pub mod proxy;
+
+pub use self::admin::AdminAccess;

@@ -1,0 +1,269 @@
+//! What the fleet holds, and the task that brings it towards what is wanted.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use deploy_core::effect::Fence;
+use deploy_core::name::RevisionName;
+use deploy_core::target::DesiredState;
+use deploy_core::time::{Clock, SystemClock};
+use tokio::sync::{Notify, watch};
+
+use super::config::FleetConfig;
+use super::effects::EffectSeen;
+use super::instance::{Instance, InstancePhase, supervise};
+use super::reconcile::{Standing, Step, View, plan, wanted_routing};
+use crate::http::PlainHttp;
+use crate::targets::proxy::Proxy;
+use crate::wait::pause;
+
+/// How often the place is looked over even if nothing was reported: the safety net under the wake-ups.
+const LOOK_OVER: Duration = Duration::from_secs(1);
+
+/// The shared middle of a fleet.
+#[derive(Debug)]
+pub(super) struct Fleet {
+    pub(super) config: FleetConfig,
+    pub(super) proxy: Proxy,
+    pub(super) http: PlainHttp,
+    pub(super) clock: SystemClock,
+    state: Mutex<State>,
+    wake: Notify,
+}
+
+/// What the fleet knows. Changed only under its lock, which is never held across a wait.
+#[derive(Debug, Default)]
+pub(super) struct State {
+    pub(super) goal: DesiredState,
+    pub(super) fence: Option<Fence>,
+    pub(super) effects: VecDeque<EffectSeen>,
+    pub(super) members: BTreeMap<u64, Member>,
+    next_id: u64,
+    /// Counts changes of what an observer sees.
+    pub(super) version: u64,
+    /// When somebody last called, on the fleet's monotonic clock.
+    pub(super) last_call: Duration,
+    /// The last revision that had all of the traffic.
+    pub(super) last_alone: Option<RevisionName>,
+    /// How often the dead-man lease has returned traffic.
+    pub(super) lapses: u32,
+    pub(super) closing: bool,
+}
+
+#[derive(Debug)]
+pub(super) struct Member {
+    pub(super) instance: Instance,
+    stop: watch::Sender<bool>,
+}
+
+impl Fleet {
+    pub(super) fn new(config: FleetConfig, proxy: Proxy) -> Arc<Self> {
+        let clock = SystemClock::new();
+        Arc::new(Self { config, proxy, http: PlainHttp::new(), clock, state: Mutex::default(), wake: Notify::new() })
+    }
+
+    pub(super) fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Has the reconciler look at once.
+    pub(super) fn wake(&self) {
+        self.wake.notify_one();
+    }
+
+    /// Changes what is known of an instance; wakes the reconciler if that changed anything.
+    pub(super) fn update(&self, id: u64, change: impl FnOnce(&mut Instance)) {
+        let mut state = self.state();
+        let Some(member) = state.members.get_mut(&id) else { return };
+        let before = member.instance.clone();
+        change(&mut member.instance);
+        if member.instance != before {
+            state.version += 1;
+            drop(state);
+            self.wake();
+        }
+    }
+
+    /// Forgets an instance that has ended for good.
+    pub(super) fn remove(&self, id: u64) {
+        let mut state = self.state();
+        if state.members.remove(&id).is_some() {
+            state.version += 1;
+        }
+        drop(state);
+        self.wake();
+    }
+
+    /// Tells the given-up instances to leave, so that new ones take their places.
+    pub(super) fn replace_given_up(state: &mut State) -> bool {
+        let mut any = false;
+        for member in state.members.values_mut().filter(|m| m.instance.phase == InstancePhase::GivenUp) {
+            member.instance.phase = InstancePhase::Stopping;
+            member.stop.send_replace(true);
+            any = true;
+        }
+        any
+    }
+
+    /// Brings the place towards what is wanted until the fleet is closed.
+    pub(super) async fn reconcile(self: Arc<Self>) {
+        loop {
+            if self.state().closing {
+                return;
+            }
+            self.lapse();
+            // Each round only does what the one before made possible, so that a few are enough; the rest waits for news.
+            while self.step() {}
+            let patience = self.config.dead_man.as_ref().map_or(LOOK_OVER, |lease| LOOK_OVER.min(lease.after / 4));
+            tokio::select! {
+                () = self.wake.notified() => {}
+                () = pause(patience) => {}
+            }
+        }
+    }
+
+    /// One round; tells whether traffic moved, which may have made room for more.
+    fn step(self: &Arc<Self>) -> bool {
+        let mut state = self.state();
+        if state.closing {
+            return false;
+        }
+        self.route_to_ready(&state);
+        let views: Vec<View> = state.members.values().map(|member| view(&member.instance)).collect();
+        let steps = plan(&state.goal, &views, &self.proxy.routing());
+        let mut moved = false;
+        for step in steps {
+            match step {
+                Step::Start { revision, count } => (0..count).for_each(|_| self.start(&mut state, &revision)),
+                Step::Route => {
+                    let wanted = wanted_routing(&state.goal, &self.proxy.routing());
+                    match self.proxy.route(wanted) {
+                        Ok(changed) => moved |= changed,
+                        Err(error) => {
+                            tracing::warn!(target = %self.config.name, %error, "traffic was not moved");
+                            break;
+                        }
+                    }
+                    state.version += 1;
+                    if let Some(alone) = alone(&state.goal) {
+                        state.last_alone = Some(alone);
+                    }
+                }
+                Step::Retire { id } => self.retire(&mut state, id),
+            }
+        }
+        moved
+    }
+
+    /// Has the proxy use exactly the instances that are ready.
+    fn route_to_ready(&self, state: &State) {
+        let mut ready: BTreeMap<&RevisionName, BTreeSet<SocketAddr>> = BTreeMap::new();
+        for Member { instance, .. } in state.members.values() {
+            let addresses = ready.entry(&instance.revision).or_default();
+            if let (InstancePhase::Ready, Some(address)) = (instance.phase, instance.address) {
+                addresses.insert(address);
+            }
+        }
+        let routing = self.proxy.routing();
+        for revision in routing.upstreams.keys().filter(|r| !ready.contains_key(r)) {
+            self.proxy.set_upstreams(revision, BTreeSet::new());
+        }
+        for (revision, addresses) in ready {
+            self.proxy.set_upstreams(revision, addresses);
+        }
+    }
+
+    fn start(self: &Arc<Self>, state: &mut State, revision: &RevisionName) {
+        state.next_id += 1;
+        state.version += 1;
+        let id = state.next_id;
+        let (stop, stopped) = watch::channel(false);
+        state.members.insert(id, Member { instance: Instance::new(id, revision.clone()), stop });
+        tokio::spawn(supervise(Arc::clone(self), id, revision.clone(), stopped));
+    }
+
+    fn retire(self: &Arc<Self>, state: &mut State, id: u64) {
+        let Some(member) = state.members.get_mut(&id) else { return };
+        member.instance.phase = InstancePhase::Draining;
+        state.version += 1;
+        let retired = member.instance.address.map(|address| self.proxy.retire(&member.instance.revision, address));
+        let (fleet, stop) = (Arc::clone(self), member.stop.clone());
+        tokio::spawn(async move {
+            if let Some(retired) = retired {
+                let left = retired.drained(fleet.config.drain_within).await;
+                if left > 0 {
+                    tracing::warn!(target = %fleet.config.name, instance = id, left, "an instance is stopped with requests under way");
+                }
+            }
+            fleet.update(id, |instance| instance.phase = InstancePhase::Stopping);
+            stop.send_replace(true);
+        });
+    }
+
+    /// Returns traffic to stable if traffic is split and nobody has called for too long.
+    fn lapse(&self) {
+        let Some(lease) = &self.config.dead_man else { return };
+        let mut state = self.state();
+        let silent = self.clock.monotonic().saturating_sub(state.last_call);
+        let routing = self.proxy.routing();
+        if silent < lease.after || routing.serving().len() < 2 {
+            return;
+        }
+        let Some(stable) = lease.stable.clone().or_else(|| state.last_alone.clone()) else { return };
+        let mut goal = DesiredState {
+            weights: BTreeMap::from([(stable.clone(), routing.max_weight)]),
+            max_weight: routing.max_weight,
+            capacity: state.goal.capacity.clone(),
+            ..DesiredState::default()
+        };
+        let wanted = goal.capacity.entry(stable.clone()).or_insert(1);
+        *wanted = (*wanted).max(1);
+        if goal != state.goal {
+            tracing::warn!(target = %self.config.name, %stable, "nobody has called: traffic returns to stable");
+            state.goal = goal;
+            state.version += 1;
+            state.lapses += 1;
+        }
+    }
+
+    /// Stops every instance and the proxy: the proxy first, so that requests under way find their instances.
+    pub(super) async fn close(&self) {
+        self.state().closing = true;
+        self.wake();
+        self.proxy.shutdown(self.config.drain_within).await;
+        let stops: Vec<_> = self.state().members.values().map(|member| member.stop.clone()).collect();
+        for stop in stops {
+            stop.send_replace(true);
+        }
+        let bound = self.config.grace + Duration::from_secs(10);
+        let gone = crate::wait::until(bound, Duration::from_millis(10), || async {
+            self.state().members.is_empty().then_some(())
+        });
+        if gone.await.is_err() {
+            tracing::error!(target = %self.config.name, "instances were left when the fleet was closed");
+        }
+    }
+}
+
+fn view(instance: &Instance) -> View {
+    let standing = match instance.phase {
+        InstancePhase::Ready => Standing::Ready,
+        InstancePhase::Draining | InstancePhase::Stopping => Standing::Leaving,
+        _ if !instance.settled => Standing::Starting,
+        InstancePhase::Starting | InstancePhase::Unready | InstancePhase::Restarting | InstancePhase::GivenUp => {
+            Standing::Unwell
+        }
+    };
+    View { id: instance.id, revision: instance.revision.clone(), standing }
+}
+
+/// The revision that has all of the traffic, if one has.
+fn alone(goal: &DesiredState) -> Option<RevisionName> {
+    let mut weighted = goal.weights.iter().filter(|(_, weight)| **weight > 0).map(|(revision, _)| revision);
+    match (weighted.next(), weighted.next()) {
+        (Some(only), None) if goal.routes.is_empty() => Some(only.clone()),
+        _ => None,
+    }
+}

@@ -1,0 +1,212 @@
+//! A service's instances as child processes of this process, behind the [proxy](super::proxy).
+
+mod config;
+mod effects;
+mod fleet;
+mod instance;
+mod reconcile;
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use deploy_core::name::TargetName;
+use deploy_core::target::{
+    Applied, Capabilities, DesiredState, EffectContext, RevisionState, Target, TargetError, TargetState,
+};
+use deploy_core::time::Clock;
+
+pub use self::config::{DeadMan, FleetConfig, HealthCheck, Launch, LaunchSlot, RestartPolicy};
+pub use self::effects::{EffectSeen, digest_of};
+use self::fleet::{Fleet, State};
+pub use self::instance::{Instance, InstancePhase};
+use crate::targets::proxy::Proxy;
+
+/// Runs instances as child processes and sends them the proxy's traffic.
+///
+/// [`apply`](Target::apply) sets the goal and returns; a task of the fleet brings the place towards it: capacity up, then
+/// traffic to revisions that are ready, then drain and stop what is no longer wanted. Until a step is safe it is not taken,
+/// however long that lasts: traffic never rises on a revision without a ready instance, and a ready instance leaves only
+/// while every revision that serves keeps one. The engine sees how far it has come by [`observe`](Target::observe).
+///
+/// The fleet lives as long as its process; dropping it without [`close`](Self::close) kills the instances. When its process
+/// is killed outright (SIGKILL), the instances are left without a parent.
+#[derive(Debug)]
+pub struct ProcessFleet {
+    fleet: Arc<Fleet>,
+    reconciler: tokio::task::JoinHandle<()>,
+}
+
+impl ProcessFleet {
+    /// Starts an empty fleet behind a proxy, which must be used by nobody else.
+    #[must_use]
+    pub fn start(config: FleetConfig, proxy: Proxy) -> Self {
+        let fleet = Fleet::new(config, proxy);
+        let reconciler = tokio::spawn(Arc::clone(&fleet).reconcile());
+        Self { fleet, reconciler }
+    }
+
+    /// Sets what is wanted without a run behind it: the state that a place begins with.
+    ///
+    /// # Errors
+    ///
+    /// [`TargetError`] if the statement is not sound.
+    pub fn begin_with(&self, desired: &DesiredState) -> Result<(), TargetError> {
+        self.check(desired)?;
+        self.set(&mut self.fleet.state(), desired, false);
+        Ok(())
+    }
+
+    /// The proxy in front.
+    #[must_use]
+    pub fn proxy(&self) -> &Proxy {
+        &self.fleet.proxy
+    }
+
+    /// Every instance, by id.
+    #[must_use]
+    pub fn instances(&self) -> Vec<Instance> {
+        self.fleet.state().members.values().map(|member| member.instance.clone()).collect()
+    }
+
+    /// The effects that reached the place, oldest first.
+    #[must_use]
+    pub fn effects(&self) -> Vec<EffectSeen> {
+        self.fleet.state().effects.iter().cloned().collect()
+    }
+
+    /// How often the dead-man lease has returned traffic to stable.
+    #[must_use]
+    pub fn lapses(&self) -> u32 {
+        self.fleet.state().lapses
+    }
+
+    /// Stops the proxy, lets requests under way end, and stops every instance.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future leaves the fleet closing; call it again to wait for the end.
+    pub async fn close(&self) {
+        self.fleet.close().await;
+    }
+
+    fn check(&self, desired: &DesiredState) -> Result<(), TargetError> {
+        let refuse = |why: String| Err(TargetError::definitive(why));
+        if !desired.weights_are_whole() {
+            let sum: u64 = desired.weights.values().map(|w| u64::from(*w)).sum();
+            return refuse(format!("the weights sum to {sum}, and the whole is {}", desired.max_weight));
+        }
+        let served = |revision| desired.capacity.get(revision).copied().unwrap_or(0) > 0;
+        let weighted = desired.weights.iter().filter(|(_, weight)| **weight > 0).map(|(revision, _)| revision);
+        let routed = desired.routes.iter().map(|route| &route.to);
+        let mut wanted = weighted.chain(routed).chain(desired.mirror.iter().map(|mirror| &mirror.to));
+        if let Some(revision) = wanted.find(|revision| !served(revision)) {
+            return refuse(format!("{revision} is to get traffic and no capacity; ask for at least one instance"));
+        }
+        let in_all = desired.capacity.values().map(|n| u64::from(*n)).sum::<u64>();
+        let most = self.fleet.config.most_instances;
+        if in_all > u64::from(most) {
+            return refuse(format!("{in_all} instances are wanted, and this place runs at most {most}"));
+        }
+        if desired.mirror.as_ref().is_some_and(|mirror| mirror.percent > 100) {
+            return refuse("a mirror of more than 100 percent".to_owned());
+        }
+        let unsupported = [
+            (desired.experiment.is_some(), "experiments"),
+            (desired.preview.is_some(), "a second address"),
+            (!desired.flags.is_empty(), "feature flags"),
+        ];
+        match unsupported.into_iter().find(|(asked, _)| *asked) {
+            Some((_, what)) => refuse(format!("this place has no {what}")),
+            None => Ok(()),
+        }
+    }
+
+    /// Takes the goal over; tells whether anything changes.
+    fn set(&self, state: &mut State, desired: &DesiredState, renew: bool) -> bool {
+        let desired = DesiredState { based_on: None, ..desired.clone() };
+        let renewed = renew && Fleet::replace_given_up(state);
+        let changed = state.goal != desired || renewed;
+        if changed {
+            state.goal = desired;
+            state.version += 1;
+        }
+        self.fleet.wake();
+        changed
+    }
+}
+
+impl Drop for ProcessFleet {
+    fn drop(&mut self) {
+        self.fleet.state().closing = true;
+        self.reconciler.abort();
+        // Without their senders the supervisors see the end and stop their instances.
+        self.fleet.state().members.clear();
+    }
+}
+
+#[async_trait]
+impl Target for ProcessFleet {
+    fn name(&self) -> TargetName {
+        self.fleet.config.name.clone()
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        Capabilities {
+            weights: true,
+            capacity: true,
+            routes: true,
+            mirror: true,
+            fence: true,
+            compare_and_apply: true,
+            dead_man_lease: self.fleet.config.dead_man.is_some(),
+            ..Capabilities::default()
+        }
+    }
+
+    async fn observe(&self) -> Result<TargetState, TargetError> {
+        let mut state = self.fleet.state();
+        state.last_call = self.fleet.clock.monotonic();
+        let routing = self.fleet.proxy.routing();
+        let mut seen = TargetState {
+            weights: routing.weights,
+            max_weight: if routing.max_weight == 0 { 100 } else { routing.max_weight },
+            routes: routing.routes,
+            mirror: routing.mirror,
+            version: Some(state.version),
+            ..TargetState::default()
+        };
+        for (revision, wanted) in state.goal.capacity.iter().filter(|(_, wanted)| **wanted > 0) {
+            seen.revisions.insert(revision.clone(), RevisionState { desired: *wanted, ..RevisionState::default() });
+        }
+        for member in state.members.values() {
+            let revision = seen.revisions.entry(member.instance.revision.clone()).or_default();
+            revision.ready += u32::from(member.instance.phase == InstancePhase::Ready);
+            revision.terminating += u32::from(member.instance.is_leaving());
+        }
+        Ok(seen)
+    }
+
+    async fn apply(&self, desired: &DesiredState, cx: &EffectContext) -> Result<Applied, TargetError> {
+        // All under one lock: no other call comes between the comparison of fences and the new goal.
+        let mut state = self.fleet.state();
+        if state.closing {
+            return Err(TargetError::transient("the place is closing"));
+        }
+        if let Some(seen) = state.fence.filter(|seen| cx.fence < *seen) {
+            return Err(TargetError::older_fence(cx.fence, seen));
+        }
+        state.fence = Some(cx.fence);
+        state.last_call = self.fleet.clock.monotonic();
+        if let Some(based_on) = desired.based_on.filter(|based_on| *based_on != state.version) {
+            let now = state.version;
+            return Err(TargetError::transient(format!(
+                "the place has changed since it was observed (version {based_on}, now {now}); observe it again"
+            )));
+        }
+        self.check(desired)?;
+        // A repeat of the same effect is no reason to try again what was given up.
+        let renew = !state.effects.iter().any(|seen| seen.key == cx.key);
+        effects::note(&mut state.effects, &cx.key, cx.fence, desired);
+        Ok(if self.set(&mut state, desired, renew) { Applied::changed() } else { Applied::unchanged() })
+    }
+}

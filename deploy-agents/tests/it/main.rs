@@ -1,0 +1,19 @@
+//! Stories with real processes and real traffic.
+
+#![expect(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    clippy::exit,
+    reason = "this program is also the child processes of its own stories"
+)]
+
+mod background;
+mod conformance;
+mod fleet;
+mod gate;
+mod load;
+mod measuring;
+mod place;
+mod program;
+mod proxy;
+mod service;

@@ -1,0 +1,196 @@
+//! Probes, monitors and the gate, against real HTTP.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use deploy_agents::agents::{Expectation, HttpProbe};
+use deploy_agents::http::{HttpClient, HttpError, HttpLimits};
+use deploy_agents::monitors::{ProbeMonitor, Query, ScrapeMonitor, Selector};
+use deploy_agents::secret::Secret;
+use deploy_agents::targets::AdminAccess;
+use deploy_agents::targets::proxy::{Proxy, ProxyAdmin, ProxyConfig, Routing};
+use deploy_core::agent::{Agent, Cancellation, Certainty, Performed};
+use deploy_core::monitor::{Arm, Counts, MeasureContext, MeasureRequest, Measurement, Monitor, Reading};
+use deploy_core::name::{BlockName, CheckName, MetricName};
+use deploy_core::time::Now;
+
+use crate::fleet::name;
+use crate::load::BOUND;
+use crate::program::{context, task};
+use crate::service;
+
+fn block(text: &str) -> BlockName {
+    BlockName::new(text).expect("a name")
+}
+
+fn metric(text: &str) -> MetricName {
+    MetricName::new(text).expect("a name")
+}
+
+fn question() -> MeasureRequest {
+    MeasureRequest {
+        monitor: block("monitor"),
+        metrics: Vec::new(),
+        candidate: name("v2"),
+        baseline: Some(name("v1")),
+        lookback: Duration::from_secs(600),
+    }
+}
+
+async fn measure(monitor: &dyn Monitor, request: &MeasureRequest) -> Vec<Measurement> {
+    let cx = MeasureContext::new(Arc::clone(&task().release), Now::default());
+    monitor.measure(request, &cx).await.expect("an answer")
+}
+
+fn reading(all: &[Measurement], wanted: &str, arm: Arm) -> Reading {
+    let found = all.iter().find(|m| m.metric == metric(wanted) && m.arm == arm);
+    found.unwrap_or_else(|| panic!("no {wanted}")).reading.clone()
+}
+
+#[tokio::test]
+async fn a_probe_is_satisfied_by_good_answers_in_a_row() {
+    let service = service::spawn("v2").await;
+    let probe = |url: String| {
+        HttpProbe::new(block("smoke"), url)
+            .every(Duration::from_millis(1))
+            .claims(CheckName::new("smoke").expect("a name"))
+    };
+    let good = probe(format!("http://{service}/?token=secret")).expect(Expectation::BodyContains("v2".to_owned()));
+    let Ok(Performed::Done(report)) = good.perform(&task(), &context(BOUND, Cancellation::never())).await else {
+        panic!()
+    };
+    let evidence = &report.evidence[0];
+    assert_eq!(evidence.evidence.kind, "http-probe");
+    assert_eq!(report.claims[0].evidence[0], evidence.evidence.digest);
+    let shown = format!("{good:?} {report:?} {}", String::from_utf8_lossy(&evidence.bytes));
+    assert!(!shown.contains("token=secret"), "{shown}");
+}
+
+/// A client that has one answer to everything.
+#[derive(Debug)]
+struct Always(u16, &'static str);
+
+#[async_trait::async_trait]
+impl HttpClient for Always {
+    async fn send(&self, _: http::Request<Bytes>, _: HttpLimits) -> Result<http::Response<Bytes>, HttpError> {
+        Ok(http::Response::builder().status(self.0).body(Bytes::from(self.1)).expect("an answer"))
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_probe_whose_time_is_up_says_what_was_wrong_last() {
+    let probe = |status, body| {
+        HttpProbe::new(block("smoke"), "http://user:secret@host/?token=secret").over(Arc::new(Always(status, body)))
+    };
+    let bad = [
+        (probe(500, "v2"), "the status is 500"),
+        (
+            probe(200, "v2").expect(Expectation::BodyContains("v3".to_owned())),
+            "the body does not hold \"v3\"; it begins \"v2\"",
+        ),
+        (probe(200, "v2").expect(Expectation::Header("x-a".to_owned(), "b".to_owned())), "the header x-a is []"),
+    ];
+    for (probe, why) in bad {
+        // Time is virtual here: ten seconds are ten questions.
+        let outcome = probe.perform(&task(), &context(Duration::from_millis(9_500), Cancellation::never())).await;
+        let error = outcome.expect_err("not satisfied");
+        assert_eq!(error.certainty, Certainty::Definitive);
+        assert!(error.message.contains(why) && error.message.contains("asked 10 times"), "{error}");
+        assert!(!format!("{error} {probe:?}").contains("secret"));
+    }
+}
+
+#[tokio::test]
+async fn the_probe_monitor_counts_what_users_would_see() {
+    let service = service::spawn("v2").await;
+    let nobody = std::net::TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr()).expect("a free port");
+    let monitor = ProbeMonitor::new(block("probe"), "unused")
+        .urls(move |revision| {
+            let fails = format!("http://{service}/fail");
+            if revision.as_str() == "v2" {
+                vec![format!("http://{service}/"), fails]
+            } else {
+                vec![format!("http://{nobody}/")]
+            }
+        })
+        .requests(10);
+    let all = measure(&monitor, &question()).await;
+    let counts = |bad| Reading::Counts(Counts::new(10, bad).expect("counts"));
+    assert_eq!(reading(&all, "http.probe.errors", Arm::Candidate), counts(5));
+    assert_eq!(reading(&all, "http.probe.errors", Arm::Baseline), counts(10));
+    assert!(matches!(reading(&all, "http.probe.latency_ms", Arm::Candidate), Reading::Samples(s) if s.len() == 10));
+    assert_eq!(reading(&all, "http.probe.latency_p99_ms", Arm::Baseline), Reading::NoData);
+    let only = MeasureRequest { metrics: vec![metric("http.probe.errors")], ..question() };
+    assert_eq!(measure(&monitor, &only).await.len(), 2);
+    let tls = ProbeMonitor::new(block("probe"), "https://{revision}.test/");
+    let cx = MeasureContext::new(Arc::clone(&task().release), Now::default());
+    assert!(tls.measure(&question(), &cx).await.is_err());
+}
+
+#[tokio::test]
+async fn the_scrape_monitor_reads_the_proxys_own_counters() {
+    let (a, b) = (service::spawn("v1").await, service::spawn("v2").await);
+    let any = SocketAddr::from(([127, 0, 0, 1], 0));
+    let proxy = Arc::new(Proxy::bind(any, ProxyConfig::default()).await.expect("a proxy"));
+    proxy
+        .route(Routing {
+            upstreams: [(name("v1"), [a].into()), (name("v2"), [b].into())].into(),
+            weights: [(name("v1"), 50), (name("v2"), 50)].into(),
+            max_weight: 100,
+            ..Routing::default()
+        })
+        .expect("sound");
+    let access = AdminAccess::token(Secret::new("t"));
+    let admin = ProxyAdmin::bind(any, access, Arc::clone(&proxy)).await.expect("an interface");
+    let requests = || Selector::new("deploy_proxy_requests_total").is("revision", "{revision}");
+    let all = requests();
+    let seconds = Selector::new("deploy_proxy_request_duration_seconds").is("revision", "{revision}");
+    let monitor = ScrapeMonitor::new(block("scrape"))
+        .endpoint(format!("http://{}/metrics", admin.address()))
+        .token(Secret::new("t"))
+        .metric(
+            metric("errors"),
+            Query::Ratio { bad: requests().is("code", "5xx"), all: all.clone(), absent_is_zero: false },
+        )
+        .metric(
+            metric("mistyped"),
+            Query::Ratio { bad: requests().is("cod", "5xx"), all: all.clone(), absent_is_zero: false },
+        )
+        .metric(
+            metric("optional"),
+            Query::Ratio { bad: requests().is("cod", "5xx"), all: all.clone(), absent_is_zero: true },
+        )
+        .metric(metric("rate"), Query::Rate(all))
+        .metric(metric("p99"), Query::Quantile { q: 0.99, histogram: seconds })
+        .metric(metric("weight"), Query::Sum(Selector::new("deploy_proxy_weight").is("revision", "{revision}")))
+        .metric(metric("absent"), Query::Max(Selector::new("nothing")));
+    let first = measure(&monitor, &question()).await;
+    assert_eq!(reading(&first, "errors", Arm::Candidate), Reading::NoData, "growth needs two scrapes");
+    assert_eq!(reading(&first, "weight", Arm::Candidate).number(), Some(50.0));
+    let http = hyper_util::client::legacy::Client::builder(hyper_util::rt::TokioExecutor::new())
+        .build_http::<http_body_util::Empty<Bytes>>();
+    for round in 0..40 {
+        let path = if round % 20 == 1 { "fail" } else { "" };
+        http.get(format!("http://{}/{path}", proxy.address()).parse().expect("a URL")).await.expect("an answer");
+    }
+    let second = measure(&monitor, &question()).await;
+    // Requests take turns, v1 first: the two that fail were for v2.
+    let counts = |bad| Reading::Counts(Counts::new(20, bad).expect("counts"));
+    assert_eq!(reading(&second, "errors", Arm::Candidate), counts(2));
+    assert_eq!(reading(&second, "errors", Arm::Baseline), counts(0));
+    assert_eq!(reading(&second, "mistyped", Arm::Candidate), Reading::NoData);
+    assert_eq!(reading(&second, "optional", Arm::Candidate), counts(0));
+    assert_eq!(reading(&second, "absent", Arm::Candidate), Reading::NoData);
+    assert!(reading(&second, "rate", Arm::Candidate).number().is_some_and(|rate| rate > 0.0));
+    assert!(reading(&second, "p99", Arm::Candidate).number().is_some_and(|p99| p99 > 0.0));
+    let window = second[0].window;
+    assert!(window.from <= window.to);
+    let cx = MeasureContext::new(Arc::clone(&task().release), Now::default());
+    let unknown = MeasureRequest { metrics: vec![metric("unheard-of")], ..question() };
+    assert!(monitor.measure(&unknown, &cx).await.is_err());
+    drop(admin);
+    let stranger = ScrapeMonitor::new(block("scrape")).endpoint("http://127.0.0.1:1/metrics");
+    assert!(stranger.measure(&question(), &cx).await.is_err(), "unreachable is an error, not a number");
+}

@@ -1,0 +1,146 @@
+//! Hosts as processes of their own: this test program, started again with a part to play.
+
+use std::io::{BufRead as _, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdout, Command, Stdio};
+use std::sync::Arc;
+use std::time::Duration;
+
+use deploy_core::driver::EngineOptions;
+use deploy_core::journal::Journal;
+use deploy_core::name::RunId;
+use deploy_core::time::{Clock, SystemClock};
+
+use crate::ledger::Ledger;
+use crate::world::{Ending, World, pass, run_id, sqlite};
+
+/// Tells a child what to do: the folder of the run, how its last step goes, and whether it goes on after it lost the run.
+const PART: &str = "DEPLOY_CORE_PROOF_PART";
+/// A host is given up after this long without a sign of life.
+const LEASE: Duration = Duration::from_millis(500);
+/// No test waits longer for anything.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+
+pub(crate) fn options() -> EngineOptions {
+    EngineOptions::default()
+        .lease(LEASE)
+        .lease_margin(Duration::from_millis(120))
+        .inbox_every(Duration::from_millis(5))
+        .lock_every(Duration::from_millis(20))
+        .snapshot_every(16)
+}
+
+/// The world of a folder, as every process sees it.
+pub(crate) fn world(folder: &Path, unit: Duration) -> World {
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+    let journal = Arc::new(sqlite(&folder.join("journal.db"), Arc::clone(&clock)));
+    World::new(Ledger::open(&folder.join("ledger.db")), journal, clock, unit)
+}
+
+pub(crate) fn the_run() -> RunId {
+    run_id("the-run")
+}
+
+/// A host that is killed if the test forgets it.
+pub(crate) struct Host {
+    child: Child,
+    out: Option<BufReader<ChildStdout>>,
+}
+
+impl Drop for Host {
+    fn drop(&mut self) {
+        // It may have ended by itself.
+        let _ended = self.child.kill();
+        let _reaped = self.child.wait();
+    }
+}
+
+impl Host {
+    /// Starts a host. A persistent one takes the run up again and again until it has ended.
+    pub(crate) fn start(folder: &Path, ending: Ending, persistent: bool, unit: Duration) -> Self {
+        let part = format!("{ending:?}\n{persistent}\n{}\n{}", unit.as_micros(), folder.display());
+        let mut child = Command::new(std::env::current_exe().expect("this test program"))
+            .args(["--exact", "processes::part_of_a_host", "--ignored", "--nocapture"])
+            .env(PART, part)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::inherit())
+            .spawn()
+            .expect("a child");
+        let out = child.stdout.take().map(BufReader::new);
+        Self { child, out }
+    }
+
+    pub(crate) fn signal(&self, signal: nix::sys::signal::Signal) {
+        let id = nix::unistd::Pid::from_raw(i32::try_from(self.child.id()).expect("a process id"));
+        nix::sys::signal::kill(id, signal).expect("it is there");
+    }
+
+    /// Kills it, as the kernel does: it has no say in it.
+    pub(crate) fn kill(mut self) {
+        self.child.kill().expect("a child to kill");
+        self.child.wait().expect("its end");
+    }
+
+    pub(crate) fn has_ended(&mut self) -> bool {
+        self.child.try_wait().expect("a child").is_some()
+    }
+
+    /// Waits for its end, and says how it stood with the run.
+    pub(crate) async fn last_words(mut self) -> String {
+        let bound = tokio::time::Instant::now() + PATIENCE;
+        while !self.has_ended() {
+            assert!(tokio::time::Instant::now() < bound, "a host does not come to its end");
+            pass(Duration::from_millis(2)).await;
+        }
+        let lines = self.out.take().expect("its words").lines().map_while(Result::ok);
+        lines.filter_map(|line| Some(line.split_once("last words: ")?.1.to_owned())).last().unwrap_or_default()
+    }
+}
+
+/// Waits until the run has so many records or has ended, or the host has. Says how many there are.
+pub(crate) async fn until_records(journal: &dyn Journal, host: &mut Host, at_least: u64) -> u64 {
+    let bound = tokio::time::Instant::now() + PATIENCE;
+    loop {
+        let entry = journal.entry(&the_run()).await.expect("readable").expect("there");
+        if entry.records >= at_least || entry.outcome.is_some() || host.has_ended() {
+            return entry.records;
+        }
+        if tokio::time::Instant::now() >= bound {
+            let records = crate::judge::records(journal, &the_run()).await;
+            let last = &records[records.len().saturating_sub(12)..];
+            panic!("no record {at_least} within {PATIENCE:?}: {entry:?}: {last:#?}");
+        }
+        pass(Duration::from_millis(1)).await;
+    }
+}
+
+#[tokio::test]
+#[ignore = "a host's part in the tests with processes"]
+async fn part_of_a_host() {
+    let Ok(part) = std::env::var(PART) else { return };
+    let mut part = part.splitn(4, '\n');
+    let ending = if part.next() == Some("Good") { Ending::Good } else { Ending::Broken };
+    let persistent = part.next() == Some("true");
+    let unit = Duration::from_micros(part.next().and_then(|text| text.parse().ok()).expect("a number"));
+    let folder = PathBuf::from(part.next().expect("a folder"));
+    let world = world(&folder, unit);
+    let engine = world.engine_on(Arc::clone(&world.journal), &world.reference(ending), options());
+    loop {
+        for handle in engine.resume_all().await.expect("readable") {
+            let words = match handle.wait().await {
+                Ok(end) => format!("it ended: {}", end.outcome),
+                Err(error) => format!("it stopped here: {error:?}"),
+            };
+            println!("\nlast words: {words}");
+            if !persistent {
+                return;
+            }
+        }
+        let entry = world.journal.entry(&the_run()).await.expect("readable").expect("there");
+        if entry.outcome.is_some() {
+            return;
+        }
+        pass(Duration::from_millis(10)).await;
+    }
+}

@@ -1,0 +1,149 @@
+//! Who is who at a target: the new revision, the stable one, and how traffic may be split between them.
+
+use std::collections::BTreeMap;
+
+use deploy_core::name::RevisionName;
+use deploy_core::strategy::Situation;
+use deploy_core::target::{DesiredState, RevisionState, TargetState};
+
+use crate::share::part_down;
+
+/// The sides of a rollout, worked out once per decision.
+#[derive(Debug)]
+pub(crate) struct Field<'a> {
+    pub(crate) s: &'a Situation<'a>,
+    pub(crate) new: &'a RevisionName,
+    /// Who served before: the revision with the most traffic other than the new one; where nothing is routed, the one
+    /// with the most instances. Nothing on a first install, and when the new revision serves already.
+    pub(crate) stable: Option<&'a RevisionName>,
+    /// How many instances the service has when nothing is being rolled out.
+    pub(crate) size: u32,
+}
+
+impl<'a> Field<'a> {
+    /// `instances` is what the author wrote; otherwise what an autoscaler wants counts, then what was there before.
+    pub(crate) fn of(s: &'a Situation<'a>, instances: Option<u32>) -> Self {
+        let new = &s.release.revision;
+        let stable = stable(s.from, new);
+        let before = stable.map_or(0, |name| s.from.revision(name).desired);
+        let here = s.from.revision(new).desired;
+        let known = instances.or(s.observed.wanted_by_others).unwrap_or(if before > 0 { before } else { here });
+        Self { s, new, stable, size: known.max(1) }
+    }
+
+    /// The whole that weights are parts of; zero where nothing is routed.
+    pub(crate) fn whole(&self) -> u32 {
+        self.s.observed.max_weight
+    }
+
+    pub(crate) fn new_now(&self) -> RevisionState {
+        self.s.observed.revision(self.new)
+    }
+
+    pub(crate) fn stable_now(&self) -> RevisionState {
+        self.stable.map(|name| self.s.observed.revision(name)).unwrap_or_default()
+    }
+
+    /// The weight that the new revision has now.
+    pub(crate) fn weight_now(&self) -> u32 {
+        self.s.observed.weight(self.new)
+    }
+
+    /// How many instances the stable revision has when it carries everything.
+    pub(crate) fn stable_size(&self) -> u32 {
+        let before = self.stable.map_or(0, |name| self.s.from.revision(name).desired);
+        self.s.observed.wanted_by_others.unwrap_or(before).max(1)
+    }
+
+    /// The statement with this capacity and these weights; everything else as it is, so that nobody else's work is undone.
+    pub(crate) fn statement(
+        &self,
+        capacity: BTreeMap<RevisionName, u32>,
+        weights: BTreeMap<RevisionName, u32>,
+    ) -> DesiredState {
+        DesiredState { capacity: without_zeros(capacity), weights, ..self.s.observed.as_desired() }
+    }
+
+    /// The end of a rollout: the new revision alone.
+    pub(crate) fn goal(&self) -> DesiredState {
+        let mut weights = BTreeMap::new();
+        if self.whole() > 0 {
+            weights.insert(self.new.clone(), self.whole());
+        }
+        self.statement(BTreeMap::from([(self.new.clone(), self.size)]), weights)
+    }
+
+    /// The instances that are asked for now, of every revision but the new one.
+    pub(crate) fn others_now(&self) -> BTreeMap<RevisionName, u32> {
+        let all = self.s.observed.revisions.iter();
+        all.filter(|(name, r)| *name != self.new && r.desired > 0).map(|(name, r)| (name.clone(), r.desired)).collect()
+    }
+
+    /// Splits traffic between the two sides, the new one getting `wished` parts if that can be. Traffic goes only to a side
+    /// that has a ready instance, as long as there is one: a side without any gets nothing, and the other one everything.
+    /// Where neither has one, what is there stays, since moving traffic would raise it somewhere where nobody answers.
+    pub(crate) fn split(&self, wished: u32) -> BTreeMap<RevisionName, u32> {
+        let whole = self.whole();
+        if whole == 0 {
+            return BTreeMap::new();
+        }
+        let new = match (self.stable_now().ready > 0, self.new_now().ready > 0) {
+            (true, true) => wished.min(whole),
+            (true, false) => 0,
+            (false, true) => whole,
+            (false, false) => return self.weights_now(),
+        };
+        let stable = self.stable.map(|name| (name.clone(), whole - new));
+        without_zeros(stable.into_iter().chain([(self.new.clone(), new)]).collect())
+    }
+
+    /// The statement with this capacity; where the place routes by weight, in proportion to the ready instances that stay.
+    pub(crate) fn shared_out(&self, capacity: BTreeMap<RevisionName, u32>) -> DesiredState {
+        let whole = self.whole();
+        let stays =
+            |name: &RevisionName| self.s.observed.revision(name).ready.min(capacity.get(name).copied().unwrap_or(0));
+        let new = stays(self.new);
+        let old = self.stable.map_or(0, stays);
+        let wished = match (new, old) {
+            (0, 0) => self.weight_now(),
+            (0, _) => 0,
+            (_, 0) => whole,
+            _ => part_down(new, whole, new.saturating_add(old)).clamp(1, whole.saturating_sub(1).max(1)),
+        };
+        let weights = self.split(wished);
+        self.statement(capacity, weights)
+    }
+
+    /// The weights as they are, or none if they are not whole.
+    fn weights_now(&self) -> BTreeMap<RevisionName, u32> {
+        let now = self.s.observed.as_desired();
+        if now.weights_are_whole() { now.weights } else { BTreeMap::new() }
+    }
+
+    /// Whether the new revision gets exactly `weight` and nobody but the two sides gets anything.
+    pub(crate) fn routed(&self, weight: u32) -> bool {
+        self.whole() == 0 || {
+            let stable = self.stable.map_or(0, |name| self.s.observed.weight(name));
+            self.weight_now() == weight && stable == self.whole().saturating_sub(weight)
+        }
+    }
+}
+
+/// Who served before, in `from`; see [`Field::stable`].
+fn stable<'a>(from: &'a TargetState, new: &RevisionName) -> Option<&'a RevisionName> {
+    let first_of_most = |best: Option<(&'a RevisionName, u32)>, (name, amount): (&'a RevisionName, u32)| match best {
+        Some((_, most)) if most >= amount => best,
+        _ => Some((name, amount)),
+    };
+    if from.max_weight > 0 {
+        let others = from.weights.iter().filter(|(name, w)| *name != new && **w > 0);
+        return others.map(|(name, w)| (name, *w)).fold(None, first_of_most).map(|(name, _)| name);
+    }
+    let others = from.revisions.iter().filter(|(name, r)| *name != new && r.desired > 0);
+    others.map(|(name, r)| (name, r.ready.max(r.desired))).fold(None, first_of_most).map(|(name, _)| name)
+}
+
+pub(crate) fn without_zeros(mut parts: BTreeMap<RevisionName, u32>) -> BTreeMap<RevisionName, u32> {
+    parts.retain(|_, amount| *amount > 0);
+    parts
+}

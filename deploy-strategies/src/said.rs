@@ -1,0 +1,89 @@
+//! What several analyses say together.
+
+use deploy_core::monitor::{Judgement, MeasureRequest};
+use deploy_core::strategy::Next;
+use deploy_core::time::RunTime;
+
+use crate::analysis::{Analysis, AnalysisState, Standing};
+use crate::field::Field;
+
+/// The worst standing of some analyses, with everything that was judged and what is to be asked next.
+#[derive(Debug)]
+pub(crate) struct Said {
+    pub(crate) standing: Standing,
+    pub(crate) judgements: Vec<Judgement>,
+    pub(crate) measure: Vec<MeasureRequest>,
+    /// When the next question is due.
+    pub(crate) wake: Option<RunTime>,
+    /// Of the worst metric.
+    pub(crate) because: String,
+    pub(crate) otherwise: String,
+}
+
+impl Said {
+    pub(crate) fn nothing() -> Self {
+        Self {
+            standing: Standing::Good,
+            judgements: Vec::new(),
+            measure: Vec::new(),
+            wake: None,
+            because: String::new(),
+            otherwise: String::new(),
+        }
+    }
+
+    /// What all of these say.
+    pub(crate) fn all(field: &Field<'_>, analyses: &[Analysis], states: &mut Vec<AnalysisState>, live: bool) -> Self {
+        states.resize(analyses.len(), AnalysisState::default());
+        let mut said = Self::nothing();
+        for (analysis, state) in analyses.iter().zip(states) {
+            said.take(field, analysis, state, live);
+        }
+        said
+    }
+
+    /// Takes over what one analysis says.
+    pub(crate) fn take(&mut self, field: &Field<'_>, analysis: &Analysis, state: &mut AnalysisState, live: bool) {
+        let verdict = analysis.look(state, field.s, field.stable, live);
+        if verdict.standing > self.standing || (self.because.is_empty() && verdict.standing == self.standing) {
+            self.standing = verdict.standing;
+            let worst = verdict.judgements.iter().max_by_key(|j| (j.advice, j.result));
+            (self.because, self.otherwise) =
+                worst.map(|j| (j.because.clone(), j.otherwise.clone())).unwrap_or_default();
+        }
+        self.judgements.extend(verdict.judgements);
+        if let Some(due) = analysis.due(state) {
+            if due <= field.s.now + field.s.observe_every {
+                self.measure.push(analysis.request(field.new, field.stable));
+            }
+            self.wake = Some(self.wake.map_or(due, |wake| wake.min(due)));
+        }
+    }
+
+    pub(crate) fn and(mut self, other: Self) -> Self {
+        if other.standing > self.standing || self.because.is_empty() {
+            self.standing = self.standing.max(other.standing);
+            (self.because, self.otherwise) = (other.because, other.otherwise);
+        }
+        self.judgements.extend(other.judgements);
+        self.measure.extend(other.measure);
+        self.wake = self.wake.into_iter().chain(other.wake).min();
+        self
+    }
+
+    /// The earlier of a wake and the next question, but never now or before: the engine is not asked in a circle.
+    pub(crate) fn sooner(&self, next: Next, now: RunTime) -> Next {
+        match next {
+            Next::WakeAt(at) => {
+                let at = self.wake.map_or(at, |due| at.min(due));
+                Next::WakeAt(at.max(RunTime(now.0.saturating_add(1))))
+            }
+            next => next,
+        }
+    }
+
+    /// The worst metric's words, after a semicolon.
+    pub(crate) fn also(&self) -> String {
+        if self.because.is_empty() { String::new() } else { format!("; {}", self.because) }
+    }
+}

@@ -1,0 +1,18 @@
+//! Stories, tables of others' figures, and properties.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on says so by panicking")]
+
+mod all_at_once;
+mod blue_green;
+mod canary;
+mod canary_analysis;
+mod cases;
+mod closed_loop;
+mod flag_cases;
+mod flag_rollout;
+mod model;
+mod replica_cases;
+mod rolling;
+mod rolling_cases;
+mod threshold;
+mod threshold_cases;

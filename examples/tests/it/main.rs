@@ -1,0 +1,5 @@
+//! The examples, run as a reader would run them.
+
+mod program;
+mod release;
+mod transcripts;
