@@ -193,6 +193,7 @@ impl Sketch {
     }
 
     /// The plan as it stands, changed by hand where a test needs more than the methods above.
+    #[must_use]
     pub fn change(mut self, change: impl FnOnce(&mut Plan)) -> Self {
         change(&mut self.plan);
         self

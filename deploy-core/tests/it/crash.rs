@@ -78,7 +78,9 @@ fn run(simulation: Simulation) -> Finished {
 }
 
 /// The stories that are interrupted: one that succeeds, and one that goes all the way back after its last step failed.
-fn stories() -> Vec<(&'static str, Outcome, fn() -> Simulation)> {
+type Story = (&'static str, Outcome, fn() -> Simulation);
+
+fn stories() -> Vec<Story> {
     fn back() -> Simulation {
         simulation(1).failing(path("tell"), 9)
     }
@@ -147,6 +149,12 @@ fn same_as(expected: &Finished, got: &Finished, what: &str) {
     assert_eq!(got.world.targets, expected.world.targets, "{what}");
 }
 
+/// How often a property was put to the test, for whoever reads the run of the tests.
+#[expect(clippy::print_stdout, reason = "a figure for whoever reads the run of the tests")]
+fn counted(what: &str) {
+    println!("{what}");
+}
+
 #[test]
 fn a_driver_that_stops_after_any_record_changes_no_outcome() {
     let mut cases = 0;
@@ -163,7 +171,7 @@ fn a_driver_that_stops_after_any_record_changes_no_outcome() {
             cases += 2;
         }
     }
-    println!("{cases} stops");
+    counted(&format!("{cases} stops"));
 }
 
 #[test]
@@ -179,7 +187,7 @@ fn a_second_stop_during_recovery_changes_no_outcome_either() {
             }
         }
     }
-    println!("{cases} pairs of stops");
+    counted(&format!("{cases} pairs of stops"));
 }
 
 #[test]
@@ -212,6 +220,6 @@ fn every_schedule_of_faults_leads_to_an_end_and_keeps_the_invariants() {
         *ends.entry(finished.outcome.map(|o| o.to_string()).unwrap_or_default()).or_default() += 1;
         stops += finished.stops;
     }
-    println!("{ends:?}, {stops} stops");
+    counted(&format!("{ends:?}, {stops} stops"));
     assert!(ends.len() > 1, "all schedules ended alike: {ends:?}");
 }

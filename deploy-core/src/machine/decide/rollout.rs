@@ -57,18 +57,18 @@ impl Machine {
             .at(now, Duration::from_millis(observed_ms))
             .wanted(rolling.want.as_ref());
         let Some(strategy) = strategies.strategy(&work.strategy) else {
-            return self.broken(rolling, format!("strategy {} is not here", work.strategy));
+            return Self::broken(rolling, format!("strategy {} is not here", work.strategy));
         };
         let undo = rolling.of.undo;
         let decide = || if undo { strategy.revert(&situation) } else { strategy.decide(&situation) };
         let Ok(mut decision) = catch_unwind(AssertUnwindSafe(decide)) else {
-            return self.broken(rolling, format!("strategy {} panicked while it decided", work.strategy));
+            return Self::broken(rolling, format!("strategy {} panicked while it decided", work.strategy));
         };
         if let Some(reason) = unsafe_decision(&decision, &look.observed) {
-            return self.broken(rolling, format!("strategy {} asked for what must not be: {reason}", work.strategy));
+            return Self::broken(rolling, format!("strategy {} asked for what must not be: {reason}", work.strategy));
         }
         if decision.memory.len() > crate::strategy::Memory::LONGEST {
-            return self.broken(rolling, format!("strategy {} wants to remember too much", work.strategy));
+            return Self::broken(rolling, format!("strategy {} wants to remember too much", work.strategy));
         }
         if matches!(decision.next, Next::RollBack) {
             // What it wants is what is there: the way back is decided by the run, not in passing.
@@ -105,7 +105,7 @@ impl Machine {
                 vec![Parked { of: rolling.of, why: Park::Overridden { reason: fault.message.clone() } }.into()]
             }
             Err(fault) if fault.certainty == Certainty::Definitive => {
-                self.broken(rolling, format!("target {} refused the change: {}", work.target, fault.message))
+                Self::broken(rolling, format!("target {} refused the change: {}", work.target, fault.message))
             }
             Err(fault) => self.stumbled(rolling, work, fault, now),
         }
@@ -115,7 +115,7 @@ impl Machine {
         let errors = rolling.errors.saturating_add(1);
         if errors > work.errors_at_most {
             let text = format!("target {} failed {errors} times in a row: {}", work.target, fault.message);
-            return self.broken(rolling, text);
+            return Self::broken(rolling, text);
         }
         vec![
             Stumbled { of: rolling.of, fault: fault.clone(), errors, at: self.active(now) + work.observe_every }.into(),
@@ -123,7 +123,7 @@ impl Machine {
     }
 
     /// The rollout cannot go on: forward it fails, on the way back it parks.
-    fn broken(&self, rolling: &Rolling, reason: String) -> Vec<Event> {
+    fn broken(rolling: &Rolling, reason: String) -> Vec<Event> {
         if rolling.of.undo {
             vec![Parked { of: rolling.of, why: Park::UndoFailed { reason } }.into()]
         } else {
