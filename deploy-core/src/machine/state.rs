@@ -504,7 +504,7 @@ impl Rolling {
         self.asking.as_ref().map_or(self.deadline, |asking| asking.expires)
     }
 
-    fn shift(&mut self, span: Duration) {
+    pub(super) fn shift(&mut self, span: Duration) {
         if let Doing::Looking { at } = &mut self.doing {
             *at = *at + span;
         }

@@ -8,6 +8,7 @@ use deploy_core::plan::Plan;
 use deploy_core::testing::explore::{Limits, Rules, Sound, explore, planted};
 use deploy_core::testing::plans;
 
+#[expect(clippy::print_stdout, reason = "the counts of states are a result")]
 fn prove(plans: &[(&'static str, Arc<Plan>)], holds_answers: bool) {
     for (name, plan) in plans {
         match explore(plan, &Sound, Limits { holds_answers, ..Limits::default() }) {
@@ -48,6 +49,7 @@ fn found(rules: &dyn Rules) -> Option<(&'static str, String, usize)> {
 }
 
 #[test]
+#[expect(clippy::print_stdout, reason = "the table of faults is a result")]
 fn every_planted_fault_is_found() {
     let mut missed = Vec::new();
     for rules in planted() {

@@ -2,9 +2,13 @@
 
 mod blocks;
 mod compile_fail;
+mod crash;
 mod driver_stories;
 mod explore;
 mod golden;
+mod machine_fuzz;
+mod machine_mends;
+mod machine_retry;
 mod pipeline_problems;
 mod plan_binds;
 mod plan_lowers;

@@ -8,6 +8,7 @@ use deploy_core::testing::explore::{Limits, Sound, Transition, explore, table};
 use deploy_core::testing::plans;
 
 #[test]
+#[expect(clippy::print_stdout, reason = "the counts are a result")]
 fn every_row_of_the_table_is_taken_and_nothing_else_is() {
     let rows = table();
     assert!(rows.len() > 30, "the table could not be read: {rows:?}");

@@ -53,7 +53,7 @@ impl Machine {
                 }
                 Ok(Decided::taken(vec![Admitted { epoch: *epoch }.into()]))
             }
-            Input::Attached { epoch, absent } => Ok(Decided::taken(self.attached(*epoch, *absent))),
+            Input::Attached { epoch, absent } => Ok(Decided::taken(self.attached(*epoch, *absent, run))),
             Input::Answered { to, answer } => {
                 let current = self.state.steps.get(to.step.index()).and_then(|s| s.state.of());
                 if current != Some(*to) {

@@ -300,7 +300,7 @@ impl Search<'_> {
             for (x, y) in before.state().steps.iter().zip(&after.state().steps) {
                 let same = name(&x.state) == name(&y.state);
                 let t = transition::of(&action.input, record, &x.state, &y.state);
-                if !same || matches!(record.event, Event::Held(_) | Event::Looked(_)) && x != y {
+                if !same || matches!(record.event, Event::Held(_) | Event::Looked(_) | Event::Running(_)) && x != y {
                     transitions.insert(t);
                 }
             }

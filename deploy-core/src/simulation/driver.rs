@@ -1,0 +1,508 @@
+//! The driver: one thread, virtual time, a vector for a journal.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::attendant;
+use super::faults::{AppendFault, Draw, EffectFault, Faults};
+use super::random::Random;
+use super::world::World;
+use crate::agent::Certainty;
+use crate::digest::Digest;
+use crate::effect::EffectKey;
+use crate::gate::GateDecision;
+use crate::journal::Envelope;
+use crate::machine::{
+    Answer, Call, Command, Fault, IllegalInput, Input, Machine, Mode, Outcome, Record, RecordError, Strategies, Try,
+};
+use crate::name::{InputId, RunId, TargetName};
+use crate::operator::{Act, OperatorInput, Principal};
+use crate::plan::{Plan, StepPath};
+use crate::target::TargetState;
+use crate::time::{Now, RunTime, Timestamp};
+
+/// How long simulated work asks to be left alone between two polls.
+pub(super) const POLL_AFTER: Duration = Duration::from_secs(5);
+/// How long every call takes.
+const LATENCY: Duration = Duration::from_millis(20);
+/// How late a late answer is: later than any attempt of an ordinary plan may take.
+const LATE: Duration = Duration::from_secs(3 * 60 * 60);
+/// How long a driver is gone when it stops.
+const ABSENT: Duration = Duration::from_secs(30);
+/// How long the attendant takes to notice that a run waits for somebody.
+const NOTICES_AFTER: Duration = Duration::from_secs(60);
+/// When simulated runs begin: a fixed day, so that nothing in them depends on today.
+const EPOCH: Timestamp = Timestamp(1_767_225_600_000);
+/// A run that takes more turns than this does not end.
+const TURNS_AT_MOST: u32 = 20_000;
+
+/// A run to be simulated.
+#[derive(Debug)]
+pub struct Simulation {
+    plan: Arc<Plan>,
+    seed: u64,
+    faults: Faults,
+    stops: BTreeSet<u64>,
+    unacknowledged: BTreeSet<u64>,
+    said: Vec<(RunTime, Act)>,
+    world: World,
+    attended: bool,
+}
+
+/// How a simulated run went.
+#[derive(Debug, Clone)]
+pub struct Finished {
+    /// How it ended; nothing if it waits for a person.
+    pub outcome: Option<Outcome>,
+    /// Its records, as they were stored.
+    pub records: Vec<Vec<u8>>,
+    /// The world afterwards, with every effect counted.
+    pub world: World,
+    /// When it was over.
+    pub at: RunTime,
+    /// How often its driver stopped.
+    pub stops: u32,
+    /// The machine as it was at the end.
+    pub machine: Machine,
+}
+
+impl Finished {
+    /// One digest over every stored byte: the same seed gives the same.
+    #[must_use]
+    pub fn digest(&self) -> Digest {
+        self.records.iter().fold(Digest::ZERO, |chain, record| chain.then(record))
+    }
+
+    /// Every effect that happened.
+    #[must_use]
+    pub fn effect_keys(&self) -> BTreeSet<EffectKey> {
+        self.world.effects.iter().filter(|(_, c)| c.happened > 0).map(|(key, _)| key.clone()).collect()
+    }
+}
+
+/// A simulation that could not go on: a fault of the engine, since the world does nothing that it may not do.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SimulationError {
+    /// It goes round for ever: the records show where.
+    #[error("the run took more than {TURNS_AT_MOST} turns; its newest records: {0}")]
+    Endless(String),
+    /// Nothing is under way and nothing is due, yet it has not ended and asks nobody.
+    #[error("the run is stuck at {0}: nothing is under way, nothing is due, and nobody is asked")]
+    Stuck(RunTime),
+    /// The driver told the machine what it holds impossible.
+    #[error(transparent)]
+    Illegal(#[from] IllegalInput),
+    /// A stored record does not read back.
+    #[error(transparent)]
+    Record(#[from] RecordError),
+    /// A stored record is no envelope.
+    #[error(transparent)]
+    Journal(#[from] crate::journal::JournalError),
+    /// A record could not be written.
+    #[error("a record could not be written")]
+    Write(#[from] serde_json::Error),
+    /// A rebuild from the stored records is not what was live.
+    #[error("rebuilt from its {records} records, the run is not what it was")]
+    Differs {
+        /// How many records there were.
+        records: usize,
+    },
+}
+
+impl Simulation {
+    /// A run of this plan in which nothing goes wrong, looked after by a person who approves what is asked.
+    #[must_use]
+    pub fn new(plan: Arc<Plan>, seed: u64) -> Self {
+        Self {
+            plan,
+            seed,
+            faults: Faults::default(),
+            stops: BTreeSet::new(),
+            unacknowledged: BTreeSet::new(),
+            said: Vec::new(),
+            world: World::default(),
+            attended: true,
+        }
+    }
+
+    /// The same run with other chances. Its name stays, and so do its keys.
+    #[must_use]
+    pub fn seed(mut self, seed: u64) -> Self {
+        self.seed = seed;
+        self
+    }
+
+    /// The same run with faults.
+    #[must_use]
+    pub fn faults(mut self, faults: Faults) -> Self {
+        self.faults = faults;
+        self
+    }
+
+    /// The same run; its driver stops as soon as the record at this position is durable.
+    #[must_use]
+    pub fn stop_after(mut self, position: u64) -> Self {
+        self.stops.insert(position);
+        self
+    }
+
+    /// The same run; the append that holds this position is written and never acknowledged.
+    #[must_use]
+    pub fn unacknowledged(mut self, position: u64) -> Self {
+        self.unacknowledged.insert(position);
+        self
+    }
+
+    /// The same run; an operator says something at this time. Refused if it cannot be done then.
+    #[must_use]
+    pub fn says(mut self, at: Duration, act: Act) -> Self {
+        self.said.push((RunTime::START + at, act));
+        self
+    }
+
+    /// The same run; this is at a target before it begins.
+    #[must_use]
+    pub fn target(mut self, name: TargetName, there: TargetState) -> Self {
+        self.world.targets.insert(name, there);
+        self
+    }
+
+    /// The same run; the work of this step takes so many polls.
+    #[must_use]
+    pub fn polls(mut self, step: StepPath, polls: u32) -> Self {
+        self.world.polls.insert(step, polls);
+        self
+    }
+
+    /// The same run; so many attempts of this step fail for good before one succeeds.
+    #[must_use]
+    pub fn failing(mut self, step: StepPath, attempts: u32) -> Self {
+        self.world.failing.insert(step, attempts);
+        self
+    }
+
+    /// The same run with nobody to look after it: it is over when it waits for a person.
+    #[must_use]
+    pub fn unattended(mut self) -> Self {
+        self.attended = false;
+        self
+    }
+
+    /// Drives the run to its end.
+    ///
+    /// # Errors
+    ///
+    /// [`SimulationError`]: the engine is at fault.
+    pub fn run(self, strategies: &dyn Strategies) -> Result<Finished, SimulationError> {
+        let mut queue = BTreeMap::new();
+        for (n, (at, act)) in (0u64..).zip(self.said) {
+            queue.insert((at, n), Happening::Said(act));
+        }
+        let seed = self.seed;
+        let run = RunId::new("simulated").unwrap_or_else(|_| RunId::generate());
+        let machine = Machine::new(self.plan, &run);
+        let mut driver = Driver {
+            machine,
+            run,
+            strategies,
+            random: Random::new(seed),
+            draw: Draw::new(self.faults),
+            stops: self.stops,
+            unacknowledged: self.unacknowledged,
+            attended: self.attended,
+            sequence: u64::try_from(queue.len()).unwrap_or(u64::MAX),
+            queue,
+            world: self.world,
+            journal: Vec::new(),
+            under_way: BTreeSet::new(),
+            now: RunTime::START,
+            epoch: 0,
+            inputs: 0,
+            stopped: 0,
+        };
+        driver.begin()?;
+        driver.drive()?;
+        Ok(Finished {
+            outcome: match &driver.machine.state().mode {
+                Mode::Ended { outcome, .. } => Some(*outcome),
+                Mode::Forward | Mode::Undoing { .. } => None,
+            },
+            records: driver.journal,
+            world: driver.world,
+            at: driver.now,
+            stops: driver.stopped,
+            machine: driver.machine,
+        })
+    }
+}
+
+/// What is to happen at some time.
+#[derive(Debug)]
+enum Happening {
+    /// An answer arrives, if the driver that asked for it is still there.
+    Answer { to: Try, answer: Box<Answer>, driver: u64 },
+    /// An operator says something.
+    Said(Act),
+    /// The driver stops.
+    Stop,
+}
+
+struct Driver<'a> {
+    machine: Machine,
+    run: RunId,
+    strategies: &'a dyn Strategies,
+    random: Random,
+    draw: Draw,
+    stops: BTreeSet<u64>,
+    unacknowledged: BTreeSet<u64>,
+    attended: bool,
+    queue: BTreeMap<(RunTime, u64), Happening>,
+    sequence: u64,
+    world: World,
+    journal: Vec<Vec<u8>>,
+    under_way: BTreeSet<Try>,
+    now: RunTime,
+    epoch: u64,
+    inputs: u64,
+    stopped: u32,
+}
+
+/// What became of a turn's records.
+enum Written {
+    Acknowledged,
+    /// The machine has run ahead of the journal: it is dropped and rebuilt.
+    Dropped,
+}
+
+impl Driver<'_> {
+    fn begin(&mut self) -> Result<(), SimulationError> {
+        let mut records = vec![self.machine.start(self.clocks())];
+        self.epoch += 1;
+        let epoch = self.epoch;
+        let now = self.clocks();
+        self.machine.turn(&Input::Admitted { epoch }, now, self.strategies, &mut records)?;
+        self.commit(&records)
+    }
+
+    fn clocks(&self) -> Now {
+        Now { wall: EPOCH.after(self.now.since(RunTime::START)), run: self.now }
+    }
+
+    fn drive(&mut self) -> Result<(), SimulationError> {
+        for _ in 0..TURNS_AT_MOST {
+            if matches!(self.machine.state().mode, Mode::Ended { .. }) {
+                return Ok(());
+            }
+            let starts = self.start_what_is_due();
+            let next = self.queue.first_key_value().map(|(key, _)| key.0);
+            let wake = self.machine.wake_at();
+            let Some(at) = [next, wake, starts].into_iter().flatten().min() else {
+                if !self.attended {
+                    return Ok(());
+                }
+                let act = attendant::says(&self.machine, &self.world).ok_or(SimulationError::Stuck(self.now))?;
+                self.now = self.now + NOTICES_AFTER;
+                self.say(act)?;
+                continue;
+            };
+            if self.attended
+                && at > self.now + NOTICES_AFTER
+                && let Some(act) = attendant::says(&self.machine, &self.world)
+            {
+                self.now = self.now + NOTICES_AFTER;
+                self.say(act)?;
+                continue;
+            }
+            self.now = self.now.max(at);
+            if next.is_some_and(|n| n <= at) {
+                if let Some((_, happening)) = self.queue.pop_first() {
+                    self.happens(happening)?;
+                }
+            } else if wake.is_some_and(|w| w <= at) {
+                self.turn(&Input::Wake)?;
+            }
+        }
+        let newest = self.journal.iter().rev().take(12).map(|bytes| String::from_utf8_lossy(bytes).into_owned());
+        Err(SimulationError::Endless(newest.collect::<Vec<_>>().join(" / ")))
+    }
+
+    fn happens(&mut self, happening: Happening) -> Result<(), SimulationError> {
+        match happening {
+            Happening::Answer { to, answer, driver } if driver == self.epoch => {
+                self.under_way.remove(&to);
+                self.turn(&Input::Answered { to, answer })
+            }
+            // It was told to a driver that is gone.
+            Happening::Answer { .. } => Ok(()),
+            Happening::Said(act) => self.say(act),
+            Happening::Stop => self.restart(),
+        }
+    }
+
+    fn say(&mut self, act: Act) -> Result<(), SimulationError> {
+        self.inputs += 1;
+        let id = InputId::new(format!("said-{}", self.inputs)).unwrap_or_else(|_| InputId::generate());
+        let who = Principal::new("attendant", "simulation");
+        let input = OperatorInput { id, who, why: "as simulated".to_owned(), act };
+        match self.turn(&Input::Operator(input)) {
+            Err(SimulationError::Illegal(IllegalInput::Refused { .. })) => Ok(()),
+            other => other,
+        }
+    }
+
+    fn turn(&mut self, input: &Input) -> Result<(), SimulationError> {
+        let mut records = Vec::new();
+        let now = self.clocks();
+        self.machine.turn(input, now, self.strategies, &mut records)?;
+        if records.is_empty() { Ok(()) } else { self.commit(&records) }
+    }
+
+    /// Appends, and goes on only when that is acknowledged.
+    fn commit(&mut self, records: &[Record]) -> Result<(), SimulationError> {
+        match self.append(records)? {
+            Written::Dropped => self.restart(),
+            Written::Acknowledged => {
+                let stops = records.iter().any(|r| self.stops.remove(&r.position));
+                if stops { self.restart() } else { Ok(()) }
+            }
+        }
+    }
+
+    fn append(&mut self, records: &[Record]) -> Result<Written, SimulationError> {
+        let fault = if self.journal.is_empty() { AppendFault::None } else { self.draw.append(&mut self.random) };
+        if fault == AppendFault::Fails {
+            return Ok(Written::Dropped);
+        }
+        for record in records {
+            self.journal.push(record.seal()?.to_bytes());
+        }
+        let unacknowledged = records.iter().any(|r| self.unacknowledged.remove(&r.position));
+        Ok(if unacknowledged || fault == AppendFault::Unknown { Written::Dropped } else { Written::Acknowledged })
+    }
+
+    /// The driver is gone, with all that it knew; another one takes the run up from its records.
+    fn restart(&mut self) -> Result<(), SimulationError> {
+        // Until one of them has said so durably, nobody has looked.
+        let gone_since = self.now;
+        loop {
+            self.stopped += 1;
+            self.under_way.clear();
+            self.now = self.now + ABSENT;
+            self.machine = self.rebuilt()?;
+            if matches!(self.machine.state().mode, Mode::Ended { .. }) {
+                return Ok(());
+            }
+            self.epoch += 1;
+            let mut records = Vec::new();
+            let now = self.clocks();
+            let absent = self.now.since(gone_since);
+            let input = Input::Attached { epoch: Some(self.epoch), absent };
+            self.machine.turn(&input, now, self.strategies, &mut records)?;
+            match self.append(&records)? {
+                Written::Acknowledged if !records.iter().any(|r| self.stops.remove(&r.position)) => return Ok(()),
+                Written::Acknowledged | Written::Dropped => {}
+            }
+        }
+    }
+
+    fn rebuilt(&self) -> Result<Machine, SimulationError> {
+        let mut machine = Machine::new(Arc::clone(self.machine.plan()), &self.run);
+        for bytes in &self.journal {
+            machine.apply(&Record::open(&Envelope::parse(bytes)?)?);
+        }
+        Ok(machine)
+    }
+
+    /// Starts every command that is due and not under way; tells when the next one is due.
+    fn start_what_is_due(&mut self) -> Option<RunTime> {
+        let mut next: Option<RunTime> = None;
+        for command in self.machine.commands() {
+            if self.under_way.contains(&command.of) {
+                continue;
+            }
+            if command.not_before > self.now {
+                next = Some(next.map_or(command.not_before, |n| n.min(command.not_before)));
+                continue;
+            }
+            self.under_way.insert(command.of);
+            self.start(&command);
+        }
+        next
+    }
+
+    fn start(&mut self, command: &Command) {
+        let effect = matches!(command.call, Call::Perform | Call::Apply(_) | Call::Poll(_) | Call::Lookup);
+        let fault = if effect { self.draw.effect(&mut self.random) } else { EffectFault::None };
+        let at = self.now + LATENCY;
+        let refuse = |certainty, text: &str| Some(Fault::new(certainty, text));
+        let (happens, instead, times, at) = match fault {
+            EffectFault::None => (true, None, 1, at),
+            EffectFault::Lost => (true, None, 0, at),
+            EffectFault::Doubled => (true, None, 2, at),
+            EffectFault::Late => (true, None, 1, at + LATE),
+            EffectFault::Definitive => (false, refuse(Certainty::Definitive, "it was refused"), 1, at),
+            EffectFault::Transient => (false, refuse(Certainty::Transient, "it was busy"), 1, at),
+            EffectFault::Unknown { happens } => (happens, refuse(Certainty::Unknown, "the line was cut"), 1, at),
+            EffectFault::StopBefore => (false, None, 0, at),
+            EffectFault::StopAfter => (true, None, 0, at),
+        };
+        if matches!(fault, EffectFault::StopBefore | EffectFault::StopAfter) {
+            self.enqueue(at, Happening::Stop);
+        }
+        let real = happens.then(|| self.effect(command));
+        let answer = match (instead, real) {
+            (Some(fault), _) => failed(command, fault),
+            (None, Some(answer)) => answer,
+            (None, None) => return,
+        };
+        // A question about what became of an attempt does not fail for good, nor does a lost line leave it open for ever.
+        let times = if matches!(command.call, Call::Perform) { times } else { times.max(u32::from(!stops(fault))) };
+        for n in 0..times {
+            let (to, answer, driver) = (command.of, Box::new(answer.clone()), self.epoch);
+            self.enqueue(at + LATENCY * n, Happening::Answer { to, answer, driver });
+        }
+    }
+
+    fn enqueue(&mut self, at: RunTime, happening: Happening) {
+        self.sequence += 1;
+        self.queue.insert((at, self.sequence), happening);
+    }
+
+    /// Lets the world do what a command asks for.
+    fn effect(&mut self, command: &Command) -> Answer {
+        let machine = &self.machine;
+        let (Some(key), Some(fence)) = (machine.effect_key(command.of), machine.fence(command)) else {
+            return failed(command, Fault::new(Certainty::Definitive, "the run does not hold its lock"));
+        };
+        let step = command.of.step;
+        match &command.call {
+            Call::Perform => Answer::Performed(self.world.perform(machine, &key, fence)),
+            Call::Poll(_) => Answer::Performed(self.world.poll(machine, &key)),
+            Call::Lookup => Answer::LookedUp(Ok(self.world.lookup(machine, &key))),
+            Call::Cancel(_) => Answer::Cancelled(self.world.cancel(machine, &key)),
+            Call::Verify => Answer::Verified(World::verify(machine, step)),
+            Call::Evaluate => Answer::Evaluated(Ok(GateDecision::Go)),
+            Call::Look(asked) => Answer::Looked(Ok(self.world.look(machine, step, asked, self.now))),
+            Call::Apply(want) => Answer::Applied(self.world.apply(machine, &key, fence, step, want)),
+        }
+    }
+}
+
+fn stops(fault: EffectFault) -> bool {
+    matches!(fault, EffectFault::StopBefore | EffectFault::StopAfter)
+}
+
+/// The answer that says that a command failed.
+fn failed(command: &Command, fault: Fault) -> Answer {
+    match &command.call {
+        Call::Perform | Call::Poll(_) => Answer::Performed(Err(fault)),
+        Call::Lookup => Answer::LookedUp(Err(fault)),
+        Call::Cancel(_) => Answer::Cancelled(Some(Err(fault))),
+        Call::Verify => Answer::Verified(Vec::new()),
+        Call::Evaluate => Answer::Evaluated(Err(fault)),
+        Call::Look(_) => Answer::Looked(Err(fault)),
+        Call::Apply(_) => Answer::Applied(Err(fault)),
+    }
+}
