@@ -1,7 +1,5 @@
 //! Every reachable state of small plans, and whether a fault in the rules would be seen there.
 
-#![expect(clippy::print_stdout, reason = "the number of states is printed")]
-
 use std::sync::Arc;
 
 use deploy_core::plan::Plan;

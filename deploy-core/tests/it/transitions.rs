@@ -1,7 +1,5 @@
 //! The transition table in the machine's documentation against what steps really do.
 
-#![expect(clippy::print_stdout, reason = "the number of states is printed")]
-
 use std::collections::BTreeSet;
 
 use deploy_core::testing::explore::{Limits, Sound, Transition, explore, table};
