@@ -8,6 +8,7 @@
 )]
 
 mod background;
+mod components;
 mod conformance;
 mod fleet;
 mod gate;
