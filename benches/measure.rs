@@ -14,6 +14,7 @@ use deploy_core::operator::Principal;
 use deploy_core::pipeline::Pipeline;
 use deploy_core::plan::RollbackTo;
 use deploy_core::release::Release;
+use futures::future::join_all;
 
 /// The middle of several measurements.
 #[must_use]
@@ -101,11 +102,17 @@ pub fn somebody() -> Principal {
 /// If a run cannot be started or driven.
 pub async fn drive(journal: Arc<dyn Journal>, pipeline: &Pipeline, services: std::ops::Range<usize>) {
     let engine = Engine::builder(journal).pipeline(pipeline.clone()).build();
-    let mut runs = Vec::new();
-    for service in services {
-        runs.push(engine.start(pipeline.name(), release(service), somebody()).await.expect("it starts"));
-    }
-    for run in runs {
-        run.wait().await.expect("it is driven to its end");
+    run_all(&engine, pipeline, services).await;
+}
+
+/// The same on an engine that is there already.
+///
+/// # Panics
+///
+/// If a run cannot be started or driven.
+pub async fn run_all(engine: &Engine, pipeline: &Pipeline, services: std::ops::Range<usize>) {
+    let starting = services.map(|service| engine.start(pipeline.name(), release(service), somebody()));
+    for run in join_all(starting).await {
+        run.expect("it starts").wait().await.expect("it is driven to its end");
     }
 }

@@ -3,7 +3,8 @@
 
 use std::sync::Arc;
 
-use deploy_benches::{drive, idle_pipeline, line, middle, spent};
+use deploy_benches::{idle_pipeline, line, middle, run_all, spent};
+use deploy_core::driver::Engine;
 use deploy_core::journal::MemoryJournal;
 use deploy_core::time::SystemClock;
 
@@ -23,9 +24,10 @@ fn main() {
             engine.push(
                 spent(|| {
                     runtime.block_on(async {
+                        let journal = Arc::new(MemoryJournal::new(Arc::new(SystemClock::new())));
+                        let engine = Engine::builder(journal).pipeline(pipeline.clone()).build();
                         for run in 0..runs {
-                            let journal = Arc::new(MemoryJournal::new(Arc::new(SystemClock::new())));
-                            drive(journal, &pipeline, run..run + 1).await;
+                            run_all(&engine, &pipeline, run..run + 1).await;
                         }
                     });
                 })

@@ -63,8 +63,13 @@ impl fmt::Debug for Real {
 }
 
 impl fmt::Display for Real {
+    /// For people: rounded to six significant digits, without trailing zeros. Records keep every bit; `Debug` shows them.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(&self.0, f)
+        if let Some(precision) = f.precision() {
+            return write!(f, "{:.precision$}", self.0);
+        }
+        let rounded = format!("{:.5e}", self.0).parse().unwrap_or(self.0);
+        f.pad(&rounded.to_string())
     }
 }
 
@@ -104,6 +109,16 @@ mod tests {
         assert_eq!(Real::new(f64::INFINITY), Err(NotFinite));
         assert_eq!(Real::new(-0.0), Ok(Real::ZERO));
         assert!(serde_json::from_str::<Real>("1e999").is_err());
+    }
+
+    #[test]
+    fn people_are_shown_six_digits() {
+        let shown = |value: f64| Real::new(value).map(|real| real.to_string());
+        assert_eq!(shown(0.1 + 0.2), Ok("0.3".to_owned()));
+        assert_eq!(shown(0.235_000_000_000_000_01), Ok("0.235".to_owned()));
+        assert_eq!(shown(1_234_567.0), Ok("1234570".to_owned()));
+        assert_eq!(shown(2.0 / 3.0), Ok("0.666667".to_owned()));
+        assert_eq!(shown(0.0), Ok("0".to_owned()));
     }
 
     proptest::proptest! {

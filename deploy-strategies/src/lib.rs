@@ -10,6 +10,9 @@
 //! | [`FlagRollout`](flags::FlagRollout) | the code is out already and users get it by percentage | a metric per step | LaunchDarkly, Unleash |
 //! | [`Rolling`](rolling::Rolling) | instances carry the traffic in equal parts and room is short | nothing: it waits for healthy instances | Kubernetes' `RollingUpdate`, OpenKruise's batches |
 //!
+//! Many places at a time: [`Waves`](waves::Waves). Which way back may be taken: [`way_back`]. More on how to choose stands in
+//! `docs/which-strategy.md` beside this crate.
+//!
 //! | judge | choose it when | source |
 //! |---|---|---|
 //! | [`Threshold`](analysis::threshold::Threshold) | a number must stay on one side of a limit | Argo Rollouts' analysis, with its holes closed |
@@ -22,6 +25,8 @@ mod field;
 pub mod flags;
 mod handover;
 mod hold;
+#[cfg(feature = "import")]
+pub mod import;
 mod named;
 pub mod refusal;
 mod retreat;
@@ -30,3 +35,5 @@ mod said;
 pub mod share;
 mod span;
 mod watch;
+pub mod waves;
+pub mod way_back;

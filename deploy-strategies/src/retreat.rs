@@ -42,9 +42,11 @@ impl Retreat {
         let goal = goal(field, stable);
         let weights = weights(field, stable);
         let free = field.weight_now() == 0 && enough(field);
-        self.quiet = free.then(|| self.quiet.map_or(0, |quiet| quiet.saturating_add(millis(tick))));
         // Where nothing is routed an instance that stays is an instance that serves, so nothing is waited for.
         let delay = if field.whole() == 0 { Duration::ZERO } else { delay };
+        // Nothing is remembered beyond the delay, so that a long way back does not grow.
+        let more = |quiet: u64| quiet.saturating_add(millis(tick)).min(millis(delay));
+        self.quiet = free.then(|| self.quiet.map_or(0, more));
         let quiet = self.quiet.map(Duration::from_millis);
         let mut capacity = goal.capacity.clone();
         if quiet.is_none_or(|quiet| quiet < delay) {

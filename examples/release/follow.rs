@@ -1,5 +1,6 @@
 //! Shows a run from now to its end.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use deploy_core::driver::{RunEnd, RunHandle};
@@ -29,7 +30,7 @@ pub(crate) async fn follow(handle: &RunHandle, from: u64, desk: &Desk, screen: &
     let mut records = std::pin::pin!(handle.events(0));
     let mut ticks = tokio::time::interval(EVERY);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut plan: Option<Box<Plan>> = None;
+    let mut plan: Option<Arc<Plan>> = None;
     let (mut counts, mut nobody) = (Counts::default(), 0);
     loop {
         tokio::select! {

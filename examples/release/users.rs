@@ -115,3 +115,75 @@ async fn ask(http: &Http, address: SocketAddr, number: u64, user: u32) -> Answer
         None => Answered::Lost { why: format!("{} without the service's mark", head.status) },
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use http_body_util::Full;
+    use hyper_util::client::legacy::Client;
+    use hyper_util::rt::TokioExecutor;
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::net::TcpListener;
+
+    use super::{Http, USERS, ask, user};
+    use crate::tally::{Answered, Tally};
+
+    /// What becomes of a request that is answered with exactly these bytes.
+    async fn answered_with(bytes: &'static str) -> Answered {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+        let address = listener.local_addr().unwrap();
+        tokio::spawn(async move {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            // Whatever has arrived of the request is enough to answer.
+            assert!(stream.read(&mut [0; 4096]).await.unwrap() > 0);
+            stream.write_all(bytes.as_bytes()).await.unwrap();
+        });
+        let http: Http = Client::builder(TokioExecutor::new()).build_http::<Full<Bytes>>();
+        ask(&http, address, 1, 1).await
+    }
+
+    #[tokio::test]
+    async fn only_an_answer_of_the_service_counts_as_one() {
+        let well = answered_with("HTTP/1.1 200 OK\r\nx-orders-version: v2\r\ncontent-length: 2\r\n\r\nok").await;
+        assert_eq!(well, Answered::Well { version: "v2".to_owned() });
+        let refused = answered_with("HTTP/1.1 500 Oh\r\nx-orders-version: v3\r\ncontent-length: 0\r\n\r\n").await;
+        assert_eq!(refused, Answered::Refused { version: "v3".to_owned() });
+        for lost in [
+            // The proxy's own page.
+            "HTTP/1.1 502 Bad Gateway\r\ncontent-length: 0\r\n\r\n",
+            // Even with a good status, somebody else answered.
+            "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok",
+            // Broken off.
+            "HTTP/1.1 200 OK\r\nx-orders-version: v2\r\ncontent-length: 9\r\n\r\nok",
+            "",
+        ] {
+            let answered = answered_with(lost).await;
+            assert!(matches!(answered, Answered::Lost { .. }), "{lost:?} gave {answered:?}");
+        }
+    }
+
+    #[test]
+    fn users_come_in_scattered_order_and_all_of_them_come() {
+        let every_twentieth: std::collections::BTreeSet<u32> = (0..2_000).map(|n| user(n * 20)).collect();
+        assert!(
+            every_twentieth.len() > 450,
+            "an even split does not meet the same few of {USERS}: {every_twentieth:?}"
+        );
+    }
+
+    #[test]
+    fn a_tally_counts_users_once_and_losses_for_nobody() {
+        let mut tally = Tally::default();
+        for _ in 0..3 {
+            tally.count(7, Answered::Refused { version: "v3".to_owned() });
+        }
+        tally.count(8, Answered::Well { version: "v3".to_owned() });
+        tally.count(9, Answered::Lost { why: "no answer".to_owned() });
+        let counts = tally.counts(USERS);
+        let v3 = &counts.versions["v3"];
+        assert_eq!(
+            (counts.requests, counts.lost, v3.requests, v3.refused, v3.users, v3.users_refused),
+            (5, 1, 4, 3, 2, 1)
+        );
+    }
+}

@@ -219,7 +219,7 @@ async fn nothing_of_the_group_survives_cancellation_or_timeout() {
                     pid(dir.path(), "stubborn").is_some() && pid(dir.path(), "stubborn-child").is_some()
                 })
                 .await;
-                raise.send_replace(true);
+                raise.raise();
             }
         };
         let (outcome, ()) = tokio::join!(running, stopping);

@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use tokio::sync::watch;
+use tokio::sync::Notify;
 
 use crate::deliverable::{Deliverable, DeliverableError};
 use crate::effect::{EffectKey, Fence};
@@ -73,14 +74,32 @@ impl StepContext {
 
 /// Tells an attempt that it is to stop. Cheap to clone.
 #[derive(Debug, Clone)]
-pub struct Cancellation(watch::Receiver<bool>);
+pub struct Cancellation(Arc<Signal>);
+
+/// The end of a [`Cancellation`] that raises it.
+#[derive(Debug)]
+pub struct CancelSignal(Arc<Signal>);
+
+#[derive(Debug, Default)]
+struct Signal {
+    raised: AtomicBool,
+    told: Notify,
+}
+
+impl CancelSignal {
+    /// Tells the attempt to stop. Again changes nothing.
+    pub fn raise(&self) {
+        self.0.raised.store(true, Ordering::Release);
+        self.0.told.notify_waiters();
+    }
+}
 
 impl Cancellation {
-    /// A signal and the end that raises it: send `true`.
+    /// A signal and the end that raises it.
     #[must_use]
-    pub fn new() -> (watch::Sender<bool>, Self) {
-        let (raise, seen) = watch::channel(false);
-        (raise, Self(seen))
+    pub fn new() -> (CancelSignal, Self) {
+        let signal = Arc::<Signal>::default();
+        (CancelSignal(Arc::clone(&signal)), Self(signal))
     }
 
     /// A signal that never comes.
@@ -92,7 +111,7 @@ impl Cancellation {
     /// Whether it has come.
     #[must_use]
     pub fn is_cancelled(&self) -> bool {
-        *self.0.borrow()
+        self.0.raised.load(Ordering::Acquire)
     }
 
     /// Waits for the signal; for ever if it never comes.
@@ -101,10 +120,13 @@ impl Cancellation {
     ///
     /// Dropping the future leaves nothing behind.
     pub async fn cancelled(&self) {
-        let mut seen = self.0.clone();
-        if seen.wait_for(|raised| *raised).await.is_err() {
-            // Nobody is left who could raise it.
-            std::future::pending::<()>().await;
+        loop {
+            // Listened for before it is looked at, so that a signal in between is not missed.
+            let told = self.0.told.notified();
+            if self.is_cancelled() {
+                return;
+            }
+            told.await;
         }
     }
 }

@@ -12,7 +12,7 @@ use async_trait::async_trait;
 
 pub use self::card::{AgentCard, Repeatable};
 pub use self::closure::{ClosureAgent, agent_fn};
-pub use self::context::{Cancellation, StepContext, Task};
+pub use self::context::{CancelSignal, Cancellation, StepContext, Task};
 pub use self::error::{AgentError, Certainty};
 pub use self::performed::{Handle, Lookup, Performed, Report};
 use crate::effect::EffectKey;

@@ -90,7 +90,7 @@ mod tests {
 
     fn watch() -> (Arc<ManualClock>, LeaseWatch) {
         let clock = Arc::new(ManualClock::at(Timestamp(0)));
-        let lease = LeaseWatch::new(clock.clone(), Duration::from_secs(30), Duration::from_secs(5));
+        let lease = LeaseWatch::new(Arc::<ManualClock>::clone(&clock), Duration::from_secs(30), Duration::from_secs(5));
         (clock, lease)
     }
 
@@ -133,7 +133,8 @@ mod tests {
     #[test]
     fn a_margin_longer_than_the_lease_is_cut() {
         let clock = Arc::new(ManualClock::at(Timestamp(0)));
-        let lease = LeaseWatch::new(clock.clone(), Duration::from_millis(300), Duration::from_secs(5));
+        let lease =
+            LeaseWatch::new(Arc::<ManualClock>::clone(&clock), Duration::from_millis(300), Duration::from_secs(5));
         let tenure = lease.granted(lease.before_asking());
         clock.advance(Duration::from_millis(150));
         assert!(lease.holds(tenure));

@@ -32,7 +32,7 @@ pub(crate) async fn load(journal: &dyn Journal, run: &RunId) -> Result<Loaded, S
     if started.machine != MACHINE_VERSION {
         return Err(StatusError::MachineVersion { found: started.machine, known: MACHINE_VERSION });
     }
-    let plan = Arc::new((*started.plan).clone());
+    let plan = Arc::clone(&started.plan);
     let (mut machine, mut head) = match from_snapshot(journal, run, &plan).await? {
         Some(there) => there,
         None => {

@@ -12,7 +12,7 @@ use futures::FutureExt as _;
 use futures::future::join_all;
 
 use super::clock::wait;
-use crate::agent::{Agent, AgentError, Cancellation, Certainty, Lookup, Performed, Report, StepContext, Task};
+use crate::agent::{Agent, AgentError, Cancellation, Certainty, Handle, Lookup, Performed, Report, StepContext, Task};
 use crate::deliverable::{LONGEST_INLINE, Payload};
 use crate::digest::Digest;
 use crate::effect::{EffectKey, Fence};
@@ -25,7 +25,7 @@ use crate::name::{BlockName, CheckName};
 use crate::pipeline::Bound;
 use crate::plan::{Plan, PlannedStep, StepPath, Work};
 use crate::release::Release;
-use crate::target::{EffectContext, TargetError};
+use crate::target::{DesiredState, EffectContext, TargetError};
 use crate::time::{Now, Spell};
 
 /// The longest message of a fault that is recorded, in bytes.
@@ -129,38 +129,44 @@ impl Job {
         }
     }
 
+    /// The rarer calls are boxed, so that the future of a plain task stays small.
     async fn carry_out(self) -> Performance {
-        match self.command.call.clone() {
+        match &self.command.call {
             Call::Perform => self.perform().await,
-            Call::Poll(handle) => {
-                let Some((agent, name)) = self.agent() else { return self.no_agent() };
-                let cx = self.context();
-                let polled = self.bounded(name, agent.poll(&handle, &cx)).await;
-                performance(polled)
-            }
-            Call::Lookup => self.look_up().await,
-            Call::Cancel(handle) => {
-                if let Some((agent, name)) = self.agent() {
-                    let cx = self.context();
-                    let stop = agent.cancel(&self.key, handle.as_ref(), &cx);
-                    if let Err(fault) = self.bounded(name, stop).await {
-                        tracing::warn!(step = %self.step().path, error = %fault.message, "an attempt could not be cancelled");
-                    }
-                }
-                Answer::Cancelled(None).into()
-            }
-            Call::Verify => self.verify().await,
-            Call::Evaluate => self.evaluate().await,
-            Call::Look(requests) => self.look(&requests).await,
-            Call::Apply(want) => {
-                let Some(target) = self.target_name().and_then(|name| self.bound.target(name)) else {
-                    return Answer::Applied(Err(Fault::new(Certainty::Definitive, "the target is not here"))).into();
-                };
-                let cx = EffectContext::new(self.key.clone(), self.fence, Arc::clone(&self.release), self.timeout);
-                let applied = self.bounded(target.name(), target.apply(&want, &cx)).await;
-                Answer::Applied(applied.map(|_| ())).into()
+            Call::Poll(handle) => Box::pin(self.poll(handle)).await,
+            Call::Lookup => Box::pin(self.look_up()).await,
+            Call::Cancel(handle) => Box::pin(self.cancel(handle.as_ref())).await,
+            Call::Verify => Box::pin(self.verify()).await,
+            Call::Evaluate => Box::pin(self.evaluate()).await,
+            Call::Look(requests) => Box::pin(self.look(requests)).await,
+            Call::Apply(want) => Box::pin(self.apply(want)).await,
+        }
+    }
+
+    async fn poll(&self, handle: &Handle) -> Performance {
+        let Some((agent, name)) = self.agent() else { return self.no_agent() };
+        let cx = self.context();
+        performance(self.bounded(name, agent.poll(handle, &cx)).await)
+    }
+
+    async fn cancel(&self, handle: Option<&Handle>) -> Performance {
+        if let Some((agent, name)) = self.agent() {
+            let cx = self.context();
+            let stopped = self.bounded(name, agent.cancel(&self.key, handle, &cx)).await;
+            if let Err(fault) = stopped {
+                tracing::warn!(step = %self.step().path, error = %fault.message, "an attempt could not be cancelled");
             }
         }
+        Answer::Cancelled(None).into()
+    }
+
+    async fn apply(&self, want: &DesiredState) -> Performance {
+        let Some(target) = self.target_name().and_then(|name| self.bound.target(name)) else {
+            return Answer::Applied(Err(Fault::new(Certainty::Definitive, "the target is not here"))).into();
+        };
+        let cx = EffectContext::new(self.key.clone(), self.fence, Arc::clone(&self.release), self.timeout);
+        let applied = self.bounded(target.name(), target.apply(want, &cx)).await;
+        Answer::Applied(applied.map(|_| ())).into()
     }
 
     fn step(&self) -> &PlannedStep {

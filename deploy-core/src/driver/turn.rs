@@ -19,7 +19,7 @@ use super::error::{OperatorError, RunError, StatusError};
 use super::lease::Tenure;
 use super::load::{Loaded, load};
 use super::perform::{Job, Performance, Workshop};
-use crate::agent::Cancellation;
+use crate::agent::{CancelSignal, Cancellation};
 use crate::digest::Digest;
 use crate::journal::{Append, AppendError, Claim, Head, LockAnswer, Snapshot};
 use crate::machine::{
@@ -118,7 +118,7 @@ struct Active {
     of: Try,
     /// Whether dropping it is harmless, because it only asks.
     question: bool,
-    cancel: watch::Sender<bool>,
+    cancel: CancelSignal,
     abort: AbortHandle,
 }
 
@@ -822,7 +822,7 @@ impl Loop {
         let abort = self.jobs.spawn(while_held(engine, self.tenure, work));
         if cancelling && let Some(active) = self.active.get(&of.step) {
             // Whether the attempt still listens is seen by whether it returns.
-            active.cancel.send_replace(true);
+            active.cancel.raise();
             let deadline = now.run + self.engine.options.cancel_grace;
             self.cancels.insert(of.step, Cancelling { of, deadline });
             return;

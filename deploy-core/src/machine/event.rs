@@ -1,5 +1,6 @@
 //! What is recorded as fact.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -169,7 +170,7 @@ events! {
         /// The version of the machine's rules.
         machine: u32,
         /// The plan.
-        plan: Box<Plan>,
+        plan: Arc<Plan>,
     } touches |_| Touches::None;
 
     /// The run got its lock.

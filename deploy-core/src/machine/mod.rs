@@ -115,8 +115,7 @@ impl Machine {
 
     /// The first record of a run, which pins its plan. Taken in like any other.
     pub fn start(&mut self, now: Now) -> Record {
-        let started =
-            Started { run: self.state.run.clone(), machine: MACHINE_VERSION, plan: Box::new((*self.plan).clone()) };
+        let started = Started { run: self.state.run.clone(), machine: MACHINE_VERSION, plan: Arc::clone(&self.plan) };
         self.record(started.into(), now)
     }
 

@@ -14,16 +14,28 @@ use crate::plan::{BlockKind, PinnedBlock, Plan, Work};
 use crate::strategy::Strategy;
 use crate::target::Target;
 
-/// The building blocks of a pipeline by name.
-#[derive(Debug, Clone, Default)]
+/// The building blocks of a pipeline by name. Its `Debug` names them and shows nothing of what is in them, since an agent may
+/// hold a secret.
+#[derive(Clone, Default)]
 pub struct Blocks {
     blocks: BTreeMap<BlockName, Block>,
     targets: BTreeMap<TargetName, Arc<dyn Target>>,
     checks: BTreeMap<CheckName, Check>,
 }
 
+impl fmt::Debug for Blocks {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let blocks = self.blocks.iter().map(|(name, block)| (name, block.kind()));
+        f.debug_struct("Blocks")
+            .field("blocks", &blocks.collect::<BTreeMap<_, _>>())
+            .field("targets", &self.targets.keys().collect::<Vec<_>>())
+            .field("checks", &self.checks.keys().collect::<Vec<_>>())
+            .finish()
+    }
+}
+
 /// One building block, with what was read off it when it was registered.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 enum Block {
     Agent(Arc<dyn Agent>, Box<AgentCard>),
     Gate(Arc<dyn Gate>, String),

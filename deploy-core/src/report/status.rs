@@ -357,8 +357,10 @@ fn next(machine: &Machine, now: RunTime) -> Option<NextAction> {
             StepState::Backoff { of, .. } => format!("attempt {} of {path}", of.attempt),
             StepState::Soaking { .. } => format!("{path} has soaked"),
             StepState::Approving { .. } => format!("{path} expires"),
-            StepState::Trying { .. } | StepState::Polling { .. } => format!("{path} is cancelled"),
-            _ => format!("{path} has taken too long"),
+            StepState::Trying { .. } | StepState::Polling { .. } => {
+                format!("{path} is cancelled, if no answer comes before")
+            }
+            _ => format!("{path} fails, if it is not done before"),
         },
     };
     Some(NextAction { after: at.since(now), what })

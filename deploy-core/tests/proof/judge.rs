@@ -43,7 +43,7 @@ pub(crate) fn fold(run: &RunId, records: &[Record]) -> Machine {
     let Some(Event::Started(started)) = records.first().map(|record| &record.event) else {
         panic!("a run begins with its plan")
     };
-    let mut machine = Machine::new(Arc::new((*started.plan).clone()), run);
+    let mut machine = Machine::new(Arc::clone(&started.plan), run);
     records.iter().for_each(|record| machine.apply(record));
     machine
 }

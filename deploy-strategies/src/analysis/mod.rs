@@ -1,6 +1,7 @@
 //! Judges: what measured numbers mean for a release. Pure functions over data; their state is small and serialisable.
 
-mod judge;
+mod asked;
 pub mod threshold;
 
-pub use self::judge::{Analysis, AnalysisState, Comparand, Judge, JudgeState, Standing, Verdict};
+pub(crate) use self::asked::monitors_of;
+pub use self::asked::{Analysis, AnalysisState, Comparand, Judge, JudgeState, Standing, Verdict};

@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 
 pub use self::build::{BlueGreenBuilder, Promote};
 use self::phases::Remembered;
-use crate::analysis::Analysis;
+use crate::analysis::{Analysis, monitors_of};
 use crate::field::Field;
 pub use crate::hold::OnInconclusive;
 
@@ -69,6 +69,10 @@ impl Strategy for BlueGreen {
 
     fn needs(&self) -> Capabilities {
         Capabilities { weights: true, capacity: true, preview: true, ..Capabilities::default() }
+    }
+
+    fn monitors(&self) -> Vec<BlockName> {
+        monitors_of(self.spec.before.iter().chain(&self.spec.after))
     }
 
     fn outline(&self, release: &Release, from: &TargetState) -> Outline {

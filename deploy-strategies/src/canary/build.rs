@@ -45,6 +45,10 @@ pub struct CanaryBuilder {
     pub background: Vec<Background>,
     /// What happens when an analysis cannot tell. Default: a person is asked, for 24 h.
     pub on_inconclusive: OnInconclusive,
+    /// How much the new revision may meet before the last stage, as time of the whole traffic: 5 % for 10 min are 30 s. Past
+    /// it the rollout goes back. Default: no such limit.
+    #[serde(default, with = "span::optional", skip_serializing_if = "Option::is_none")]
+    pub blast_radius: Option<Duration>,
     /// How long the old instances stay after the new ones carry everything. Default: 30 s, as Argo Rollouts has it.
     #[serde(with = "span")]
     pub scale_down_delay: Duration,
@@ -70,6 +74,7 @@ impl Default for CanaryBuilder {
             min_instances: 1,
             background: Vec::new(),
             on_inconclusive: OnInconclusive::default(),
+            blast_radius: None,
             scale_down_delay: Duration::from_secs(30),
             abort_delay: Duration::from_secs(30),
             progress_deadline: Duration::from_secs(600),
@@ -155,6 +160,14 @@ impl CanaryBuilder {
         self
     }
 
+    /// The same canary; it goes back when the new revision has met so much, as time of the whole traffic, before the last
+    /// stage.
+    #[must_use]
+    pub fn blast_radius(mut self, most: Duration) -> Self {
+        self.blast_radius = Some(most);
+        self
+    }
+
     /// The same canary; the old instances stay this long at the end.
     #[must_use]
     pub fn scale_down_delay(mut self, delay: Duration) -> Self {
@@ -225,6 +238,16 @@ impl CanaryBuilder {
             }
             let all = step.analysis.iter().chain(self.background.iter().map(|background| &background.analysis));
             Analysis::check_all(&mut problems, &format!("steps[{i}].analysis"), all);
+        }
+        if let Some(most) = self.blast_radius {
+            let step = |step: &Step| {
+                step.soak.max(step.analysis.iter().map(Analysis::at_least).max().unwrap_or_default()).as_secs_f64()
+                    * f64::from(step.weight)
+            };
+            let planned = self.steps.iter().map(step).sum::<f64>() / f64::from(whole.max(1));
+            let wrong =
+                format!("the steps alone meet {planned:.0} s of the whole traffic, the limit is {} s", most.as_secs());
+            problems.require(planned <= most.as_secs_f64(), "blast_radius", wrong, format!("at least {planned:.0}s"));
         }
         for (k, background) in self.background.iter().enumerate() {
             background.analysis.check(&mut problems, &format!("background[{k}].analysis"));

@@ -6,7 +6,7 @@ use std::time::Duration;
 use deploy_core::monitor::Judgement;
 use deploy_core::strategy::{Decision, Memory, Next, Promotion, Reason, ReasonCode, Stage, Strategy};
 use deploy_core::target::DesiredState;
-use deploy_core::time::Spell;
+use deploy_core::time::{Spell, millis};
 
 use super::capacity::StableCapacity;
 use super::finish;
@@ -49,6 +49,21 @@ fn on_step(canary: &Canary, field: &Field<'_>, mut memory: Remembered, step: &St
     let said = inline.and(background(canary, field, &mut memory));
     if let Some(decision) = refused(canary, field, &memory, &said) {
         return decision;
+    }
+    if spec.blast_radius.is_some() {
+        memory.met = memory.met.saturating_add(met(field, tick));
+    }
+    if let Some(most) = spec.blast_radius.filter(|most| memory.met > millis(*most)) {
+        let met = Duration::from_millis(memory.met);
+        let text = format!(
+            "{} has met {} of the whole traffic before it was proven, limit {}",
+            field.new,
+            Spell(met),
+            Spell(most)
+        );
+        let reason = Reason::new(ReasonCode::BlastRadius, text)
+            .otherwise("a smaller weight or a shorter wait would have kept within it");
+        return back(canary, field, reason, said.judgements);
     }
     if !plan.in_place {
         let progress = u64::from(field.new_now().ready.min(plan.instances)) + 1 + u64::from(field.routed(plan.weight));
@@ -103,6 +118,18 @@ fn on_step(canary: &Canary, field: &Field<'_>, mut memory: Remembered, step: &St
             advance(canary, field, memory, code, text, said.judgements)
         }
     }
+}
+
+/// What the new revision met since the last look, as milliseconds of the whole traffic. Where nothing is routed, by its share
+/// of the ready instances.
+fn met(field: &Field<'_>, tick: Duration) -> u64 {
+    let (part, whole) = if field.whole() > 0 {
+        (field.weight_now(), field.whole())
+    } else {
+        let all = field.s.observed.revisions.values().map(|r| r.ready).sum();
+        (field.new_now().ready, all)
+    };
+    millis(tick).saturating_mul(u64::from(part)).checked_div(u64::from(whole)).unwrap_or(0)
 }
 
 /// Enters the next step, and already asks for what it needs.

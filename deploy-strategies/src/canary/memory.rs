@@ -22,6 +22,9 @@ pub(super) struct Remembered {
     /// How long the handover has waited for measurements; milliseconds.
     #[serde(skip_serializing_if = "is_zero")]
     pub(super) unmeasured: u64,
+    /// What the new revision has met so far: milliseconds of the whole traffic.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub(super) met: u64,
     /// Of this step's analyses.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(super) inline: Vec<AnalysisState>,

@@ -22,6 +22,7 @@ pub use self::by_instances::Carrier;
 pub use self::capacity::{CanaryCapacity, StableCapacity};
 use self::memory::Remembered;
 pub use self::step::{Background, Step};
+use crate::analysis::monitors_of;
 use crate::field::Field;
 pub use crate::hold::OnInconclusive;
 
@@ -95,6 +96,11 @@ impl Strategy for Canary {
 
     fn needs(&self) -> Capabilities {
         Capabilities { weights: self.spec.traffic == Carrier::Router, capacity: true, ..Capabilities::default() }
+    }
+
+    fn monitors(&self) -> Vec<BlockName> {
+        let inline = self.spec.steps.iter().flat_map(|step| &step.analysis);
+        monitors_of(inline.chain(self.spec.background.iter().map(|background| &background.analysis)))
     }
 
     fn outline(&self, release: &Release, from: &TargetState) -> Outline {

@@ -13,7 +13,7 @@ use deploy_core::target::{Capabilities, DesiredState, TargetState};
 use deploy_core::time::Spell;
 use serde::{Deserialize, Serialize};
 
-use crate::analysis::{Analysis, AnalysisState, Standing};
+use crate::analysis::{Analysis, AnalysisState, Standing, monitors_of};
 use crate::field::Field;
 use crate::hold::{Held, Hold, OnInconclusive, Then};
 use crate::named::named;
@@ -261,6 +261,10 @@ impl Strategy for FlagRollout {
 
     fn needs(&self) -> Capabilities {
         Capabilities { flags: true, ..Capabilities::default() }
+    }
+
+    fn monitors(&self) -> Vec<BlockName> {
+        monitors_of(self.spec.steps.iter().flat_map(|step| &step.analysis))
     }
 
     fn outline(&self, _release: &Release, from: &TargetState) -> Outline {

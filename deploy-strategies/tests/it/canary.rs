@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use deploy_core::strategy::{Next, Promotion, ReasonCode, Situation, Strategy};
-use deploy_core::target::TargetState;
+use deploy_core::target::{RevisionState, TargetState};
+use deploy_core::time::RunTime;
 use deploy_strategies::canary::{Canary, CanaryCapacity, StableCapacity, Step};
 use deploy_strategies::rolling::Amount;
 use proptest::prelude::*;
@@ -109,6 +110,21 @@ fn a_canary_that_dies_loses_its_traffic_at_the_next_look_and_soaks_again() {
         run.tick();
     }
     assert!(run.now.since(back_from) >= Duration::from_secs(60 + 20), "{}", run.story());
+}
+
+#[test]
+fn fewer_ready_instances_than_the_step_needs_never_raise_the_weight() {
+    let canary = Canary::builder().step(Step::weight(50)).build().unwrap();
+    let (release, from) = (release("v2"), serving("v1", 10));
+    let first = canary.decide(&Situation::first(&release, &from));
+    assert_eq!(first.want.capacity[&revision("v2")], 5);
+    let weight_with = |ready: u32| {
+        let mut now = from.clone();
+        now.revisions.insert(revision("v2"), RevisionState { desired: 5, ready, terminating: 0 });
+        let last = Situation::first(&release, &now).from(&from).later(&now, &first, RunTime(10_000), Duration::ZERO);
+        canary.decide(&last).want.weights.get(&revision("v2")).copied()
+    };
+    assert_eq!((weight_with(4), weight_with(5)), (None, Some(50)));
 }
 
 #[test]
@@ -241,6 +257,29 @@ fn the_outline_says_how_long_it_takes_at_least_and_on_what_that_rests() {
     assert_eq!(outline.at_least(), Duration::from_secs(150));
     assert_eq!(outline.stages[2].waits_for, "6 ready instances of v2; a person: go on?");
     assert!(!outline.basis.is_empty());
+}
+
+#[test]
+fn whoever_meets_too_much_before_it_is_proven_goes_back() {
+    let second = Duration::from_secs(1);
+    let step = Step::weight(50).soak(20 * second).approval("go on?");
+    let canary = Canary::builder().blast_radius(60 * second).step(step.clone()).build().unwrap();
+    let text = serde_json::to_string(&canary).unwrap();
+    assert!(text.contains(r#""blast_radius":"1m""#) && serde_json::from_str::<Canary>(&text).unwrap() == canary);
+    let mut run = Loop::new(
+        &canary,
+        release("v2"),
+        Place::new(&serving("v1", 2), 0, 0),
+        Bar { least: 2, most: 4, with_ending: false },
+    );
+    while !run.going_back {
+        run.look(Promotion::None);
+        run.tick();
+    }
+    assert_eq!(run.last().reason.code, ReasonCode::BlastRadius, "{}", run.story());
+    assert!(run.now.0 > 120_000, "half of the traffic for two minutes: {}", run.story());
+    let refused = Canary::builder().blast_radius(5 * second).step(step).build().unwrap_err();
+    assert_eq!(refused.problems()[0].at, "blast_radius");
 }
 
 #[test]

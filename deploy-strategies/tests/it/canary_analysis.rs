@@ -5,7 +5,7 @@ use std::time::Duration;
 use deploy_core::monitor::{Arm, Comparison, MeasureRequest, Measurement, Reading, Window};
 use deploy_core::name::{BlockName, MetricName};
 use deploy_core::real::Real;
-use deploy_core::strategy::{Memory, Next, Promotion, ReasonCode};
+use deploy_core::strategy::{Memory, Next, Promotion, ReasonCode, Strategy};
 use deploy_core::time::{RunTime, Timestamp};
 use deploy_strategies::analysis::threshold::{
     Bound, Condition, ErrorPolicy, Limit, MetricLimits, NoData, OnError, Threshold,
@@ -73,6 +73,13 @@ fn good_numbers_let_it_through_and_stand_in_every_decision() {
         assert_eq!(run.run(200), End::Complete, "{}", run.story());
         assert!(run.log.iter().any(|line| line.contains("http.error_ratio was 0, good if ≤ 0.01")), "{}", run.story());
     }
+}
+
+#[test]
+fn a_strategy_names_the_monitors_that_it_will_ask() {
+    let monitor = vec![BlockName::new("prometheus").unwrap()];
+    assert_eq!((inline().monitors(), background().monitors()), (monitor.clone(), monitor));
+    assert!(Canary::builder().build().unwrap().monitors().is_empty());
 }
 
 #[test]

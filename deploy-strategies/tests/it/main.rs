@@ -8,11 +8,15 @@ mod canary;
 mod canary_analysis;
 mod cases;
 mod closed_loop;
+mod exploration;
 mod flag_cases;
 mod flag_rollout;
+#[cfg(feature = "import")]
+mod import;
 mod model;
 mod replica_cases;
 mod rolling;
 mod rolling_cases;
 mod threshold;
 mod threshold_cases;
+mod waves;

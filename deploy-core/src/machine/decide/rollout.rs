@@ -57,18 +57,18 @@ impl Machine {
             .at(now, Duration::from_millis(observed_ms))
             .wanted(rolling.want.as_ref());
         let Some(strategy) = strategies.strategy(&work.strategy) else {
-            return Self::broken(rolling, format!("strategy {} is not here", work.strategy));
+            return broken(rolling, format!("strategy {} is not here", work.strategy));
         };
         let undo = rolling.of.undo;
         let decide = || if undo { strategy.revert(&situation) } else { strategy.decide(&situation) };
         let Ok(mut decision) = catch_unwind(AssertUnwindSafe(decide)) else {
-            return Self::broken(rolling, format!("strategy {} panicked while it decided", work.strategy));
+            return broken(rolling, format!("strategy {} panicked while it decided", work.strategy));
         };
         if let Some(reason) = unsafe_decision(&decision, &look.observed) {
-            return Self::broken(rolling, format!("strategy {} asked for what must not be: {reason}", work.strategy));
+            return broken(rolling, format!("strategy {} asked for what must not be: {reason}", work.strategy));
         }
         if decision.memory.len() > crate::strategy::Memory::LONGEST {
-            return Self::broken(rolling, format!("strategy {} wants to remember too much", work.strategy));
+            return broken(rolling, format!("strategy {} wants to remember too much", work.strategy));
         }
         if matches!(decision.next, Next::RollBack) {
             // What it wants is what is there: the way back is decided by the run, not in passing.
@@ -105,7 +105,7 @@ impl Machine {
                 vec![Parked { of: rolling.of, why: Park::Overridden { reason: fault.message.clone() } }.into()]
             }
             Err(fault) if fault.certainty == Certainty::Definitive => {
-                Self::broken(rolling, format!("target {} refused the change: {}", work.target, fault.message))
+                broken(rolling, format!("target {} refused the change: {}", work.target, fault.message))
             }
             Err(fault) => self.stumbled(rolling, work, fault, now),
         }
@@ -115,20 +115,11 @@ impl Machine {
         let errors = rolling.errors.saturating_add(1);
         if errors > work.errors_at_most {
             let text = format!("target {} failed {errors} times in a row: {}", work.target, fault.message);
-            return Self::broken(rolling, text);
+            return broken(rolling, text);
         }
         vec![
             Stumbled { of: rolling.of, fault: fault.clone(), errors, at: self.active(now) + work.observe_every }.into(),
         ]
-    }
-
-    /// The rollout cannot go on: forward it fails, on the way back it parks.
-    fn broken(rolling: &Rolling, reason: String) -> Vec<Event> {
-        if rolling.of.undo {
-            vec![Parked { of: rolling.of, why: Park::UndoFailed { reason } }.into()]
-        } else {
-            vec![StepFailed { step: rolling.of.step, reason }.into()]
-        }
     }
 
     pub(in crate::machine) fn rollout_work(&self, rolling: &Rolling) -> Option<&RolloutWork> {
@@ -160,10 +151,21 @@ fn observed_ms(rolling: &Rolling, work: &RolloutWork, now: RunTime) -> u64 {
     rolling.observed_ms.saturating_add(if counts { millis(gap) } else { 0 })
 }
 
+/// The rollout cannot go on: forward it fails, on the way back it parks.
+fn broken(rolling: &Rolling, reason: String) -> Vec<Event> {
+    if rolling.of.undo {
+        vec![Parked { of: rolling.of, why: Park::UndoFailed { reason } }.into()]
+    } else {
+        vec![StepFailed { step: rolling.of.step, reason }.into()]
+    }
+}
+
 /// Somebody else changed what we had settled: put it back a few times, then ask a person.
 fn drift(rolling: &Rolling, work: &RolloutWork, observed: &TargetState) -> Option<Event> {
     let want = rolling.want.as_ref().filter(|_| rolling.settled)?;
-    if observed.routes_as(want) {
+    // Somebody who turns a flag off in a hurry means it: the strategy is shown that, and decides.
+    let without_flags = DesiredState { flags: observed.flags.clone(), ..want.clone() };
+    if observed.routes_as(&without_flags) {
         return None;
     }
     let reasserted = rolling.reasserted.saturating_add(1);

@@ -116,7 +116,7 @@ impl<'a> AgentSuite<'a> {
 
         run.push("returns when it is cancelled");
         let (raise, cancellation) = Cancellation::new();
-        raise.send_replace(true);
+        raise.raise();
         let cancelled = self.context(3, cancellation);
         let ended = tokio::time::timeout(self.patience.bound, agent.perform(&self.task, &cancelled)).await;
         assert!(ended.is_ok(), "{} did not return within {:?} of its cancellation", card.name, self.patience.bound);

@@ -235,3 +235,9 @@ impl Analysis {
         }
     }
 }
+
+/// Every monitor that these ask, once.
+pub(crate) fn monitors_of<'a>(all: impl Iterator<Item = &'a Analysis>) -> Vec<BlockName> {
+    let names: std::collections::BTreeSet<&BlockName> = all.map(|analysis| &analysis.monitor).collect();
+    names.into_iter().cloned().collect()
+}
