@@ -10,7 +10,7 @@ use super::random::Random;
 use super::world::World;
 use crate::agent::Certainty;
 use crate::digest::Digest;
-use crate::effect::EffectKey;
+use crate::effect::{EffectKey, Fence};
 use crate::gate::GateDecision;
 use crate::journal::Envelope;
 use crate::machine::{
@@ -41,6 +41,7 @@ const TURNS_AT_MOST: u32 = 20_000;
 #[derive(Debug)]
 pub struct Simulation {
     plan: Arc<Plan>,
+    run: RunId,
     seed: u64,
     faults: Faults,
     stops: BTreeSet<u64>,
@@ -74,7 +75,8 @@ impl Finished {
         self.records.iter().fold(Digest::ZERO, |chain, record| chain.then(record))
     }
 
-    /// Every effect that happened.
+    /// Every effect that happened. With the outcome, this is what any driver must agree on, given the same plan and the same
+    /// results.
     #[must_use]
     pub fn effect_keys(&self) -> BTreeSet<EffectKey> {
         self.world.effects.iter().filter(|(_, c)| c.happened > 0).map(|(key, _)| key.clone()).collect()
@@ -117,6 +119,7 @@ impl Simulation {
     pub fn new(plan: Arc<Plan>, seed: u64) -> Self {
         Self {
             plan,
+            run: RunId::new("simulated").unwrap_or_else(|_| RunId::generate()),
             seed,
             faults: Faults::default(),
             stops: BTreeSet::new(),
@@ -125,6 +128,14 @@ impl Simulation {
             world: World::default(),
             attended: true,
         }
+    }
+
+    /// The same run with another name, so that its keys compare with those of a run of another driver. The default is
+    /// `simulated`.
+    #[must_use]
+    pub fn named(mut self, run: RunId) -> Self {
+        self.run = run;
+        self
     }
 
     /// The same run with other chances. Its name stays, and so do its keys.
@@ -201,7 +212,7 @@ impl Simulation {
             queue.insert((at, n), Happening::Said(act));
         }
         let seed = self.seed;
-        let run = RunId::new("simulated").unwrap_or_else(|_| RunId::generate());
+        let run = self.run;
         let machine = Machine::new(self.plan, &run);
         let mut driver = Driver {
             machine,
@@ -224,6 +235,9 @@ impl Simulation {
         };
         driver.begin()?;
         driver.drive()?;
+        if driver.rebuilt()? != driver.machine {
+            return Err(SimulationError::Differs { records: driver.journal.len() });
+        }
         Ok(Finished {
             outcome: match &driver.machine.state().mode {
                 Mode::Ended { outcome, .. } => Some(*outcome),
@@ -243,6 +257,8 @@ impl Simulation {
 enum Happening {
     /// An answer arrives, if the driver that asked for it is still there.
     Answer { to: Try, answer: Box<Answer>, driver: u64 },
+    /// An effect lands that a driver asked for before it stopped.
+    Lands(Box<Command>, EffectKey, Fence),
     /// An operator says something.
     Said(Act),
     /// The driver stops.
@@ -336,6 +352,10 @@ impl Driver<'_> {
             }
             // It was told to a driver that is gone.
             Happening::Answer { .. } => Ok(()),
+            Happening::Lands(command, key, fence) => {
+                self.world_does(&command, &key, fence);
+                Ok(())
+            }
             Happening::Said(act) => self.say(act),
             Happening::Stop => self.restart(),
         }
@@ -445,11 +465,16 @@ impl Driver<'_> {
             EffectFault::Definitive => (false, refuse(Certainty::Definitive, "it was refused"), 1, at),
             EffectFault::Transient => (false, refuse(Certainty::Transient, "it was busy"), 1, at),
             EffectFault::Unknown { happens } => (happens, refuse(Certainty::Unknown, "the line was cut"), 1, at),
-            EffectFault::StopBefore => (false, None, 0, at),
+            EffectFault::StopBefore | EffectFault::StopInFlight => (false, None, 0, at),
             EffectFault::StopAfter => (true, None, 0, at),
         };
-        if matches!(fault, EffectFault::StopBefore | EffectFault::StopAfter) {
+        if stops(fault) {
             self.enqueue(at, Happening::Stop);
+        }
+        if fault == EffectFault::StopInFlight
+            && let (Some(key), Some(fence)) = (self.machine.effect_key(command.of), self.machine.fence(command))
+        {
+            self.enqueue(at + ABSENT + LATENCY * 3, Happening::Lands(Box::new(command.clone()), key, fence));
         }
         let real = happens.then(|| self.effect(command));
         let answer = match (instead, real) {
@@ -472,26 +497,30 @@ impl Driver<'_> {
 
     /// Lets the world do what a command asks for.
     fn effect(&mut self, command: &Command) -> Answer {
+        match (self.machine.effect_key(command.of), self.machine.fence(command)) {
+            (Some(key), Some(fence)) => self.world_does(command, &key, fence),
+            _ => failed(command, Fault::new(Certainty::Definitive, "the run does not hold its lock")),
+        }
+    }
+
+    fn world_does(&mut self, command: &Command, key: &EffectKey, fence: Fence) -> Answer {
         let machine = &self.machine;
-        let (Some(key), Some(fence)) = (machine.effect_key(command.of), machine.fence(command)) else {
-            return failed(command, Fault::new(Certainty::Definitive, "the run does not hold its lock"));
-        };
         let step = command.of.step;
         match &command.call {
-            Call::Perform => Answer::Performed(self.world.perform(machine, &key, fence)),
-            Call::Poll(_) => Answer::Performed(self.world.poll(machine, &key)),
-            Call::Lookup => Answer::LookedUp(Ok(self.world.lookup(machine, &key))),
-            Call::Cancel(_) => Answer::Cancelled(self.world.cancel(machine, &key)),
+            Call::Perform => Answer::Performed(self.world.perform(machine, key, fence)),
+            Call::Poll(_) => Answer::Performed(self.world.poll(machine, key)),
+            Call::Lookup => Answer::LookedUp(Ok(self.world.lookup(machine, key))),
+            Call::Cancel(_) => Answer::Cancelled(self.world.cancel(machine, key)),
             Call::Verify => Answer::Verified(World::verify(machine, step)),
             Call::Evaluate => Answer::Evaluated(Ok(GateDecision::Go)),
             Call::Look(asked) => Answer::Looked(Ok(self.world.look(machine, step, asked, self.now))),
-            Call::Apply(want) => Answer::Applied(self.world.apply(machine, &key, fence, step, want)),
+            Call::Apply(want) => Answer::Applied(self.world.apply(machine, key, fence, step, want)),
         }
     }
 }
 
 fn stops(fault: EffectFault) -> bool {
-    matches!(fault, EffectFault::StopBefore | EffectFault::StopAfter)
+    matches!(fault, EffectFault::StopBefore | EffectFault::StopAfter | EffectFault::StopInFlight)
 }
 
 /// The answer that says that a command failed.

@@ -21,6 +21,8 @@ pub struct Faults {
     pub stop_before: u16,
     /// The driver stops after an effect and before its answer.
     pub stop_after: u16,
+    /// The driver stops while the effect is on its way, and the effect lands after the takeover.
+    pub stop_in_flight: u16,
     /// An append writes nothing.
     pub append_fails: u16,
     /// An append writes everything, and the driver is told that nobody knows.
@@ -42,6 +44,7 @@ impl Faults {
             unknown: 40,
             stop_before: 30,
             stop_after: 30,
+            stop_in_flight: 30,
             append_fails: 20,
             append_unknown: 20,
             at_most: 6,
@@ -55,6 +58,7 @@ impl Faults {
             doubled: 60,
             stop_before: 60,
             stop_after: 60,
+            stop_in_flight: 60,
             append_fails: 40,
             append_unknown: 40,
             at_most: 12,
@@ -72,9 +76,13 @@ pub(super) enum EffectFault {
     Late,
     Definitive,
     Transient,
-    Unknown { happens: bool },
+    Unknown {
+        happens: bool,
+    },
     StopBefore,
     StopAfter,
+    /// The driver stops while the effect is on its way: it lands when another driver has taken over.
+    StopInFlight,
 }
 
 /// What goes wrong with one append.
@@ -111,6 +119,7 @@ impl Draw {
             (f.transient, EffectFault::Transient),
             (f.unknown, EffectFault::Unknown { happens }),
             (f.stop_before, EffectFault::StopBefore),
+            (f.stop_in_flight, EffectFault::StopInFlight),
             (f.stop_after, EffectFault::StopAfter),
         ];
         let drawn = pick(random, &kinds).unwrap_or(EffectFault::None);

@@ -36,8 +36,6 @@ pub struct World {
     pub effects: BTreeMap<EffectKey, EffectCount>,
     /// How many calls were refused because their fence was older than one seen before.
     pub refused: u32,
-    /// Effects that happened although a newer fence had been seen at their receiver. Always empty, or the world is at fault.
-    pub overtaken: Vec<EffectKey>,
     /// How many polls the work of a step takes; absent: it is done at once.
     pub polls: BTreeMap<StepPath, u32>,
     /// How many attempts of a step fail for good before one succeeds.

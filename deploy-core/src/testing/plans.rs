@@ -305,6 +305,24 @@ pub fn small() -> Result<Vec<(&'static str, Arc<Plan>)>, NameError> {
     ])
 }
 
+/// One task with one attempt, a check and an undo: small enough for answers that are held back.
+///
+/// # Errors
+///
+/// None in practice; the names are fixed.
+pub fn smallest() -> Result<Arc<Plan>, NameError> {
+    let once = TaskShape { attempts: 1, checked: true, ..TaskShape::default() };
+    Ok(Sketch::new("smallest")?.task("build", &[], once)?.change(without_retry).done())
+}
+
+fn without_retry(plan: &mut Plan) {
+    for step in &mut plan.steps {
+        if let Work::Task { undo: Some(undo), .. } = &mut step.work {
+            undo.retry = RetryPolicy::once();
+        }
+    }
+}
+
 /// A soak after a task: the one kind of step that the small plans lack.
 ///
 /// # Errors

@@ -93,7 +93,7 @@ fn records(finished: &Finished) -> Vec<Record> {
 }
 
 /// What must be so of every run, however it was interrupted.
-fn check(finished: &Finished, what: &str) {
+fn check(finished: &Finished, may_repeat: Option<u32>, what: &str) {
     let records = records(finished);
     for (n, record) in (0u64..).zip(&records) {
         assert_eq!(record.position, n, "{what}: a gap in the records");
@@ -129,10 +129,11 @@ fn check(finished: &Finished, what: &str) {
     let mut expected: Vec<_> = opened.iter().rev().filter(|id| undone.contains(id)).copied().collect();
     expected.dedup();
     assert_eq!(undone, expected, "{what}: undone out of order, or twice");
-    // D10: no effect with a fence older than one seen.
-    assert!(finished.world.overtaken.is_empty(), "{what}: {:?}", finished.world.overtaken);
-    for (key, count) in &finished.world.effects {
-        assert!(count.happened <= 1, "{what}: {key} happened {} times", count.happened);
+    // S2: once for each key while nothing goes wrong, and at most once more for each time that a driver stopped.
+    for (key, count) in finished.world.effects.iter().filter(|(key, _)| key.step != path("roll")) {
+        if may_repeat.is_some_and(|most| count.asked > 1 + most) {
+            panic!("{what}: {key} was asked for {} times", count.asked);
+        }
     }
     let ends = records.iter().filter(|r| matches!(r.event, Event::Ended(_))).count();
     assert_eq!(ends, 1, "{what}: {ends} ends");
@@ -143,7 +144,7 @@ fn tasks(keys: &BTreeSet<EffectKey>) -> BTreeSet<EffectKey> {
 }
 
 fn same_as(expected: &Finished, got: &Finished, what: &str) {
-    check(got, what);
+    check(got, Some(got.stops), what);
     assert_eq!(got.outcome, expected.outcome, "{what}: {:?}", got.machine.state().mode);
     assert_eq!(tasks(&got.effect_keys()), tasks(&expected.effect_keys()), "{what}");
     assert_eq!(got.world.targets, expected.world.targets, "{what}");
@@ -160,7 +161,7 @@ fn a_driver_that_stops_after_any_record_changes_no_outcome() {
     let mut cases = 0;
     for (name, outcome, story) in stories() {
         let whole = run(story());
-        check(&whole, name);
+        check(&whole, Some(0), name);
         assert_eq!(whole.outcome, Some(outcome), "{name}: {:?}", whole.machine.state().mode);
         for position in 0..whole.records.len() as u64 {
             let got = run(story().stop_after(position));
@@ -209,17 +210,47 @@ fn stops_and_repeated_answers_change_no_outcome_whatever_their_schedule() {
     }
 }
 
+/// `cargo test --release -p deploy-core --test it schedules_a_second -- --ignored --nocapture`
+#[test]
+#[ignore = "a figure, not a proof; run it with --release"]
+#[expect(clippy::disallowed_methods, reason = "the rate is the result")]
+fn schedules_a_second() {
+    let small = Sketch::new("four").and_then(|sketch| {
+        let task = TaskShape { attempts: 3, ..TaskShape::default() };
+        Ok(sketch
+            .task("build", &[], task)?
+            .approval("approve", &[0], 1)?
+            .rollout("roll", &[1])?
+            .soak("soak", &[2])?
+            .done())
+    });
+    let small = small.expect("fixed names");
+    let began = std::time::Instant::now();
+    let (mut schedules, mut records) = (0_u32, 0);
+    while schedules < 20_000 {
+        let finished = Simulation::new(Arc::clone(&small), u64::from(schedules))
+            .target(TargetName::new("roll").expect("a name"), plans::before().expect("fixed names"))
+            .faults(Faults::of_every_kind());
+        records += run(finished).records.len();
+        schedules += 1;
+    }
+    let rate = f64::from(schedules) / began.elapsed().as_secs_f64();
+    counted(&format!("{rate:.0} schedules a second on one core, {records} records in {schedules} runs of four steps"));
+}
+
 #[test]
 fn every_schedule_of_faults_leads_to_an_end_and_keeps_the_invariants() {
     let mut ends: BTreeMap<String, usize> = BTreeMap::new();
-    let mut stops = 0;
+    let (mut stops, mut refused) = (0, 0);
     for seed in 0..300 {
         let finished = run(simulation(seed).faults(Faults::of_every_kind()));
-        check(&finished, &format!("seed {seed}"));
+        check(&finished, None, &format!("seed {seed}"));
+        refused += finished.world.refused;
         assert!(matches!(finished.machine.state().mode, Mode::Ended { .. }));
         *ends.entry(finished.outcome.map(|o| o.to_string()).unwrap_or_default()).or_default() += 1;
         stops += finished.stops;
     }
-    counted(&format!("{ends:?}, {stops} stops"));
+    counted(&format!("{ends:?}, {stops} stops, {refused} calls refused for an older fence"));
+    assert!(refused > 0, "no effect ever landed after a takeover");
     assert!(ends.len() > 1, "all schedules ended alike: {ends:?}");
 }

@@ -14,5 +14,4 @@ mod plan_binds;
 mod plan_lowers;
 mod plan_properties;
 mod plan_text;
-mod transitions;
 mod world;

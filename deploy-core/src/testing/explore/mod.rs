@@ -318,19 +318,25 @@ impl Search<'_> {
         if let Some(b) = broken {
             return bad(self, b.property, b.how);
         }
+        let stale = match &action.input {
+            Input::Answered { to, .. } => {
+                node.machine.state().steps.get(to.step.index()).and_then(|s| s.state.of()) != Some(*to)
+            }
+            Input::Admitted { .. } | Input::Attached { .. } | Input::Operator(_) | Input::Wake => false,
+        };
         let (reply, records) = match result {
             Ok(done) => done,
+            Err(other) if stale => {
+                return bad(self, "an answer to another name changes nothing", other.to_string());
+            }
             Err(crate::machine::IllegalInput::Refused { .. }) => return Ok(None),
             Err(other) => return bad(self, "no input of a driver is impossible", other.to_string()),
         };
         if records.len() >= 1_000 {
             return bad(self, "a turn ends", format!("{} records in one turn", records.len()));
         }
-        if let (Input::Answered { to, .. }, false) = (&action.input, action.by_itself) {
-            let current = node.machine.state().steps.get(to.step.index()).and_then(|s| s.state.of());
-            if current != Some(*to) && (reply != Reply::Ignored || !records.is_empty()) {
-                return bad(self, "an answer to another name changes nothing", format!("{reply:?}, {records:?}"));
-            }
+        if stale && (reply != Reply::Ignored || !records.is_empty()) {
+            return bad(self, "an answer to another name changes nothing", format!("{reply:?}, {records:?}"));
         }
         if matches!(action.input, Input::Operator(_)) {
             self.told_again(at, &machine, action)?;
