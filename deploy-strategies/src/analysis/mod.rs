@@ -1,0 +1,11 @@
+//! Judges: pure functions from numbers to what they mean.
+
+pub mod evidence;
+pub mod means;
+pub mod proportion;
+pub mod rank;
+pub mod sample;
+pub mod shift;
+mod special;
+#[cfg(test)]
+mod tables;
