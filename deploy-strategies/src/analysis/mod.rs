@@ -1,6 +1,7 @@
 //! Judges: pure functions from numbers to what they mean.
 
 pub mod evidence;
+pub mod kayenta;
 pub mod means;
 pub mod proportion;
 pub mod rank;

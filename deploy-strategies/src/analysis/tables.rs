@@ -142,6 +142,6 @@ fn folder() -> PathBuf {
 }
 
 #[expect(clippy::print_stderr, reason = "how many rows ran is for whoever runs the tests")]
-fn say(line: &str) {
+pub(crate) fn say(line: &str) {
     eprintln!("{line}");
 }
