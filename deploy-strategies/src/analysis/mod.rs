@@ -6,7 +6,9 @@ pub mod means;
 pub mod proportion;
 pub mod rank;
 pub mod sample;
+pub mod sequential;
 pub mod shift;
 mod special;
 #[cfg(test)]
 mod tables;
+pub mod verdict;
