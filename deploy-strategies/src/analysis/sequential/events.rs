@@ -42,26 +42,29 @@ pub(super) struct Tuned {
 /// a little evidence.
 pub(super) const MOST_ONSETS: usize = 4;
 
+/// The stake on harm that is there from the start; the rest is shared among the later beginnings. Most harm is.
+const FROM_THE_START: f64 = 0.6;
+
 /// The log odds ratios beyond the margin that harm is sought at, with their weights: from 5 % to twentyfold, centred
-/// where harm is neither found at once nor below notice. Measured against twenty even ones, errors of 1.5 times the rate are found in
-/// an eighth less time.
+/// where harm is neither found at once nor below notice. Measured against twenty even ones of the
+/// same range, errors of 1.5 times the rate are found in an eighth less time.
 const EFFECTS: [(f64, f64); 12] = [
-    (0.08, 0.03),
-    (0.15, 0.06),
-    (0.24, 0.12),
-    (0.33, 0.16),
-    (0.43, 0.17),
-    (0.55, 0.15),
-    (0.70, 0.12),
-    (0.90, 0.08),
+    (0.08, 0.01),
+    (0.15, 0.03),
+    (0.24, 0.10),
+    (0.33, 0.17),
+    (0.43, 0.19),
+    (0.55, 0.17),
+    (0.70, 0.15),
+    (0.90, 0.09),
     (1.20, 0.05),
-    (1.60, 0.03),
-    (2.20, 0.02),
+    (1.60, 0.02),
+    (2.20, 0.01),
     (3.00, 0.01),
 ];
 
 /// Log odds ratios below zero at which the curve is known besides zero and those of [`EFFECTS`].
-const BETTER: [f64; 4] = [-1.5, -0.6, -0.25, -0.1];
+const BETTER: [f64; 5] = [-3.0, -1.2, -0.5, -0.2, -0.08];
 
 /// The log odds ratios that are expected of a release that does no harm, with their weights.
 const PROOF: [(f64, f64); 3] = [(-0.3, 0.2), (0.0, 0.6), (0.15, 0.2)];
@@ -152,11 +155,10 @@ impl EventSeries {
     /// The log evidence that the odds ratio is beyond the margin.
     pub(super) fn ln_harm(&self) -> f64 {
         let onsets = self.harm.get().len() / EFFECTS.len();
-        // Half of the stake on harm from the start, the rest shared among the later beginnings.
         let stake = |onset: usize| match (onset, onsets) {
             (_, 1) => 1.0,
-            (0, _) => 0.5,
-            _ => 0.5 / length(onsets - 1),
+            (0, _) => FROM_THE_START,
+            _ => (1.0 - FROM_THE_START) / length(onsets - 1),
         };
         let terms: Vec<f64> = self
             .harm
@@ -328,10 +330,11 @@ mod tests {
             if let Some(low) = low {
                 prop_assert!(total(low) <= least + 1e-6);
             }
-            // And it is not much wider than the one on the fine grid.
+            // Where the exact one lies within the points, it is not much wider.
             let (exact_low, exact_high) = confidence_interval(&batches, &Effects::default20(), 0.05);
-            if let (Some(low), Some(high)) = (low, high) && exact_low.is_finite() && exact_high.is_finite() {
-                prop_assert!(high - low <= 2.5 * (exact_high - exact_low), "{low} {high} {exact_low} {exact_high}");
+            if let (Some(low), Some(high)) = (low, high) && exact_low > -1.2 && exact_high < 1.2 {
+                let wide = (high - low) / (exact_high - exact_low);
+                prop_assert!(wide <= 1.5, "{low} {high} {exact_low} {exact_high}");
             }
         }
     }

@@ -349,8 +349,13 @@ impl Sequential {
                     within("rule_out", *rule_out, *rule_out > 1.0 && rule_out.is_finite(), "an odds ratio above 1")?;
                 }
                 Watch::Latency { quantiles, margin, rule_out } => {
+                    let count = super::special::length(quantiles.len());
+                    within("quantiles", count, !quantiles.is_empty(), "at least one")?;
+                    let mut least = 0.0;
                     for quantile in quantiles {
-                        open("quantiles", *quantile)?;
+                        let right = *quantile > least && *quantile < 1.0;
+                        within("quantiles", *quantile, right, "one number after the other, rising, between 0 and 1")?;
+                        least = *quantile;
                     }
                     within("margin", *margin, *margin >= 0.0 && margin.is_finite(), "a share of 0 or more")?;
                     within("rule_out", *rule_out, *rule_out > 1.0 && rule_out.is_finite(), "an odds ratio above 1")?;
@@ -531,14 +536,17 @@ impl Sequential {
             .sum();
         let mut layout = Vec::new();
         for watched in &self.metrics {
-            let count = watched.watch.series();
             let weight = match watched.role {
-                Role::Required { weight } => Some(weight / total / super::special::length(count)),
+                Role::Required { weight } => Some(weight / total),
                 Role::Advisory => None,
             };
             match &watched.watch {
                 Watch::Latency { quantiles, .. } => {
-                    layout.extend(quantiles.iter().map(|quantile| (watched, Some(*quantile), weight)));
+                    let highest = quantiles.iter().copied().fold(0.0, f64::max);
+                    for quantile in quantiles {
+                        let part = share_of_quantile(*quantile, highest, quantiles.len());
+                        layout.push((watched, Some(*quantile), weight.map(|weight| weight * part)));
+                    }
                 }
                 Watch::Errors { .. } | Watch::Values { .. } => layout.push((watched, None, weight)),
             }
@@ -584,6 +592,18 @@ impl Watch {
             Self::Latency { .. } => "sizes",
             Self::Values { .. } => "values",
         }
+    }
+}
+
+/// Of the weight of a latency, half goes to its highest quantile and the rest is shared: what slows the middle is found
+/// within a minute anyway, while the tail has few events and is where harm hides.
+fn share_of_quantile(quantile: f64, highest: f64, count: usize) -> f64 {
+    if count == 1 {
+        1.0
+    } else if quantile >= highest {
+        0.5
+    } else {
+        0.5 / super::special::length(count - 1)
     }
 }
 
