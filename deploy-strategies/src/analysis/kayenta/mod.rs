@@ -19,6 +19,8 @@ pub use self::interval::{Interval, interval, standardised};
 pub use self::prepare::{Missing, Outliers, Summary, cohens_d, mean_ratio, percentile, superiority};
 pub use self::score::{GroupScore, Scored, Weights, score};
 
+use std::time::Duration;
+
 use deploy_core::name::MetricName;
 use serde::{Deserialize, Serialize};
 
@@ -36,6 +38,9 @@ pub struct Kayenta {
     pub pass: f64,
     /// The score from which on it does not fail. At exactly this score it is marginal.
     pub marginal: f64,
+    /// After how long a stage is judged, once. Before, nothing is said.
+    #[serde(default, with = "deploy_core::time::duration_ms")]
+    pub after: Duration,
 }
 
 /// One metric of a Kayenta configuration.
@@ -58,6 +63,9 @@ pub struct KayentaMetric {
     /// Whether it is shown but not counted.
     #[serde(default)]
     pub muted: bool,
+    /// The quantile that stands for a window whose sizes were counted. 0.99 by default.
+    #[serde(default = "default_quantile")]
+    pub quantile: f64,
 }
 
 /// The points of one metric, one for each interval. NaN stands for an interval without a value.
@@ -128,6 +136,10 @@ impl Kayenta {
     }
 }
 
+fn default_quantile() -> f64 {
+    0.99
+}
+
 #[cfg(test)]
 mod tests {
     use deploy_core::name::MetricName;
@@ -143,10 +155,12 @@ mod tests {
                 outliers: Outliers::Keep,
                 groups: vec!["errors".to_owned()],
                 muted: false,
+                quantile: 0.99,
             }],
             weights: Weights::default(),
             pass: 95.0,
             marginal: 75.0,
+            after: std::time::Duration::ZERO,
         }
     }
 

@@ -24,7 +24,7 @@ mod events;
 mod power;
 mod ratio;
 mod sums;
-mod taken;
+mod trace;
 mod values;
 mod verdict;
 
@@ -39,9 +39,10 @@ use serde::{Deserialize, Serialize};
 use self::events::{EventSeries, Tuned};
 pub use self::power::{Power, expected_requests};
 use self::ratio::RatioSeries;
-use self::taken::TakenKeys;
+pub use self::trace::{Trace, TraceLine, TracePoint};
 use self::values::ValueSeries;
 pub use self::verdict::{Look, Totals};
+use super::taken::{Scattered, Taken, TakenKeys};
 
 /// The sequential judge's configuration. It is fixed for a rollout: its hash stands in the state.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -245,17 +246,6 @@ enum Series {
     Values(ValueSeries),
 }
 
-/// What became of a batch.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Taken {
-    /// It counts.
-    Counted,
-    /// A batch with its key was taken before: nothing changed.
-    Repeated,
-    /// An instance of the candidate was warming up: it is noted and does not count.
-    Warming,
-}
-
 /// A batch that cannot be taken, or a state that it cannot be taken into. The state is as before.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 #[non_exhaustive]
@@ -298,10 +288,9 @@ pub enum SequentialError {
     /// The candidate's share of traffic lies outside 0 to 1.
     #[error("a share of traffic is {0}, where a number between 0 and 1 is needed")]
     Share(f64),
-    /// Batches came in with so many gaps that their keys cannot be remembered within bounds: number windows one after
-    /// another.
-    #[error("more than {0} gaps in the numbers of the windows of one stratum and part")]
-    Scattered(usize),
+    /// Too many gaps between batches.
+    #[error(transparent)]
+    Scattered(#[from] Scattered),
 }
 
 const VERSION: u32 = 1;
@@ -595,15 +584,17 @@ impl Watch {
     }
 }
 
-/// Of the weight of a latency, half goes to its highest quantile and the rest is shared: what slows the middle is found
+/// Of the weight of a latency, two fifths go to its highest quantile if there are others, and the rest is shared: what slows the middle is found
 /// within a minute anyway, while the tail has few events and is where harm hides.
 fn share_of_quantile(quantile: f64, highest: f64, count: usize) -> f64 {
     if count == 1 {
         1.0
     } else if quantile >= highest {
+        if count == 2 { 0.5 } else { 0.4 }
+    } else if count == 2 {
         0.5
     } else {
-        0.5 / super::special::length(count - 1)
+        0.6 / super::special::length(count - 1)
     }
 }
 

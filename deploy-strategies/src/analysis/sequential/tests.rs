@@ -5,8 +5,9 @@ use deploy_core::name::MetricName;
 use deploy_core::real::Real;
 use deploy_core::time::Timestamp;
 
-use super::{Look, Role, Sequential, SequentialError, SequentialState, Taken, Watch, Watched, WithinMargin, Worse};
+use super::{Look, Role, Sequential, SequentialError, SequentialState, Watch, Watched, WithinMargin, Worse};
 use crate::analysis::proportion::Proportions;
+use crate::analysis::taken::Taken;
 use crate::analysis::verdict::{Cause, Verdict};
 
 fn metric(name: &str) -> MetricName {
@@ -465,6 +466,24 @@ fn a_configuration_is_written_with_its_defaults_left_out() {
 }
 
 // What it says.
+
+#[test]
+fn a_trace_holds_what_was_known_after_each_batch() {
+    let (judge, batches) = forty();
+    let trace = judge.trace(&batches).expect("batches that fit");
+    assert_eq!((trace.totals.len(), trace.lines.len()), (40, 4));
+    let totals = judge.totals(&after(&judge, &batches)).expect("its own state");
+    assert_eq!(trace.totals[39].1, totals);
+    for line in &trace.lines {
+        // Bounds only ever come closer.
+        for pair in line.points.windows(2) {
+            assert!(pair[1].low >= pair[0].low);
+            assert!(pair[0].high.is_none_or(|before| pair[1].high.is_some_and(|now| now <= before)));
+        }
+    }
+    let svg = crate::analysis::svg::confidence_sequence(&trace.lines[0], 1.2);
+    assert!(svg.contains("errors"));
+}
 
 #[test]
 fn an_explanation_has_the_numbers_and_what_would_change_them() {

@@ -3,26 +3,40 @@
 use deploy_core::monitor::BatchKey;
 use serde::{Deserialize, Serialize};
 
-use super::SequentialError;
+/// What became of a batch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Taken {
+    /// It counts.
+    Counted,
+    /// A batch with its key was taken before: nothing changed.
+    Repeated,
+    /// An instance of the candidate was warming up: it is noted and does not count.
+    Warming,
+}
 
 /// The keys of the batches that were taken in, as ranges of window numbers: one range where no window is missing.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(transparent)]
-pub(super) struct TakenKeys(Vec<Strand>);
+pub(crate) struct TakenKeys(Vec<Strand>);
 
 /// The windows of one stratum and part, as ranges with both ends inside, in order.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 struct Strand(String, u32, Vec<(u64, u64)>);
+
+/// Batches came in with so many gaps that their keys cannot be remembered within bounds: number windows one after another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("more than {MOST} gaps in the numbers of the windows, or strata and parts of batches")]
+pub struct Scattered;
 
 /// As many ranges are remembered per stratum and part, and as many strata and parts: some 16 KB at the worst, one range in practice.
 const MOST: usize = 64;
 
 impl TakenKeys {
     /// Notes a key; says whether it is new.
-    pub(super) fn insert(&mut self, key: &BatchKey) -> Result<bool, SequentialError> {
+    pub(crate) fn insert(&mut self, key: &BatchKey) -> Result<bool, Scattered> {
         let at = match self.0.iter().position(|strand| strand.0 == key.stratum && strand.1 == key.part) {
             Some(at) => at,
-            None if self.0.len() >= MOST => return Err(SequentialError::Scattered(MOST)),
+            None if self.0.len() >= MOST => return Err(Scattered),
             None => {
                 self.0.push(Strand(key.stratum.clone(), key.part, Vec::new()));
                 self.0.len() - 1
@@ -43,7 +57,7 @@ impl TakenKeys {
             }
             (true, false) => ranges[after - 1].1 = window,
             (false, true) => ranges[after].0 = window,
-            (false, false) if ranges.len() >= MOST => return Err(SequentialError::Scattered(MOST)),
+            (false, false) if ranges.len() >= MOST => return Err(Scattered),
             (false, false) => ranges.insert(after, (window, window)),
         }
         Ok(true)
