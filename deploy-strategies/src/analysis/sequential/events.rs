@@ -18,8 +18,9 @@ pub(super) struct EventSeries {
     /// The log likelihood on the points of [`PROOF`], relative to what must be ruled out, this stage alone.
     proof: Sums,
     /// For the estimate of Mantel and Haenszel: Σ a d / n and Σ b c / n.
-    ratio: (f64, f64),
+    ratio: Sums,
     /// This stage's events.
+    #[serde(with = "four")]
     pub(super) here: Pair,
     /// From which size on an event is slow, and from which on one of the candidate is beyond the margin.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -78,7 +79,7 @@ impl EventSeries {
             harm: Sums::zero(onsets * EFFECTS.len()),
             curve: Sums::zero(BETTER.len() + EFFECTS.len()),
             proof: Sums::zero(PROOF.len()),
-            ratio: (0.0, 0.0),
+            ratio: Sums::zero(2),
             here: (Counts::default(), Counts::default()),
             threshold: None,
             stale: 0,
@@ -131,8 +132,8 @@ impl EventSeries {
         let all = real(candidate.events() + baseline.events());
         if all > 0.0 {
             let good = |counts: Counts| real(counts.events() - counts.bad());
-            self.ratio.0 += real(candidate.bad()) * good(baseline) / all;
-            self.ratio.1 += real(baseline.bad()) * good(candidate) / all;
+            let crossed = [(candidate, baseline), (baseline, candidate)];
+            self.ratio.add(crossed.map(|(one, other)| real(one.bad()) * good(other) / all));
         }
         if tuned.current {
             let null = ln_likelihood(plain, rule_out);
@@ -188,8 +189,8 @@ impl EventSeries {
 
     /// The odds ratio by Mantel and Haenszel (1959), all batches; nothing without bad events of the baseline.
     pub(super) fn odds_ratio(&self) -> Option<f64> {
-        let (above, below) = self.ratio;
-        (below > 0.0).then(|| above / below)
+        let [above, below] = self.ratio.get() else { return None };
+        (*below > 0.0).then(|| above / below)
     }
 
     /// The log odds ratios that have not been refuted at level `alpha` at any look; an end is nothing where there is no bound.
@@ -245,6 +246,23 @@ fn outer_crossing(points: &[(f64, f64)], least: f64) -> Option<f64> {
 fn starts(onset: usize, tuned: &Tuned) -> u32 {
     let stages = usize::try_from(tuned.stages).unwrap_or(usize::MAX);
     u32::try_from(onset.saturating_mul(stages) / tuned.onsets).unwrap_or(u32::MAX)
+}
+
+/// Both arms' counts as four numbers.
+mod four {
+    use deploy_core::monitor::Counts;
+    use serde::de::Error as _;
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    pub(super) fn serialize<S: Serializer>((one, other): &(Counts, Counts), serializer: S) -> Result<S::Ok, S::Error> {
+        [one.events(), one.bad(), other.events(), other.bad()].serialize(serializer)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<(Counts, Counts), D::Error> {
+        let [a, b, c, d] = <[u64; 4]>::deserialize(deserializer)?;
+        let counts = |events, bad| Counts::new(events, bad).map_err(D::Error::custom);
+        Ok((counts(a, b)?, counts(c, d)?))
+    }
 }
 
 #[cfg(test)]

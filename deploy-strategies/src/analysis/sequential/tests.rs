@@ -367,12 +367,13 @@ fn a_replay_of_the_batches_gives_the_same_bytes_wherever_it_is_interrupted() {
 fn the_state_is_small() {
     let (judge, batches) = forty();
     let text = serde_json::to_string(&after(&judge, &batches)).expect("written");
-    let metrics = judge.metrics.len();
-    assert!(text.len() <= 2048 * metrics, "{} bytes for {metrics} metrics", text.len());
     let written: serde_json::Value = serde_json::from_str(&text).expect("read");
-    for series in written["series"].as_array().expect("series") {
-        assert!(series.to_string().len() < 1024, "{}", series.to_string().len());
-    }
+    let series: Vec<usize> =
+        written["series"].as_array().expect("series").iter().map(|series| series.to_string().len()).collect();
+    // Errors are one series, the latency with its three quantiles three.
+    assert!(series[0] <= 2048 && series[1..].iter().sum::<usize>() <= 2048, "{series:?}");
+    let rest = text.len() - series.iter().sum::<usize>();
+    assert!(rest <= 512, "{rest} bytes beside the metrics");
 }
 
 #[test]
@@ -498,4 +499,22 @@ fn an_explanation_has_the_numbers_and_what_would_change_them() {
     }
     let json = serde_json::to_string(&verdict).expect("written");
     assert_eq!(serde_json::from_str::<Verdict>(&json).expect("read"), verdict);
+}
+
+/// What a person reads, to the letter.
+#[test]
+fn the_text_of_a_verdict() {
+    let batches: Vec<Batch> = (0..8).map(|w| minute(0, w, (300, 11), (5700, 57))).collect();
+    let text = verdict(&judge(), &batches).to_string();
+    let want = "\
+roll back: the candidate is worse beyond its margin, foremost in errors: evidence 1.88e14 where 100 decides
+  otherwise: at an evidence below 100 it would not be rolled back
+- errors: worse beyond its margin; candidate 88 of 2400 (3.67 %), baseline 456 of 45600 (1.00 %) in this stage
+    odds ratio 3.77, between 2.20 and 7.50 (99.0 % sure)
+    worse beyond the margin: 1.88e14 of 100
+    worse at all: 8.29e18 of 100
+    no worse than what must be ruled out, this stage: 2.85e-7 of 20.0
+    otherwise: less evidence of harm would not fail it
+";
+    assert_eq!(text, want);
 }
