@@ -50,17 +50,17 @@ const FROM_THE_START: f64 = 0.5;
 /// where harm is neither found at once nor below notice. Measured against twenty even ones of the
 /// same range, errors of 1.5 times the rate are found in an eighth less time.
 const EFFECTS: [(f64, f64); 12] = [
-    (0.08, 0.01),
-    (0.15, 0.03),
-    (0.24, 0.10),
-    (0.33, 0.17),
-    (0.43, 0.19),
-    (0.55, 0.17),
-    (0.70, 0.15),
-    (0.90, 0.09),
+    (0.08, 0.03),
+    (0.15, 0.06),
+    (0.24, 0.12),
+    (0.33, 0.16),
+    (0.43, 0.17),
+    (0.55, 0.15),
+    (0.70, 0.12),
+    (0.90, 0.08),
     (1.20, 0.05),
-    (1.60, 0.02),
-    (2.20, 0.01),
+    (1.60, 0.03),
+    (2.20, 0.02),
     (3.00, 0.01),
 ];
 

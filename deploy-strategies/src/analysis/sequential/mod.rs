@@ -531,11 +531,9 @@ impl Sequential {
             };
             match &watched.watch {
                 Watch::Latency { quantiles, .. } => {
-                    let highest = quantiles.iter().copied().fold(0.0, f64::max);
-                    for quantile in quantiles {
-                        let part = share_of_quantile(*quantile, highest, quantiles.len());
-                        layout.push((watched, Some(*quantile), weight.map(|weight| weight * part)));
-                    }
+                    let part = 1.0 / super::special::length(quantiles.len());
+                    let weight = weight.map(|weight| weight * part);
+                    layout.extend(quantiles.iter().map(|quantile| (watched, Some(*quantile), weight)));
                 }
                 Watch::Errors { .. } | Watch::Values { .. } => layout.push((watched, None, weight)),
             }
@@ -581,20 +579,6 @@ impl Watch {
             Self::Latency { .. } => "sizes",
             Self::Values { .. } => "values",
         }
-    }
-}
-
-/// Of the weight of a latency, two fifths go to its highest quantile if there are others, and the rest is shared: what slows the middle is found
-/// within a minute anyway, while the tail has few events and is where harm hides.
-fn share_of_quantile(quantile: f64, highest: f64, count: usize) -> f64 {
-    if count == 1 {
-        1.0
-    } else if quantile >= highest {
-        if count == 2 { 0.5 } else { 0.4 }
-    } else if count == 2 {
-        0.5
-    } else {
-        0.6 / super::special::length(count - 1)
     }
 }
 
