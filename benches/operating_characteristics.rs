@@ -143,7 +143,9 @@ fn main() {
         }
     }
     println!("seed {seed}, {runs} runs each, A0 {runs_a0}");
-    println!("     aborted %, no margins   with margins      restricted mean minutes (reference)                promoted");
+    println!(
+        "     aborted %, no margins   with margins      restricted mean minutes (reference)                promoted"
+    );
     println!("      a=0.05  a=0.01     a=0.05  a=0.01      a=0.05         a=0.01         margins 0.05         %");
     let mut failed = Vec::new();
     for (index, scenario) in scenarios().iter().enumerate() {
@@ -209,9 +211,7 @@ fn report(scenario: &Scenario, outcomes: &[Outcome], failed: &mut Vec<String>) {
         failed.push(format!("{name} is promoted in {promoted:.2} %"));
     }
     let proven: Vec<String> = (0..4)
-        .map(|step| {
-            format!("{:.0}", 100.0 * outcomes.iter().filter(|o| o.proven_by_step[step]).count() as f64 / count)
-        })
+        .map(|step| format!("{:.0}", 100.0 * outcomes.iter().filter(|o| o.proven_by_step[step]).count() as f64 / count))
         .collect();
     println!("{promoted:6.1}   {} (proof by stage: {} %)", scenario.what, proven.join(" / "));
 }
@@ -257,7 +257,11 @@ fn simulate(scenario: &Scenario, seed: u64) -> Outcome {
         let window = Window::ending(Timestamp(60_000 * (minute as i64 + 1)), Duration::from_secs(60));
         let batch = Batch::new(BatchKey::new(stage as u32, minute as u64), window)
             .youngest(Duration::from_secs(if scenario.name == "A3" { 60 * minute as u64 } else { 600 }))
-            .traffic(Traffic { candidate: in_candidate, baseline: all - in_candidate, share: Real::new(share).expect("finite") })
+            .traffic(Traffic {
+                candidate: in_candidate,
+                baseline: all - in_candidate,
+                share: Real::new(share).expect("finite"),
+            })
             .metric(errors.clone(), Paired::Counts { candidate: c, baseline: b })
             .metric(latency.clone(), Paired::Histograms { candidate: ch, baseline: bh });
         plain.take(&mut plain_state, &batch).expect("a batch that fits");
@@ -301,7 +305,8 @@ struct Pods(Option<Vec<(f64, f64)>>);
 impl Pods {
     fn new(differ: bool, rng: &mut ChaCha8Rng) -> Self {
         Self(differ.then(|| {
-            let (slower, worse) = (Normal::<f64>::new(0.0, 0.04).expect("4 %"), Normal::<f64>::new(0.0, 0.15).expect("15 %"));
+            let (slower, worse) =
+                (Normal::<f64>::new(0.0, 0.04).expect("4 %"), Normal::<f64>::new(0.0, 0.15).expect("15 %"));
             (0..40).map(|_| (slower.sample(rng), f64::exp(worse.sample(rng)))).collect()
         }))
     }

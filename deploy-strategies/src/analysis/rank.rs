@@ -41,26 +41,12 @@ impl Ranks {
         check(first, 1)?;
         check(second, 1)?;
         let (a, b) = (sorted_keys(first), sorted_keys(second));
-        let mut ties = Vec::new();
-        let mut doubled_u = 0u64;
-        let (mut i, mut j) = (0, 0);
-        while i < a.len() || j < b.len() {
-            let value = match (a.get(i), b.get(j)) {
-                (Some(x), Some(y)) => *x.min(y),
-                (Some(x), None) => *x,
-                (None, Some(y)) => *y,
-                (None, None) => break,
-            };
-            let in_a = a[i..].iter().take_while(|x| **x == value).count();
-            let in_b = b[j..].iter().take_while(|y| **y == value).count();
-            // Twice: every value of the second below counts one, every equal one a half.
-            doubled_u += in_a as u64 * (2 * j as u64 + in_b as u64);
-            if in_a + in_b > 1 {
-                ties.push((in_a + in_b) as u64);
-            }
-            i += in_a;
-            j += in_b;
-        }
+        // Twice U counts, for each value of the first, the values of the second that are below and those that are not above.
+        let (below, shared) = pairs(&a, &b, |x, y| x <= y);
+        let not_above = if shared { pairs(&a, &b, |x, y| x < y).0 } else { below };
+        let alone = |sorted: &[u64]| sorted.windows(2).all(|pair| pair[0] != pair[1]);
+        let ties = if !shared && alone(&a) && alone(&b) { Vec::new() } else { tied(&a, &b) };
+        let doubled_u = below + not_above;
         Ok(Self { m: a.len(), n: b.len(), doubled_u, ties })
     }
 
@@ -120,6 +106,41 @@ impl Ranks {
     fn pairs(&self) -> f64 {
         length(self.m) * length(self.n)
     }
+}
+
+/// In how many pairs the value of the second sample goes before that of the first, both sorted, and whether any value is in
+/// both; `first` says whether the one of the first goes before the one of the second.
+///
+/// Which one goes is as good as random, so that a branch on it would be mispredicted every other time: it is computed
+/// instead.
+fn pairs(a: &[u64], b: &[u64], first: impl Fn(u64, u64) -> bool) -> (u64, bool) {
+    let (mut i, mut j, mut pairs, mut shared) = (0, 0, 0, false);
+    while let (Some(x), Some(y)) = (a.get(i), b.get(j)) {
+        let takes = usize::from(first(*x, *y));
+        // A value that is in both is met by both at once.
+        shared |= x == y;
+        pairs += (j * takes) as u64;
+        i += takes;
+        j += 1 - takes;
+    }
+    // What is left of the first is above all of the second.
+    (pairs + (a.len() - i) as u64 * j as u64, shared)
+}
+
+/// The sizes of the groups of equal values, of those with more than one, in two sorted samples.
+fn tied(a: &[u64], b: &[u64]) -> Vec<u64> {
+    let mut ties = Vec::new();
+    let (mut i, mut j) = (0, 0);
+    while let Some(value) = a.get(i).into_iter().chain(b.get(j)).min().copied() {
+        let in_a = a[i..].iter().take_while(|x| **x == value).count();
+        let in_b = b[j..].iter().take_while(|y| **y == value).count();
+        if in_a + in_b > 1 {
+            ties.push((in_a + in_b) as u64);
+        }
+        i += in_a;
+        j += in_b;
+    }
+    ties
 }
 
 impl Chances {

@@ -55,7 +55,9 @@ pub(crate) fn sorted_keys(sample: &[f64]) -> Vec<u64> {
 /// The key of a number. Minus zero has that of zero.
 pub(crate) fn key(value: f64) -> u64 {
     let bits = (value + 0.0).to_bits();
-    if bits >> 63 == 0 { bits | 1 << 63 } else { !bits }
+    // All bits of a negative number turn over, the sign alone of a positive one; without a branch.
+    let negative = 0u64.wrapping_sub(bits >> 63);
+    bits ^ (negative | 1 << 63)
 }
 
 /// The number of a key.
