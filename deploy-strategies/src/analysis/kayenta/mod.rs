@@ -176,6 +176,24 @@ mod tests {
         assert_eq!(result(series(1.0), series(1.0)), KayentaResult::Pass);
     }
 
+    /// At the lower limit it is marginal, and at the upper one it passes.
+    #[test]
+    fn both_edges_belong_to_the_better_side() {
+        let metric =
+            |name: &str| KayentaMetric { name: MetricName::new(name).expect("a name"), ..kayenta().metrics[0].clone() };
+        let series = |around: f64| (0..30).map(|i| around + f64::from(i % 7) / 10.0).collect::<Vec<_>>();
+        let good = Points { experiment: series(1.0), control: series(1.0) };
+        let bad = Points { experiment: series(2.0), control: series(1.0) };
+        let judge = |pass: f64, marginal: f64| {
+            let metrics = ["a", "b", "c", "d"].map(metric).to_vec();
+            let judge = Kayenta { metrics, pass, marginal, ..kayenta() };
+            judge.judge(|name| Some(if name.as_str() == "a" { &bad } else { &good })).result
+        };
+        assert_eq!(judge(95.0, 75.0), KayentaResult::Marginal);
+        assert_eq!(judge(95.0, 75.01), KayentaResult::Fail);
+        assert_eq!(judge(75.0, 50.0), KayentaResult::Pass);
+    }
+
     /// What it gets wrong, so that nobody takes it for the default: harm in 7 of 10 points passes whatever its size.
     #[test]
     fn it_is_blind_to_harm_in_seven_of_ten_points() {

@@ -119,4 +119,20 @@ mod tests {
             true
         });
     }
+
+    #[test]
+    fn a_group_without_data_counts_as_a_hundred() {
+        let of = |class| Classified { class, critical: false, mean_ratio: 1.0, interval: None };
+        let (one, other) = (["one".to_owned()], ["other".to_owned()]);
+        let metrics = [
+            (of(Class::Pass), one.as_slice()),
+            (of(Class::High), one.as_slice()),
+            (of(Class::Pass), one.as_slice()),
+            (of(Class::Pass), one.as_slice()),
+            (of(Class::Nodata), other.as_slice()),
+        ];
+        let got = score(&metrics, &Weights::default());
+        assert_eq!(got.score.to_bits(), 87.5f64.to_bits());
+        assert!(got.groups[1].no_data);
+    }
 }

@@ -69,6 +69,7 @@ mod tests {
         };
         assert!(after(600, 100) < 0.0);
         assert!(after(610, 100) < 0.1, "{}", after(610, 100));
+        assert!(after(590, 100) < 0.1, "{}", after(590, 100));
         assert!(after(540, 100) > 1000f64.ln(), "{}", after(540, 100));
         assert!(after(660, 100) > 1000f64.ln());
     }

@@ -290,6 +290,13 @@ fn values_are_judged_window_by_window() {
     };
     assert_eq!(run(0.9).cause, Cause::Proven);
     assert_eq!(run(0.5).cause, Cause::Harm);
+    // What is no longer measured is stale.
+    let real = |value: f64| Real::new(value).expect("finite");
+    let mut batches: Vec<Batch> = (0..60)
+        .map(|w| plain(0, w).metric(metric("hit_ratio"), Paired::Values { candidate: real(0.9), baseline: real(0.9) }))
+        .collect();
+    batches.extend((60..63).map(|w| plain(0, w)));
+    assert_eq!(verdict(&judge, &batches).cause, Cause::NoData);
 }
 
 #[test]
