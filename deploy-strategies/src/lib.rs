@@ -16,6 +16,12 @@
 //! | judge | choose it when | source |
 //! |---|---|---|
 //! | [`Threshold`](analysis::threshold::Threshold) | a number must stay on one side of a limit | Argo Rollouts' analysis, with its holes closed |
+//! | [`Sequential`](analysis::sequential::Sequential) | there is a baseline, and every look may be the last: one chance of error for the whole rollout | [`analysis::evidence`] |
+//! | [`Kayenta`](analysis::kayenta::Kayenta) | Kayenta judges your releases today, class by class and score by score | Kayenta's own figures |
+//! | [`BurnRate`](analysis::burn_rate::BurnRate) | users were promised something: catches harm to both arms, which no comparison can | Site Reliability Workbook, chapter 5 |
+//! | [`ServiceScore`](analysis::service_score::ServiceScore) | a weighted score judges your releases today | Keptn's quality gates |
+//!
+//! Strategies judge by thresholds; the other four take batches, together as a [`BatchJudge`](analysis::batch_judge::BatchJudge).
 
 pub mod all_at_once;
 pub mod analysis;

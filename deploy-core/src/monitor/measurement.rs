@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::Counts;
+use super::{Counts, Histogram};
 use crate::name::{BlockName, MetricName, RevisionName};
 use crate::real::Real;
 use crate::time::Timestamp;
@@ -97,6 +97,8 @@ pub enum Reading {
     Counts(Counts),
     /// Single observations, in the unit that the metric's name states.
     Samples(Vec<Real>),
+    /// Single observations, counted by size, in the unit that the metric's name states.
+    Histogram(Histogram),
     /// Nothing was there to be measured. Not zero.
     NoData,
 }
@@ -108,7 +110,7 @@ impl Reading {
         match self {
             Self::Value(value) => Some(value.get()),
             Self::Counts(counts) => counts.ratio(),
-            Self::Samples(_) | Self::NoData => None,
+            Self::Samples(_) | Self::Histogram(_) | Self::NoData => None,
         }
     }
 }

@@ -1,6 +1,8 @@
 //! Monitors measure the subject of a rollout; judges, elsewhere, say what the numbers mean.
 
+mod batch;
 mod counts;
+mod histogram;
 mod judgement;
 mod measurement;
 
@@ -8,7 +10,9 @@ use std::fmt::Debug;
 
 use async_trait::async_trait;
 
+pub use self::batch::{Batch, BatchKey, Paired, Traffic};
 pub use self::counts::{Counts, CountsError};
+pub use self::histogram::{Histogram, HistogramError, Threshold};
 pub use self::judgement::{Advice, Comparison, Judgement, JudgementResult, MeasurementOutcome};
 pub use self::measurement::{Arm, MeasureRequest, Measured, Measurement, Reading, Window};
 use crate::identity::Identity;

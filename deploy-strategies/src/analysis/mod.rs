@@ -1,7 +1,46 @@
-//! Judges: what measured numbers mean for a release. Pure functions over data; their state is small and serialisable.
+//! Judges: pure functions from numbers to what they mean. No clock, no I/O, nothing that waits; their state is small and
+//! serialisable.
+//!
+//! An [`Analysis`] says what a strategy asks of a monitor, how often, and which [`Judge`] says what the answers mean.
+//!
+//! | module | when to choose it | source |
+//! |---|---|---|
+//! | [`threshold`] | a number must stay on one side of a limit | Argo Rollouts' analysis, with its holes closed |
+//! | [`sequential`] | releases with a baseline: looks after every batch, one chance of error for the whole rollout | [`evidence`] |
+//! | [`kayenta`] | releases that Kayenta judges today, class by class and score by score | Kayenta's own figures |
+//! | [`burn_rate`] | promises to users: catches harm to both arms, which no comparison can | Site Reliability Workbook, chapter 5 |
+//! | [`service_score`] | releases that are judged by a weighted score today | Keptn's quality gates |
+//! | [`batch_judge`] | the last four as one value | |
+//!
+//! Beneath them are the tests themselves: [`rank`], [`shift`], [`means`] and [`proportion`] at a fixed number of values, and
+//! [`evidence`] for any number of looks. What is said of batches comes as a [`verdict`], as text, JSON and, for a
+//! confidence sequence, as a picture ([`svg`]).
+//!
+//! ```text
+//!  Measurement ──► Batch ──► BatchJudge::take ──► BatchJudgeState ──► BatchJudge::verdict ──► Verdict
+//!   (monitors)     (core)       once per key                             at any look           why, and what
+//!                                                                                              would change it
+//! ```
 
 mod asked;
+pub mod batch_judge;
+pub mod burn_rate;
+pub mod evidence;
+pub mod kayenta;
+pub mod means;
+pub mod proportion;
+pub mod rank;
+pub mod sample;
+pub mod sequential;
+pub mod service_score;
+pub mod shift;
+mod special;
+pub mod svg;
+#[cfg(test)]
+mod tables;
+pub mod taken;
 pub mod threshold;
+pub mod verdict;
 
 pub(crate) use self::asked::monitors_of;
 pub use self::asked::{Analysis, AnalysisState, Comparand, Judge, JudgeState, Standing, Verdict};

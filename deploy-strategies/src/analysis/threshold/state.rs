@@ -292,6 +292,9 @@ fn pooled(pool: &mut Counts, min_events: u64, reading: Option<&Reading>) -> Read
         Some(Reading::Samples(_)) => {
             Read::Unfit("the metric came as samples; a threshold judge compares one number".to_owned())
         }
+        Some(Reading::Histogram(_)) => {
+            Read::Unfit("the metric came as a histogram; a threshold judge compares one number".to_owned())
+        }
         Some(Reading::Value(value)) if min_events == 0 => Read::Number(value.get()),
         Some(Reading::Value(_)) => Read::Unfit(
             "the metric came as a value without a count of events, so min_events cannot be checked".to_owned(),

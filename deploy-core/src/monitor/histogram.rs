@@ -1,0 +1,384 @@
+//! A log-linear histogram with fixed bins: exact to merge, exact to count above a bin's edge.
+
+use std::fmt;
+
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use crate::real::Real;
+
+/// How often each size of value occurred, in 2,560 fixed bins: 64 to an octave, from 2⁻²⁰ to 2²⁰ of whatever unit the
+/// metric's name states (with seconds: one microsecond to twelve days; with milliseconds: one nanosecond to 17 minutes).
+///
+/// The bins are those of the number's own binary form (exponent and the six leading bits of the mantissa), so that an
+/// insert is a shift and an increment, every histogram has the same bins, and two of them merge exactly by addition. A bin
+/// is at most 1/64 wide relative to its lower edge, so that a value read from its upper edge is less than 1.6 % too large. Counting the
+/// values at or above a bin's edge is exact, and that is what sequential judges need: see [`Threshold`]. Smaller values
+/// go to the first bin, larger ones to the last.
+///
+/// The size is 10 KB in memory; written down, only the bins that are not empty count.
+///
+/// # Examples
+///
+/// ```
+/// use deploy_core::monitor::Histogram;
+///
+/// let mut latency = Histogram::new();
+/// for milliseconds in [80.0, 95.0, 101.0, 340.0] {
+///     latency.insert(milliseconds)?;
+/// }
+/// let slow = latency.threshold_at(0.5).expect("there are values");
+/// assert_eq!(latency.count(), 4);
+/// assert_eq!(latency.at_least(slow), 2);
+/// # Ok::<(), deploy_core::monitor::HistogramError>(())
+/// ```
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct Histogram {
+    bins: Box<[u32]>,
+}
+
+/// A value or a histogram that cannot be taken in.
+#[derive(Debug, Clone, Copy, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum HistogramError {
+    /// Not a finite number of at least zero: count it as an error of the measurement, not as a size.
+    #[error("{0} is not a finite number of at least zero")]
+    NotASize(f64),
+    /// A bin would pass 4,294,967,295: close the batch earlier.
+    #[error("a bin of the histogram is full: close the batch earlier")]
+    Full,
+}
+
+/// A lower edge of a bin: the values at or above it are counted exactly.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "u16", into = "u16")]
+pub struct Threshold(u16);
+
+impl Threshold {
+    /// The first edge that is not below `value`; nothing if that lies beyond the last edge.
+    #[must_use]
+    pub fn at_or_above(value: f64) -> Option<Self> {
+        let below = slot(value).ok()?;
+        let edge = Self(below);
+        if edge.value() >= value {
+            Some(edge)
+        } else {
+            let next = below + 1;
+            (usize::from(next) < Histogram::BINS).then_some(Self(next))
+        }
+    }
+
+    /// The size, in the histogram's unit.
+    #[must_use]
+    pub fn value(self) -> f64 {
+        f64::from_bits((u64::from(self.0) + FIRST) << SHIFT)
+    }
+
+    /// The first edge that is not below this one times `factor`; nothing if that lies beyond the last edge.
+    #[must_use]
+    pub fn scaled(self, factor: f64) -> Option<Self> {
+        Self::at_or_above(self.value() * factor)
+    }
+}
+
+impl TryFrom<u16> for Threshold {
+    type Error = String;
+    fn try_from(bin: u16) -> Result<Self, String> {
+        if usize::from(bin) < Histogram::BINS {
+            Ok(Self(bin))
+        } else {
+            Err(format!("{bin} is no bin of a histogram: they end at {}", Histogram::BINS - 1))
+        }
+    }
+}
+
+impl From<Threshold> for u16 {
+    fn from(threshold: Threshold) -> Self {
+        threshold.0
+    }
+}
+
+impl fmt::Display for Threshold {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.value(), f)
+    }
+}
+
+impl Histogram {
+    /// How many bins there are.
+    pub const BINS: usize = 2560;
+
+    /// An empty one.
+    #[must_use]
+    pub fn new() -> Self {
+        Self { bins: vec![0; Self::BINS].into_boxed_slice() }
+    }
+
+    /// One of these samples.
+    ///
+    /// # Errors
+    ///
+    /// [`HistogramError`] if one of them is negative.
+    pub fn of(samples: &[Real]) -> Result<Self, HistogramError> {
+        let mut histogram = Self::new();
+        for sample in samples {
+            histogram.insert(sample.get())?;
+        }
+        Ok(histogram)
+    }
+
+    /// Counts one value.
+    ///
+    /// # Errors
+    ///
+    /// [`HistogramError`] if it is negative or not finite, or its bin is full. Nothing is counted then.
+    #[inline]
+    pub fn insert(&mut self, value: f64) -> Result<(), HistogramError> {
+        // The common case is one subtraction and one comparison: everything else has a bit pattern outside the bins.
+        let bin = (value.to_bits() >> SHIFT).wrapping_sub(FIRST);
+        match usize::try_from(bin).ok().and_then(|bin| self.bins.get_mut(bin)) {
+            Some(count) => {
+                *count = count.checked_add(1).ok_or(HistogramError::Full)?;
+                Ok(())
+            }
+            None => self.insert_many(value, 1),
+        }
+    }
+
+    /// Counts the same value several times.
+    ///
+    /// # Errors
+    ///
+    /// As [`Histogram::insert`].
+    pub fn insert_many(&mut self, value: f64, times: u32) -> Result<(), HistogramError> {
+        let bin = usize::from(slot(value)?);
+        self.bins[bin] = self.bins[bin].checked_add(times).ok_or(HistogramError::Full)?;
+        Ok(())
+    }
+
+    /// Adds another one. Exact, and in any order the same.
+    ///
+    /// # Errors
+    ///
+    /// [`HistogramError::Full`] if a bin would overflow. Nothing is added then.
+    pub fn merge(&mut self, other: &Self) -> Result<(), HistogramError> {
+        if self.bins.iter().zip(&other.bins).any(|(a, b)| a.checked_add(*b).is_none()) {
+            return Err(HistogramError::Full);
+        }
+        for (into, from) in self.bins.iter_mut().zip(&other.bins) {
+            *into += from;
+        }
+        Ok(())
+    }
+
+    /// How many values were counted.
+    #[must_use]
+    pub fn count(&self) -> u64 {
+        self.bins.iter().map(|count| u64::from(*count)).sum()
+    }
+
+    /// How many values are at or above this edge. Exact.
+    #[must_use]
+    pub fn at_least(&self, threshold: Threshold) -> u64 {
+        self.bins[usize::from(threshold.0)..].iter().map(|count| u64::from(*count)).sum()
+    }
+
+    /// The edge that `share` (0 to 1) of the values lie below, at the least: the upper edge of the bin that holds the
+    /// quantile. Nothing if there are no values or the bin is the last one.
+    #[must_use]
+    pub fn threshold_at(&self, share: f64) -> Option<Threshold> {
+        let bin = self.quantile_bin(share)?;
+        let next = u16::try_from(bin + 1).ok()?;
+        Threshold::try_from(next).ok()
+    }
+
+    /// The value that `share` (0 to 1) of the values do not exceed, read from the middle of its bin; nothing if there are
+    /// no values.
+    #[must_use]
+    pub fn quantile(&self, share: f64) -> Option<f64> {
+        let bin = self.quantile_bin(share)?;
+        let low = f64::from_bits((bin as u64 + FIRST) << SHIFT);
+        let high = f64::from_bits((bin as u64 + 1 + FIRST) << SHIFT);
+        Some(low.midpoint(high))
+    }
+
+    /// The bins that are not empty, from the smallest values up: lower edge and count.
+    pub fn filled(&self) -> impl Iterator<Item = (Threshold, u32)> + '_ {
+        self.bins.iter().enumerate().filter(|(_, count)| **count > 0).filter_map(|(bin, count)| {
+            let bin = u16::try_from(bin).ok()?;
+            Some((Threshold(bin), *count))
+        })
+    }
+
+    fn quantile_bin(&self, share: f64) -> Option<usize> {
+        let total = self.count();
+        if total == 0 || !(0.0..=1.0).contains(&share) {
+            return None;
+        }
+        #[expect(
+            clippy::cast_precision_loss,
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "counts stay far below 2^53, and the product lies between 0 and the count"
+        )]
+        let rank = ((share * total as f64).ceil() as u64).clamp(1, total);
+        let mut below = 0;
+        for (bin, count) in self.bins.iter().enumerate() {
+            below += u64::from(*count);
+            if below >= rank {
+                return Some(bin);
+            }
+        }
+        None
+    }
+}
+
+impl Default for Histogram {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl fmt::Debug for Histogram {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_map().entries(self.filled().map(|(edge, count)| (edge.value(), count))).finish()
+    }
+}
+
+impl Serialize for Histogram {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(self.filled())
+    }
+}
+
+impl<'de> Deserialize<'de> for Histogram {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let filled = Vec::<(Threshold, u32)>::deserialize(deserializer)?;
+        let mut histogram = Self::new();
+        let mut least = 0;
+        for (edge, count) in filled {
+            if edge.0 < least || count == 0 {
+                return Err(D::Error::custom(format!("bin {} is empty, or stands after a higher one", edge.0)));
+            }
+            least = edge.0 + 1;
+            histogram.bins[usize::from(edge.0)] = count;
+        }
+        Ok(histogram)
+    }
+}
+
+/// The bin of a value.
+fn slot(value: f64) -> Result<u16, HistogramError> {
+    if !value.is_finite() || value < 0.0 {
+        return Err(HistogramError::NotASize(value));
+    }
+    // Minus zero has a sign bit; adding zero takes it away.
+    let leading = (value + 0.0).to_bits() >> SHIFT;
+    let bin = leading.saturating_sub(FIRST).min(Histogram::BINS as u64 - 1);
+    Ok(u16::try_from(bin).unwrap_or(u16::MAX))
+}
+
+/// Leaves the sign, the exponent and the six leading bits of the mantissa.
+const SHIFT: u32 = 52 - 6;
+/// What is left of 2⁻²⁰, the first lower edge.
+const FIRST: u64 = (1023 - 20) << 6;
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::{prop_assert, prop_assert_eq, proptest};
+
+    use super::{Histogram, HistogramError, Threshold};
+
+    #[test]
+    fn the_edges_are_a_64th_of_an_octave_apart() {
+        let first = Threshold::try_from(0).expect("a bin");
+        assert_eq!(first.value().to_bits(), 2f64.powi(-20).to_bits());
+        let one = Threshold::at_or_above(1.0).expect("inside");
+        assert_eq!(one.value().to_bits(), 1f64.to_bits());
+        assert_eq!(
+            Threshold::at_or_above(1.000_001).expect("inside").value().to_bits(),
+            (1.0 + 1.0 / 64.0f64).to_bits()
+        );
+        assert_eq!(one.scaled(1.1).expect("inside").value().to_bits(), (1.0 + 7.0 / 64.0f64).to_bits());
+        assert!(Threshold::try_from(2560).is_err());
+    }
+
+    #[test]
+    fn what_is_no_size_is_refused() {
+        let mut histogram = Histogram::new();
+        for value in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY, -1.0, -1e-300] {
+            assert!(matches!(histogram.insert(value), Err(HistogramError::NotASize(_))), "{value}");
+        }
+        assert_eq!(histogram.count(), 0);
+        for value in [0.0, -0.0, 1e-300, 1e300] {
+            histogram.insert(value).expect("a size");
+        }
+        assert_eq!(histogram.filled().map(|(edge, n)| (u16::from(edge), n)).collect::<Vec<_>>(), [(0, 3), (2559, 1)]);
+    }
+
+    #[test]
+    fn a_full_bin_is_an_error_and_not_a_wrong_count() {
+        let mut histogram = Histogram::new();
+        histogram.insert_many(1.0, u32::MAX).expect("room");
+        assert_eq!(histogram.insert(1.0), Err(HistogramError::Full));
+        let copy = histogram.clone();
+        assert_eq!(histogram.merge(&copy), Err(HistogramError::Full));
+        assert_eq!(histogram.count(), u64::from(u32::MAX));
+    }
+
+    #[test]
+    fn a_histogram_that_no_one_of_ours_wrote_is_refused() {
+        assert!(serde_json::from_str::<Histogram>("[[3,1],[3,1]]").is_err());
+        assert!(serde_json::from_str::<Histogram>("[[3,0]]").is_err());
+        assert!(serde_json::from_str::<Histogram>("[[2560,1]]").is_err());
+    }
+
+    proptest! {
+        #[test]
+        fn counting_above_an_edge_is_exact(values in proptest::collection::vec(1e-7f64..2e6, 0..200), edge in 0u16..2560) {
+            let mut histogram = Histogram::new();
+            for value in &values {
+                histogram.insert(*value).expect("a size");
+            }
+            let edge = Threshold::try_from(edge).expect("a bin");
+            let exact = values.iter().filter(|v| **v >= edge.value() || u16::from(edge) == 0).count();
+            prop_assert_eq!(histogram.at_least(edge), exact as u64);
+        }
+
+        #[test]
+        fn merging_is_the_same_as_counting_together(
+            a in proptest::collection::vec(1e-3f64..1e4, 0..100),
+            b in proptest::collection::vec(1e-3f64..1e4, 0..100),
+        ) {
+            let count = |values: &[f64]| {
+                let mut histogram = Histogram::new();
+                for value in values {
+                    histogram.insert(*value).expect("a size");
+                }
+                histogram
+            };
+            let mut merged = count(&a);
+            merged.merge(&count(&b)).expect("room");
+            let both: Vec<f64> = a.iter().chain(&b).copied().collect();
+            prop_assert_eq!(&merged, &count(&both));
+            let text = serde_json::to_string(&merged).expect("written");
+            prop_assert_eq!(merged, serde_json::from_str::<Histogram>(&text).expect("read"));
+        }
+
+        #[test]
+        fn a_quantile_is_within_a_bin_of_the_exact_one(mut values in proptest::collection::vec(1e-3f64..1e5, 1..200), share in 0.0f64..1.0) {
+            let mut histogram = Histogram::new();
+            for value in &values {
+                histogram.insert(*value).expect("a size");
+            }
+            values.sort_unstable_by(f64::total_cmp);
+            #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, clippy::cast_precision_loss, reason = "small")]
+            let rank = ((share * values.len() as f64).ceil() as usize).clamp(1, values.len());
+            let exact = values[rank - 1];
+            let read = histogram.quantile(share).expect("values");
+            prop_assert!((read - exact).abs() <= exact / 64.0, "{read} for {exact}");
+            let above = histogram.threshold_at(share).expect("inside").value();
+            prop_assert!(above > exact && above <= exact * (1.0 + 1.0 / 64.0), "{above} for {exact}");
+        }
+    }
+}

@@ -1,0 +1,627 @@
+//! The sequential judge: the default for releases.
+//!
+//! It may look after every batch and decide at any look: the chance that it ever rolls back a release that is no worse
+//! than its margin is at most α, whatever the number of looks, stages, pauses and metrics. It compares the two arms batch
+//! by batch, so that neither a drift of both nor the growth of the candidate's share can fool it. And it says
+//! "cannot tell" where it cannot tell.
+//!
+//! ```text
+//!  Batch ──► Sequential::take ──► SequentialState ──► Sequential::verdict ──► Verdict
+//!            once per key           ≤ 2 KiB a metric      at any look            result, advice, why, what would change it
+//! ```
+//!
+//! Its evidence is the conditional e-process of [`super::evidence::stratified`]: for errors as they are, for latency on
+//! the events "slower than τ" at several quantiles, with τ chosen before the batch. Two tiers keep it from rolling back
+//! for a difference that nobody minds: beyond the margin it rolls back, within the margin it warns. Promotion needs
+//! proof of not being worse from the *current* stage: what was shown at 5 % of traffic says nothing about harm that only
+//! a higher load brings out.
+//!
+//! It assumes that requests within a batch are exchangeable between the arms where there is no difference. Retry storms,
+//! differences between single instances and arms with other endpoints break that; margins, strata and
+//! [`Sequential::damping`] are the answers.
+
+mod events;
+mod power;
+mod ratio;
+mod sums;
+mod trace;
+mod values;
+mod verdict;
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use deploy_core::digest::Digest;
+use deploy_core::monitor::{Batch, Counts, Histogram, Paired};
+use deploy_core::name::MetricName;
+use serde::{Deserialize, Serialize};
+
+use self::events::{EventSeries, Tuned};
+pub use self::power::{Power, expected_requests};
+use self::ratio::RatioSeries;
+pub use self::trace::{Trace, TraceLine, TracePoint};
+use self::values::ValueSeries;
+pub use self::verdict::{Look, Totals};
+use super::taken::{Scattered, Taken, TakenKeys};
+
+/// The sequential judge's configuration. It is fixed for a rollout: its hash stands in the state.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Sequential {
+    /// What is judged.
+    pub metrics: Vec<Watched>,
+    /// How many stages the rollout has: harm may begin with any of them.
+    pub stages: u32,
+    /// The chance of rolling back, at any look of the whole rollout, a release that is no worse than its margins. 0.01 by
+    /// default: at 50 releases a day at most one false rollback in two days, and measured far fewer.
+    #[serde(default = "default_alpha")]
+    pub alpha: f64,
+    /// The chance of promoting from a stage a release that is as bad as [`Watch`] says it must not be. 0.05 by default.
+    #[serde(default = "default_beta")]
+    pub beta: f64,
+    /// How long a fresh instance of the candidate is left out of account: cold caches are not what is released. 180 s by
+    /// default. A batch counts if its youngest instance was older than this when its window began.
+    #[serde(default = "default_warm_up", with = "deploy_core::time::duration_ms")]
+    pub warm_up: Duration,
+    /// The shortest time that a stage is observed before it is promoted. 5 minutes by default.
+    #[serde(default = "default_least_observed", with = "deploy_core::time::duration_ms")]
+    pub least_observed: Duration,
+    /// The fewest events of the candidate, per stage and metric, on which it is promoted. 100 by default.
+    #[serde(default = "default_least_events")]
+    pub least_events: u64,
+    /// How many batches in a row may lack a metric before it counts as not there. 3 by default.
+    #[serde(default = "default_stale_after")]
+    pub stale_after: u32,
+    /// What a difference within the margin means for promotion.
+    #[serde(default)]
+    pub within_margin: WithinMargin,
+    /// The check that the candidate sees the share of traffic that it should.
+    #[serde(default)]
+    pub sample_ratio: SampleRatio,
+    /// The power, above 0 and at most 1, to which the evidence is taken. 1 by default. A smaller one makes the judge slower and
+    /// forgives requests that are not independent: choose it so that comparisons of a release with itself stay below α.
+    #[serde(default = "default_damping")]
+    pub damping: f64,
+}
+
+/// One metric that is judged.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Watched {
+    /// Its name.
+    pub metric: MetricName,
+    /// What it is and what counts as harm.
+    pub watch: Watch,
+    /// Whether it decides.
+    #[serde(default)]
+    pub role: Role,
+}
+
+/// Whether a metric decides.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Role {
+    /// It can roll the release back, and no promotion without its proof. The weight, above zero, is its share of α relative to the others.
+    Required {
+        /// How much of α it may spend, relative to the others.
+        weight: f64,
+    },
+    /// It is shown, with a false discovery rate of α among its like, and decides nothing.
+    Advisory,
+}
+
+impl Default for Role {
+    fn default() -> Self {
+        Self::Required { weight: 1.0 }
+    }
+}
+
+/// What a metric is and what counts as harm.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "kind")]
+pub enum Watch {
+    /// Bad events among events.
+    Errors {
+        /// The odds ratio up to which more of them do not lead to a rollback. 1.2 by default: instances of the same
+        /// release differ by that much.
+        #[serde(default = "default_error_margin")]
+        margin: f64,
+        /// The odds ratio that promotion must rule out. 1.5 by default.
+        #[serde(default = "default_ruled_out")]
+        rule_out: f64,
+    },
+    /// How long each event took, or any other size of which less is better.
+    Latency {
+        /// The quantiles at which it is watched, each by its own events "slower than". Half, 90 % and 99 % by default.
+        #[serde(default = "default_quantiles")]
+        quantiles: Vec<f64>,
+        /// By what share it may be slower without a rollback. 0.10 by default: instances of the same release differ by
+        /// several percent.
+        #[serde(default = "default_latency_margin")]
+        margin: f64,
+        /// The odds ratio of being slower than the quantile that promotion must rule out. 1.5 by default: about 10 to
+        /// 15 % in time, where times are log-normal.
+        #[serde(default = "default_ruled_out")]
+        rule_out: f64,
+    },
+    /// One number per window and arm, compared window by window.
+    Values {
+        /// The difference, candidate minus baseline, that no window exceeds in size: larger ones count as this.
+        range: f64,
+        /// Which direction is harm.
+        worse: Worse,
+        /// The mean difference in that direction up to which there is no rollback.
+        margin: f64,
+        /// The mean difference in that direction that promotion must rule out.
+        rule_out: f64,
+    },
+}
+
+/// Which direction of a number is harm.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Worse {
+    /// More is worse.
+    Larger,
+    /// Less is worse.
+    Smaller,
+}
+
+/// What a difference that is certain but within the margin means for promotion.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum WithinMargin {
+    /// The stage holds and somebody is told.
+    #[default]
+    Hold,
+    /// Promotion goes on once its own proof is there; the report shows the difference.
+    Promote,
+}
+
+/// The check that the candidate sees the share of traffic that it should: where records of one arm get lost, no
+/// comparison is valid.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct SampleRatio {
+    /// The chance of a false alarm over the whole rollout. 0.001 by default.
+    pub alpha: f64,
+    /// By what share of itself the observed share may differ. 0.02 by default: routers are not exact.
+    pub tolerance: f64,
+}
+
+impl Default for SampleRatio {
+    fn default() -> Self {
+        Self { alpha: 0.001, tolerance: 0.02 }
+    }
+}
+
+impl Watch {
+    /// Errors with the default margins.
+    #[must_use]
+    pub fn errors() -> Self {
+        Self::Errors { margin: default_error_margin(), rule_out: default_ruled_out() }
+    }
+
+    /// Latency with the default quantiles and margins.
+    #[must_use]
+    pub fn latency() -> Self {
+        Self::Latency {
+            quantiles: default_quantiles(),
+            margin: default_latency_margin(),
+            rule_out: default_ruled_out(),
+        }
+    }
+}
+
+impl Watched {
+    /// A metric that decides, with the weight of one.
+    #[must_use]
+    pub fn required(metric: MetricName, watch: Watch) -> Self {
+        Self { metric, watch, role: Role::default() }
+    }
+
+    /// A metric that is only shown.
+    #[must_use]
+    pub fn advisory(metric: MetricName, watch: Watch) -> Self {
+        Self { metric, watch, role: Role::Advisory }
+    }
+}
+
+/// What the judge remembers: sums, never samples. It is versioned, written with the hash of its configuration, and a
+/// replay of the same batches in the same order gives the same bytes.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct SequentialState {
+    version: u32,
+    config: String,
+    stage: u32,
+    taken: TakenKeys,
+    /// Batches that were left out since an instance was warming up.
+    warming: u32,
+    ratio: RatioSeries,
+    series: Vec<Series>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Series {
+    Events(EventSeries),
+    Values(ValueSeries),
+}
+
+/// A batch that cannot be taken, or a state that it cannot be taken into. The state is as before.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum SequentialError {
+    /// A figure of the configuration makes no sense.
+    #[error("{field} of the sequential judge is {value}, where {needed} is needed")]
+    Configuration {
+        /// Which.
+        field: &'static str,
+        /// What it is.
+        value: f64,
+        /// What it has to be.
+        needed: &'static str,
+    },
+    /// There is nothing to judge.
+    #[error("the sequential judge has no metric that decides; name at least one as required")]
+    NothingRequired,
+    /// The state was begun with another configuration. Changing margins or weights in mid-rollout voids the guarantee:
+    /// begin anew, and divide alpha between both.
+    #[error("the state belongs to configuration {state}, this one is {config}")]
+    ConfigurationChanged {
+        /// The one of the state.
+        state: String,
+        /// The one that was asked.
+        config: String,
+    },
+    /// The state was written by another version.
+    #[error("the state is of version {0}, this is version {VERSION}")]
+    Version(u32),
+    /// A batch has another kind of reading for a metric than the configuration expects.
+    #[error("metric {metric} is watched as {watched} and measured as {measured}")]
+    Kind {
+        /// The metric.
+        metric: MetricName,
+        /// What the configuration says.
+        watched: &'static str,
+        /// What the batch has.
+        measured: &'static str,
+    },
+    /// The candidate's share of traffic lies outside 0 to 1.
+    #[error("a share of traffic is {0}, where a number between 0 and 1 is needed")]
+    Share(f64),
+    /// Too many gaps between batches.
+    #[error(transparent)]
+    Scattered(#[from] Scattered),
+}
+
+const VERSION: u32 = 1;
+
+impl Sequential {
+    /// A judge of these metrics with the default figures, for a rollout of so many stages.
+    #[must_use]
+    pub fn new(stages: u32, metrics: Vec<Watched>) -> Self {
+        Self {
+            metrics,
+            stages,
+            alpha: default_alpha(),
+            beta: default_beta(),
+            warm_up: default_warm_up(),
+            least_observed: default_least_observed(),
+            least_events: default_least_events(),
+            stale_after: default_stale_after(),
+            within_margin: WithinMargin::default(),
+            sample_ratio: SampleRatio::default(),
+            damping: default_damping(),
+        }
+    }
+
+    /// Whether the figures make sense.
+    ///
+    /// # Errors
+    ///
+    /// [`SequentialError`] names the first that does not.
+    pub fn check(&self) -> Result<(), SequentialError> {
+        let open = |field, value: f64| within(field, value, value > 0.0 && value < 1.0, "a number between 0 and 1");
+        open("alpha", self.alpha)?;
+        open("beta", self.beta)?;
+        open("sample_ratio.alpha", self.sample_ratio.alpha)?;
+        let tolerance = self.sample_ratio.tolerance;
+        within("sample_ratio.tolerance", tolerance, (0.0..1.0).contains(&tolerance), "0 or more, and below 1")?;
+        within("damping", self.damping, self.damping > 0.0 && self.damping <= 1.0, "above 0, and at most 1")?;
+        within("stages", f64::from(self.stages), self.stages > 0, "at least one")?;
+        for watched in &self.metrics {
+            if let Role::Required { weight } = watched.role {
+                within("weight", weight, weight > 0.0 && weight.is_finite(), "a number above 0")?;
+            }
+            match &watched.watch {
+                Watch::Errors { margin, rule_out } => {
+                    within("margin", *margin, *margin >= 1.0 && margin.is_finite(), "an odds ratio of at least 1")?;
+                    within("rule_out", *rule_out, *rule_out > 1.0 && rule_out.is_finite(), "an odds ratio above 1")?;
+                }
+                Watch::Latency { quantiles, margin, rule_out } => {
+                    let count = super::special::length(quantiles.len());
+                    within("quantiles", count, !quantiles.is_empty(), "at least one")?;
+                    let mut least = 0.0;
+                    for quantile in quantiles {
+                        let right = *quantile > least && *quantile < 1.0;
+                        within("quantiles", *quantile, right, "one number after the other, rising, between 0 and 1")?;
+                        least = *quantile;
+                    }
+                    within("margin", *margin, *margin >= 0.0 && margin.is_finite(), "a share of 0 or more")?;
+                    within("rule_out", *rule_out, *rule_out > 1.0 && rule_out.is_finite(), "an odds ratio above 1")?;
+                }
+                Watch::Values { range, margin, rule_out, .. } => {
+                    within("range", *range, *range > 0.0 && range.is_finite(), "a number above 0")?;
+                    within("margin", *margin, *margin >= 0.0 && margin < range, "0 or more, and below the range")?;
+                    within("rule_out", *rule_out, *rule_out > 0.0 && rule_out < range, "above 0, and below the range")?;
+                }
+            }
+        }
+        if self.metrics.iter().any(|watched| matches!(watched.role, Role::Required { .. })) {
+            Ok(())
+        } else {
+            Err(SequentialError::NothingRequired)
+        }
+    }
+
+    /// The state before the first batch. Thresholds of latency are then taken from the first batch with enough values of
+    /// the baseline, which is not judged by them.
+    ///
+    /// # Errors
+    ///
+    /// [`SequentialError`] if the configuration makes no sense.
+    pub fn begin(&self) -> Result<SequentialState, SequentialError> {
+        self.begin_after(&BTreeMap::new())
+    }
+
+    /// The state before the first batch, with the baseline's latencies from before the release: they set the thresholds.
+    ///
+    /// # Errors
+    ///
+    /// [`SequentialError`] if the configuration makes no sense.
+    pub fn begin_after(&self, before: &BTreeMap<MetricName, Histogram>) -> Result<SequentialState, SequentialError> {
+        self.check()?;
+        let mut series = Vec::new();
+        for watched in &self.metrics {
+            match &watched.watch {
+                Watch::Errors { .. } => series.push(Series::Events(EventSeries::new(self.onsets()))),
+                Watch::Latency { quantiles, margin, .. } => {
+                    for quantile in quantiles {
+                        let mut events = EventSeries::new(self.onsets());
+                        if let Some(histogram) = before.get(&watched.metric) {
+                            events.choose_threshold(histogram, *quantile, *margin);
+                        }
+                        series.push(Series::Events(events));
+                    }
+                }
+                Watch::Values { range, margin, rule_out, .. } => {
+                    series.push(Series::Values(ValueSeries::new(self, *range, *margin, *rule_out)));
+                }
+            }
+        }
+        Ok(SequentialState {
+            version: VERSION,
+            config: self.hash(),
+            stage: 0,
+            taken: TakenKeys::default(),
+            warming: 0,
+            ratio: RatioSeries::new(),
+            series,
+        })
+    }
+
+    /// Takes a batch in, once.
+    ///
+    /// # Errors
+    ///
+    /// [`SequentialError`] if the state belongs to another configuration or the batch does not fit it. The state is then
+    /// as it was.
+    pub fn take(&self, state: &mut SequentialState, batch: &Batch) -> Result<Taken, SequentialError> {
+        self.fits(state)?;
+        let mut next = state.clone();
+        let taken = self.take_into(&mut next, batch)?;
+        *state = next;
+        Ok(taken)
+    }
+
+    fn take_into(&self, state: &mut SequentialState, batch: &Batch) -> Result<Taken, SequentialError> {
+        if !state.taken.insert(&batch.key)? {
+            return Ok(Taken::Repeated);
+        }
+        let stage = batch.key.stage;
+        if stage > state.stage {
+            state.stage = stage;
+            for series in &mut state.series {
+                match series {
+                    Series::Events(events) => events.next_stage(),
+                    Series::Values(values) => values.next_stage(),
+                }
+            }
+        }
+        if batch.youngest.is_some_and(|age| age < self.warm_up) {
+            state.warming = state.warming.saturating_add(1);
+            return Ok(Taken::Warming);
+        }
+        if let Some(traffic) = batch.traffic {
+            let share = traffic.share.get();
+            if !(share > 0.0 && share < 1.0) {
+                return Err(SequentialError::Share(share));
+            }
+            state.ratio.take(traffic.candidate, traffic.baseline, share, self.sample_ratio.tolerance);
+        }
+        let tuned = Tuned { onsets: self.onsets(), stages: self.stages, stage, current: stage == state.stage };
+        let mut at = 0;
+        for watched in &self.metrics {
+            let paired = batch.metrics.get(&watched.metric);
+            let kind = |measured| SequentialError::Kind {
+                metric: watched.metric.clone(),
+                watched: watched.watch.kind(),
+                measured,
+            };
+            let count = watched.watch.series();
+            let series = &mut state.series[at..at + count];
+            at += count;
+            match (&watched.watch, paired) {
+                (_, None | Some(Paired::Missing { .. })) => series.iter_mut().for_each(Series::missed),
+                (Watch::Errors { margin, rule_out }, Some(Paired::Counts { candidate, baseline })) => {
+                    if let [Series::Events(events)] = series {
+                        let pair = (*candidate, *baseline);
+                        events.take(pair, pair, libm::log(*margin), libm::log(*rule_out), &tuned);
+                    }
+                }
+                (Watch::Latency { quantiles, margin, rule_out }, Some(Paired::Histograms { candidate, baseline })) => {
+                    for (series, quantile) in series.iter_mut().zip(quantiles) {
+                        if let Series::Events(events) = series {
+                            let sides = (candidate, baseline);
+                            events.take_sizes(sides, *quantile, *margin, libm::log(*rule_out), &tuned);
+                        }
+                    }
+                }
+                (Watch::Values { range, worse, .. }, Some(Paired::Values { candidate, baseline })) => {
+                    if let [Series::Values(values)] = series {
+                        let difference = candidate.get() - baseline.get();
+                        let harm = if *worse == Worse::Larger { difference } else { -difference };
+                        values.take(harm / range, tuned.current);
+                    }
+                }
+                (_, Some(Paired::Counts { .. })) => return Err(kind("counts")),
+                (_, Some(Paired::Histograms { .. })) => return Err(kind("sizes")),
+                (_, Some(Paired::Values { .. })) => return Err(kind("values")),
+            }
+        }
+        Ok(Taken::Counted)
+    }
+
+    fn fits(&self, state: &SequentialState) -> Result<(), SequentialError> {
+        if state.version != VERSION {
+            return Err(SequentialError::Version(state.version));
+        }
+        let config = self.hash();
+        if state.config == config {
+            Ok(())
+        } else {
+            Err(SequentialError::ConfigurationChanged { state: state.config.clone(), config })
+        }
+    }
+
+    /// The hash of the configuration, as far as it is needed to tell two apart.
+    fn hash(&self) -> String {
+        // A structure of numbers and names is always written.
+        let written = serde_json::to_vec(self).unwrap_or_default();
+        Digest::of(&written).as_bytes()[..8].iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+
+    /// At how many stages harm is considered to begin.
+    fn onsets(&self) -> usize {
+        usize::try_from(self.stages).unwrap_or(events::MOST_ONSETS).clamp(1, events::MOST_ONSETS)
+    }
+
+    /// Of each series: the metric that it belongs to, its quantile if it has one, and its share of α; none if it is only
+    /// shown.
+    fn layout(&self) -> Vec<(&Watched, Option<f64>, Option<f64>)> {
+        let total: f64 = self
+            .metrics
+            .iter()
+            .map(|watched| if let Role::Required { weight } = watched.role { weight } else { 0.0 })
+            .sum();
+        let mut layout = Vec::new();
+        for watched in &self.metrics {
+            let weight = match watched.role {
+                Role::Required { weight } => Some(weight / total),
+                Role::Advisory => None,
+            };
+            match &watched.watch {
+                Watch::Latency { quantiles, .. } => {
+                    let part = 1.0 / super::special::length(quantiles.len());
+                    let weight = weight.map(|weight| weight * part);
+                    layout.extend(quantiles.iter().map(|quantile| (watched, Some(*quantile), weight)));
+                }
+                Watch::Errors { .. } | Watch::Values { .. } => layout.push((watched, None, weight)),
+            }
+        }
+        layout
+    }
+}
+
+impl SequentialState {
+    /// The stage of the newest batch.
+    #[must_use]
+    pub fn stage(&self) -> u32 {
+        self.stage
+    }
+
+    /// How many batches were left out since an instance of the candidate was warming up.
+    #[must_use]
+    pub fn warming(&self) -> u32 {
+        self.warming
+    }
+}
+
+impl Series {
+    fn missed(&mut self) {
+        match self {
+            Self::Events(events) => events.missed(),
+            Self::Values(values) => values.missed(),
+        }
+    }
+}
+
+impl Watch {
+    fn series(&self) -> usize {
+        match self {
+            Self::Latency { quantiles, .. } => quantiles.len(),
+            Self::Errors { .. } | Self::Values { .. } => 1,
+        }
+    }
+
+    fn kind(&self) -> &'static str {
+        match self {
+            Self::Errors { .. } => "counts",
+            Self::Latency { .. } => "sizes",
+            Self::Values { .. } => "values",
+        }
+    }
+}
+
+fn within(field: &'static str, value: f64, right: bool, needed: &'static str) -> Result<(), SequentialError> {
+    if right { Ok(()) } else { Err(SequentialError::Configuration { field, value, needed }) }
+}
+
+/// Both arms' counts.
+type Pair = (Counts, Counts);
+
+fn default_alpha() -> f64 {
+    0.01
+}
+fn default_beta() -> f64 {
+    0.05
+}
+fn default_warm_up() -> Duration {
+    Duration::from_secs(180)
+}
+fn default_least_observed() -> Duration {
+    Duration::from_secs(300)
+}
+fn default_least_events() -> u64 {
+    100
+}
+fn default_stale_after() -> u32 {
+    3
+}
+fn default_damping() -> f64 {
+    1.0
+}
+fn default_error_margin() -> f64 {
+    1.2
+}
+fn default_latency_margin() -> f64 {
+    0.10
+}
+fn default_ruled_out() -> f64 {
+    1.5
+}
+fn default_quantiles() -> Vec<f64> {
+    vec![0.5, 0.9, 0.99]
+}
+
+#[cfg(test)]
+mod tests;

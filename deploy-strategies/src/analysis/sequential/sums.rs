@@ -1,0 +1,94 @@
+//! Log likelihoods as they stand in a record.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD_NO_PAD;
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+/// Running sums, each kept to 36 bits of mantissa: ten digits, which is what the terms themselves are good for. What is
+/// in memory is what is written, so that a replay gives the same bytes, and it is written in six bytes each.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Sums(Vec<f64>);
+
+impl Sums {
+    pub(super) fn zero(count: usize) -> Self {
+        Self(vec![0.0; count])
+    }
+
+    /// Adds to each sum what belongs to its position.
+    pub(super) fn add(&mut self, terms: impl IntoIterator<Item = f64>) {
+        for (sum, term) in self.0.iter_mut().zip(terms) {
+            *sum = kept(*sum + term);
+        }
+    }
+
+    pub(super) fn clear(&mut self) {
+        self.0.fill(0.0);
+    }
+
+    pub(super) fn get(&self) -> &[f64] {
+        &self.0
+    }
+}
+
+/// The nearest number whose last sixteen bits are zero.
+fn kept(sum: f64) -> f64 {
+    // A carry into the exponent is the next power of two, which is right; infinities do not occur.
+    f64::from_bits((sum.to_bits() + 0x8000) & !0xFFFF)
+}
+
+impl Serialize for Sums {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let bytes: Vec<u8> = self.0.iter().flat_map(|sum| sum.to_bits().to_be_bytes().into_iter().take(6)).collect();
+        serializer.serialize_str(&STANDARD_NO_PAD.encode(bytes))
+    }
+}
+
+impl<'de> Deserialize<'de> for Sums {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        let bytes = STANDARD_NO_PAD.decode(&text).map_err(D::Error::custom)?;
+        if bytes.len() % 6 != 0 {
+            return Err(D::Error::custom("sums are six bytes each"));
+        }
+        let sums = bytes.chunks_exact(6).map(|six| {
+            let mut eight = [0; 8];
+            eight[..6].copy_from_slice(six);
+            f64::from_bits(u64::from_be_bytes(eight))
+        });
+        let sums: Vec<f64> = sums.collect();
+        if sums.iter().all(|sum| sum.is_finite()) {
+            Ok(Self(sums))
+        } else {
+            Err(D::Error::custom("a sum is not finite"))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::{prop_assert, prop_assert_eq, proptest};
+
+    use super::Sums;
+
+    proptest! {
+        #[test]
+        fn what_is_kept_is_what_is_written(terms in proptest::collection::vec(-1e6f64..1e6, 1..20)) {
+            let mut sums = Sums::zero(terms.len());
+            sums.add(terms.iter().copied());
+            for (sum, term) in sums.get().iter().zip(&terms) {
+                prop_assert!((sum - term).abs() <= 1e-11 * term.abs());
+            }
+            let text = serde_json::to_string(&sums).expect("written");
+            prop_assert_eq!(text.len(), (terms.len() * 6 * 8).div_ceil(6) + 2);
+            let back: Sums = serde_json::from_str(&text).expect("read");
+            prop_assert_eq!(back, sums);
+        }
+    }
+
+    #[test]
+    fn what_is_no_sum_is_refused() {
+        assert!(serde_json::from_str::<Sums>("\"AAAA\"").is_err());
+        assert!(serde_json::from_str::<Sums>("\"f/AAAAAA\"").is_err());
+    }
+}

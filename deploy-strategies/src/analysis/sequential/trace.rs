@@ -1,0 +1,79 @@
+//! The evidence look by look, for reports.
+
+use deploy_core::monitor::Batch;
+use deploy_core::name::MetricName;
+use deploy_core::time::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::{Sequential, SequentialError, Series, Totals};
+
+/// What was known after each batch.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Trace {
+    /// All metrics together, batch by batch.
+    pub totals: Vec<(Timestamp, Totals)>,
+    /// By metric and quantile.
+    pub lines: Vec<TraceLine>,
+}
+
+/// What was known of one metric, or of one quantile of it, after each batch.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct TraceLine {
+    /// The metric.
+    pub metric: MetricName,
+    /// The quantile, for latencies.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub quantile: Option<f64>,
+    /// Batch by batch.
+    pub points: Vec<TracePoint>,
+}
+
+/// What was known of an odds ratio after a batch. An end is nothing where there is no bound.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct TracePoint {
+    /// When the batch ended.
+    pub at: Timestamp,
+    /// The estimate.
+    pub estimate: Option<f64>,
+    /// The least that it may be, at every look so far.
+    pub low: Option<f64>,
+    /// The most that it may be, at every look so far.
+    pub high: Option<f64>,
+}
+
+impl Sequential {
+    /// Replays batches and keeps what was known after each.
+    ///
+    /// Bounds that hold at every look hold together, so that each point has the tightest so far.
+    ///
+    /// # Errors
+    ///
+    /// [`SequentialError`] as [`Sequential::take`].
+    pub fn trace(&self, batches: &[Batch]) -> Result<Trace, SequentialError> {
+        let mut state = self.begin()?;
+        let mut totals = Vec::with_capacity(batches.len());
+        let mut lines: Vec<TraceLine> = self
+            .layout()
+            .into_iter()
+            .map(|(watched, quantile, _)| TraceLine { metric: watched.metric.clone(), quantile, points: Vec::new() })
+            .collect();
+        for batch in batches {
+            self.take(&mut state, batch)?;
+            let at = batch.window.to;
+            totals.push((at, self.totals(&state)?));
+            for (line, series) in lines.iter_mut().zip(&state.series) {
+                let Series::Events(events) = series else { continue };
+                let (low, high) = events.interval(self.alpha);
+                let before = line.points.last().copied();
+                let tighter = |now: Option<f64>, before: Option<f64>, pick: fn(f64, f64) -> f64| match (now, before) {
+                    (Some(a), Some(b)) => Some(pick(a, b)),
+                    (a, b) => a.or(b),
+                };
+                let low = tighter(low.map(libm::exp), before.and_then(|point| point.low), f64::max);
+                let high = tighter(high.map(libm::exp), before.and_then(|point| point.high), f64::min);
+                line.points.push(TracePoint { at, estimate: events.odds_ratio(), low, high });
+            }
+        }
+        Ok(Trace { totals, lines })
+    }
+}
