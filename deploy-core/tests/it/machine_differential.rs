@@ -59,8 +59,8 @@ async fn on_tokio(rollout: Halves, failing: u32) -> (Made, Arc<Plan>, RunId) {
     let engine = Engine::builder(Arc::clone(&journal)).clock(clock).pipeline(pipeline.clone()).build();
     let run = engine.start(pipeline.name(), release("v2"), ada()).await.expect("it starts");
     let end = run.wait().await.expect("it ends");
-    let applied = place.applied.lock().expect("not poisoned");
-    let keys = ledger.keys().into_iter().chain(applied.iter().map(|(key, _)| key.clone())).collect();
+    let mut keys: BTreeSet<String> = ledger.keys().into_iter().collect();
+    keys.extend(place.applied.lock().expect("not poisoned").iter().map(|(key, _)| key.clone()));
     let first = journal.read(run.id(), 0, 1).await.expect("readable").remove(0);
     let envelope = deploy_core::journal::Envelope::parse(&first.bytes).expect("an envelope");
     let record = deploy_core::machine::Record::open(&envelope).expect("a record");
