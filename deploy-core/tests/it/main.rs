@@ -6,6 +6,7 @@ mod crash;
 mod driver_stories;
 mod explore;
 mod golden;
+mod machine_differential;
 mod machine_fuzz;
 mod machine_mends;
 mod machine_retry;

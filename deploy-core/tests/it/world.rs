@@ -83,6 +83,11 @@ impl Ledger {
         self.0.lock().expect("not poisoned").order.clone()
     }
 
+    /// Every key with an effect.
+    pub(crate) fn keys(&self) -> Vec<String> {
+        self.0.lock().expect("not poisoned").done.keys().cloned().collect()
+    }
+
     pub(crate) fn times(&self, part: &str) -> u32 {
         let entries = self.0.lock().expect("not poisoned");
         entries.done.iter().filter(|(key, _)| key.contains(part)).map(|(_, times)| times).sum()
