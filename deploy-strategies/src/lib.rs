@@ -21,7 +21,8 @@
 //! | [`BurnRate`](analysis::burn_rate::BurnRate) | users were promised something: catches harm to both arms, which no comparison can | Site Reliability Workbook, chapter 5 |
 //! | [`ServiceScore`](analysis::service_score::ServiceScore) | a weighted score judges your releases today | Keptn's quality gates |
 //!
-//! Strategies judge by thresholds; the other four take batches, together as a [`BatchJudge`](analysis::batch_judge::BatchJudge).
+//! Strategies ask by an [`Analysis`](analysis::Analysis), whose [`Judge`](analysis::Judge) is a threshold or sequential. The
+//! last three judge batches that you hand them, as a [`BatchJudge`](analysis::batch_judge::BatchJudge).
 
 pub mod all_at_once;
 pub mod analysis;

@@ -15,8 +15,9 @@ use super::verdict::{Cause, Estimate, Explanation, Limit, Verdict, finite, short
 
 /// The judges that weigh whole batches, candidate beside baseline: a closed list, so that a plan can be read anywhere.
 ///
-/// Call it with batches of your own. The strategies of this crate ask an [`Analysis`](super::Analysis), whose
-/// [`Judge`](super::Judge) knows thresholds alone so far.
+/// Call it with batches of your own. The strategies of this crate ask by an [`Analysis`](super::Analysis), whose
+/// [`Judge`](super::Judge) knows thresholds and the sequential judge: the others remember numbers window by window, which is
+/// more than a strategy may remember.
 ///
 /// Each is a pure function of the batches: [`BatchJudge::judge`] over all of them at once, or [`BatchJudge::take`] one by one with a
 /// state in between. Both give the same.

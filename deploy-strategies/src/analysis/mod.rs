@@ -1,7 +1,8 @@
 //! Judges: pure functions from numbers to what they mean. No clock, no I/O, nothing that waits; their state is small and
 //! serialisable.
 //!
-//! An [`Analysis`] says what a strategy asks of a monitor, how often, and which [`Judge`] says what the answers mean.
+//! An [`Analysis`] says what a strategy asks of a monitor, how often, and which [`Judge`] says what the answers mean:
+//! a threshold, or the sequential judge.
 //!
 //! | module | when to choose it | source |
 //! |---|---|---|
@@ -10,7 +11,7 @@
 //! | [`kayenta`] | releases that Kayenta judges today, class by class and score by score | Kayenta's own figures |
 //! | [`burn_rate`] | promises to users: catches harm to both arms, which no comparison can | Site Reliability Workbook, chapter 5 |
 //! | [`service_score`] | releases that are judged by a weighted score today | Keptn's quality gates |
-//! | [`batch_judge`] | the last four as one value | |
+//! | [`batch_judge`] | the last four as one value, for batches of your own | |
 //!
 //! Beneath them are the tests themselves: [`rank`], [`shift`], [`means`] and [`proportion`] at a fixed number of values, and
 //! [`evidence`] for any number of looks. What is said of batches comes as a [`verdict`], as text, JSON and, for a
@@ -25,6 +26,7 @@
 mod asked;
 pub mod batch_judge;
 pub mod burn_rate;
+mod compared;
 pub mod evidence;
 pub mod kayenta;
 pub mod means;
@@ -44,3 +46,4 @@ pub mod verdict;
 
 pub(crate) use self::asked::monitors_of;
 pub use self::asked::{Analysis, AnalysisState, Comparand, Judge, JudgeState, Standing, Verdict};
+pub use self::compared::ComparedState;

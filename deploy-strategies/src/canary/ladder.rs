@@ -242,11 +242,21 @@ pub(super) fn background(canary: &Canary, field: &Field<'_>, memory: &mut Rememb
     let mut said = Said::nothing();
     let live = field.weight_now() > 0 || (field.whole() == 0 && field.new_now().ready > 0);
     let at = memory.step;
+    let steps = u32::try_from(canary.spec().steps.len()).unwrap_or(u32::MAX);
+    let mut proof = false;
     for (background, state) in all.iter().zip(&mut memory.background).filter(|(b, _)| b.from_step <= at) {
-        said.take(field, &background.analysis, state, live);
+        // With all traffic on one side there is nothing to compare: what the last step showed stands.
+        let over = at >= steps && background.analysis.judge.compares_sides();
+        if !over {
+            state.enter(at);
+        }
+        said.take(field, &background.analysis, state, live && !over);
+        proof |= background.analysis.judge.compares_sides();
     }
-    // Between the steps it only has to be free of doubt; at the end it has to have been measured.
-    if said.standing == Standing::NotYet && (at as usize) < canary.spec().steps.len() {
+    // Between the steps it only has to be free of doubt; at the end it has to have been measured. A comparison ends with the
+    // last step that has two sides.
+    let end = if proof { steps.saturating_sub(1) } else { steps };
+    if said.standing == Standing::NotYet && at < end {
         said.standing = Standing::Good;
     }
     said

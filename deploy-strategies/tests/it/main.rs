@@ -6,6 +6,7 @@ mod all_at_once;
 mod blue_green;
 mod canary;
 mod canary_analysis;
+mod canary_sequential;
 mod cases;
 mod closed_loop;
 mod exploration;

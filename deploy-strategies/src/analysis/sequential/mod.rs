@@ -29,6 +29,7 @@ mod values;
 mod verdict;
 
 use std::collections::BTreeMap;
+use std::hash::{Hash, Hasher};
 use std::time::Duration;
 
 use deploy_core::digest::Digest;
@@ -45,7 +46,7 @@ pub use self::verdict::{Look, Totals};
 use super::taken::{Scattered, Taken, TakenKeys};
 
 /// The sequential judge's configuration. It is fixed for a rollout: its hash stands in the state.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Sequential {
     /// What is judged.
@@ -227,7 +228,7 @@ impl Watched {
 
 /// What the judge remembers: sums, never samples. It is versioned, written with the hash of its configuration, and a
 /// replay of the same batches in the same order gives the same bytes.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct SequentialState {
     version: u32,
     config: String,
@@ -505,9 +506,12 @@ impl Sequential {
 
     /// The hash of the configuration, as far as it is needed to tell two apart.
     fn hash(&self) -> String {
-        // A structure of numbers and names is always written.
-        let written = serde_json::to_vec(self).unwrap_or_default();
-        Digest::of(&written).as_bytes()[..8].iter().map(|byte| format!("{byte:02x}")).collect()
+        Digest::of(&written(self)).as_bytes()[..8].iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+
+    /// Of how many series the state consists.
+    pub(crate) fn series(&self) -> usize {
+        self.metrics.iter().map(|watched| watched.watch.series()).sum()
     }
 
     /// At how many stages harm is considered to begin.
@@ -554,6 +558,32 @@ impl SequentialState {
     pub fn warming(&self) -> u32 {
         self.warming
     }
+}
+
+/// The same if they are written the same: numbers compare by their bits, so that it is an equivalence.
+macro_rules! compared_as_written {
+    ($($name:ident),*) => {$(
+        impl PartialEq for $name {
+            fn eq(&self, other: &Self) -> bool {
+                written(self) == written(other)
+            }
+        }
+
+        impl Eq for $name {}
+
+        impl Hash for $name {
+            fn hash<H: Hasher>(&self, state: &mut H) {
+                written(self).hash(state);
+            }
+        }
+    )*};
+}
+
+compared_as_written!(Sequential, SequentialState);
+
+fn written(value: &impl Serialize) -> Vec<u8> {
+    // A structure of numbers and names is always written.
+    serde_json::to_vec(value).unwrap_or_default()
 }
 
 impl Series {

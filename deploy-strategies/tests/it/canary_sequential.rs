@@ -1,0 +1,174 @@
+//! A canary that is compared with what served before, at every look.
+
+use std::time::Duration;
+
+use deploy_core::monitor::{Arm, Counts, MeasureRequest, Measurement, Reading, Window};
+use deploy_core::name::{BlockName, MetricName};
+use deploy_core::real::Real;
+use deploy_core::strategy::{Memory, Promotion, ReasonCode};
+use deploy_core::time::{RunTime, Timestamp};
+use deploy_strategies::analysis::sequential::{Sequential, Watch, Watched};
+use deploy_strategies::analysis::{Analysis, Judge};
+use deploy_strategies::canary::{Canary, OnInconclusive, Step};
+
+use crate::closed_loop::{Answers, Bar, End, Loop};
+use crate::model::{Place, release, serving};
+
+fn name(name: &str) -> MetricName {
+    MetricName::new(name).unwrap()
+}
+
+fn analysis(stages: u32, watched: Vec<Watched>) -> Analysis {
+    Analysis::new(BlockName::new("prometheus").unwrap(), Judge::Sequential(Sequential::new(stages, watched)))
+}
+
+fn errors(stages: u32) -> Analysis {
+    analysis(stages, vec![Watched::required(name("http.errors"), Watch::errors())])
+}
+
+/// A minute of traffic that ended now, with so many bad events of the candidate.
+fn minute(request: &MeasureRequest, now: RunTime, bad: u64) -> Vec<Measurement> {
+    assert!(request.baseline.is_some(), "a comparison asks for both arms");
+    let window = Window::ending(Timestamp(i64::try_from(now.0).unwrap()), request.lookback);
+    let one = |metric: &MetricName, arm| {
+        let reading = if metric.as_str().starts_with("latency") {
+            Reading::Samples((1..200_u32).map(|ms| Real::from(ms * ms)).collect())
+        } else {
+            Reading::Counts(Counts::new(6_000, if arm == Arm::Candidate { bad } else { 60 }).unwrap())
+        };
+        Measurement::new(metric.clone(), arm, window, reading)
+    };
+    let both = |metric| [one(metric, Arm::Candidate), one(metric, Arm::Baseline)];
+    request.metrics.iter().flat_map(both).collect()
+}
+
+const GOOD: Answers = |request, now| Ok(minute(request, now, 60));
+const BAD: Answers = |request, now| Ok(minute(request, now, 240));
+const TURNS_BAD: Answers = |request, now| Ok(minute(request, now, if now > RunTime(1_500_000) { 240 } else { 60 }));
+
+fn run<'a>(canary: &'a Canary, monitor: Answers) -> Loop<'a, Canary> {
+    let bar = Bar { least: 10, most: 20, with_ending: false };
+    let mut run = Loop::new(canary, release("v2"), Place::new(&serving("v1", 10), 1, 0), bar);
+    run.monitor = monitor;
+    run
+}
+
+fn inline() -> Canary {
+    let step = |weight| Step::weight(weight).soak(Duration::from_secs(60)).analysis(errors(1));
+    Canary::builder().on_inconclusive(OnInconclusive::RollBack).step(step(10)).step(step(50)).build().unwrap()
+}
+
+fn background() -> Canary {
+    let step = |weight| Step::weight(weight).soak(Duration::from_secs(900));
+    let canary = Canary::builder().on_inconclusive(OnInconclusive::RollBack).step(step(10)).step(step(50));
+    canary.background(0, errors(2)).build().unwrap()
+}
+
+#[test]
+fn a_good_release_is_promoted_with_proof_in_every_step() {
+    let canary = inline();
+    let mut run = run(&canary, GOOD);
+    assert_eq!(run.run(600), End::Complete, "{}", run.story());
+    let went_on = |line: &&String| line.contains("was shown in this stage to be no worse");
+    assert!(run.log.iter().filter(went_on).count() >= 2, "{}", run.story());
+}
+
+#[test]
+fn in_the_background_the_last_step_needs_the_proof_and_all_traffic_none() {
+    let mut spec = background().spec().clone();
+    // Shorter than the five minutes that the judge wants to see.
+    spec.steps.iter_mut().for_each(|step| step.soak = Duration::from_secs(120));
+    let canary = spec.build().unwrap();
+    let mut run = run(&canary, GOOD);
+    assert_eq!(run.run(600), End::Complete, "{}", run.story());
+    let waits = |line: &String| line.contains("50 % waits for measurements");
+    assert!(run.log.iter().any(waits), "{}", run.story());
+    assert!(!run.log.iter().any(|line| line.contains("10 % waits for measurements")), "{}", run.story());
+}
+
+#[test]
+fn a_bad_release_goes_back_as_soon_as_the_evidence_is_there() {
+    for canary in [inline(), background()] {
+        let mut run = run(&canary, BAD);
+        while !run.going_back && run.now < RunTime(3_600_000) {
+            run.look(Promotion::None);
+            run.tick();
+        }
+        assert!(run.going_back, "{}", run.story());
+        assert_eq!(run.last().reason.code, ReasonCode::AnalysisFailed, "{}", run.story());
+        assert!(run.last().reason.sentence.contains("worse beyond its margin"), "{}", run.story());
+        assert_eq!(run.last().want.weights, serving("v1", 10).weights);
+        // Three minutes to warm up, then one or two batches.
+        assert!(run.now < RunTime(480_000), "{}", run.story());
+        assert_eq!(run.run(50), End::RolledBack);
+    }
+}
+
+#[test]
+fn harm_that_a_later_step_brings_out_is_found_in_the_background() {
+    let canary = background();
+    let mut run = run(&canary, TURNS_BAD);
+    assert_eq!(run.run(600), End::RolledBack, "{}", run.story());
+    assert!(
+        run.log.iter().any(|line| line.contains("50 %: the candidate is worse beyond its margin")),
+        "{}",
+        run.story()
+    );
+}
+
+#[test]
+fn windows_that_overlap_are_not_counted_twice() {
+    let canary = inline();
+    let mut run = run(&canary, |request, _| Ok(minute(request, RunTime(600_000), 240)));
+    assert_eq!(run.run(600), End::RolledBack, "{}", run.story());
+    assert!(run.story().contains("events would be counted twice"), "{}", run.story());
+}
+
+#[test]
+fn answers_of_another_kind_are_a_doubt_and_never_a_yes() {
+    let canary = inline();
+    let mut run = run(&canary, |request, now| {
+        let mut all = minute(request, now, 60);
+        all.iter_mut().for_each(|m| m.reading = Reading::Value(Real::from(1)));
+        Ok(all)
+    });
+    assert_eq!(run.run(600), End::RolledBack, "{}", run.story());
+    assert!(run.story().contains("is watched as counts and measured as values"), "{}", run.story());
+}
+
+#[test]
+fn the_memory_of_as_many_series_as_may_be_fits_into_a_record() {
+    let long = |kind: &str, i: u32| name(&format!("{kind}.a.rather.long.name.of.a.metric.that.somebody.made.up.{i}"));
+    let latencies = (0..3).map(|i| Watched::required(long("latency", i), Watch::latency()));
+    let counts = (0..3).map(|i| Watched::required(long("errors", i), Watch::errors()));
+    let watched: Vec<Watched> = latencies.chain(counts).collect();
+    let steps = (1..=12).map(|i| Step::weight(i * 8).soak(Duration::from_secs(300)));
+    let build = |watched: Vec<Watched>| {
+        let builder = steps.clone().fold(Canary::builder(), |builder, step| builder.step(step));
+        builder.background(0, analysis(12, watched)).build()
+    };
+    let mut more = watched.clone();
+    more.push(Watched::required(name("errors"), Watch::errors()));
+    assert!(build(more).unwrap_err().to_string().contains("at most 24"));
+    let canary = build(watched).unwrap();
+    let mut run = run(&canary, GOOD);
+    let mut longest = 0;
+    for _ in 0..500 {
+        let end = run.look(Promotion::None);
+        longest = longest.max(run.last().memory.len());
+        if end.is_some() {
+            break;
+        }
+        run.tick();
+    }
+    assert!((4_000..Memory::LONGEST).contains(&longest), "{longest}");
+}
+
+#[test]
+fn figures_that_make_no_sense_are_refused_when_it_is_built() {
+    let mut judge = Sequential::new(1, vec![Watched::required(name("errors"), Watch::errors())]);
+    judge.alpha = 0.0;
+    let analysis = Analysis::new(BlockName::new("prometheus").unwrap(), Judge::Sequential(judge));
+    let refused = Canary::builder().step(Step::weight(10).analysis(analysis)).build().unwrap_err();
+    assert!(refused.to_string().contains("alpha"), "{refused}");
+}
