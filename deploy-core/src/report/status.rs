@@ -366,7 +366,8 @@ fn next(machine: &Machine, now: RunTime) -> Option<NextAction> {
     Some(NextAction { after: at.since(now), what })
 }
 
-/// What a run waits for, in a short line, at the cost of one step: kept beside the run for lists.
+/// What a run waits for, in a short line, at the cost of one step: kept beside the run for lists. Does not name every step it
+/// passes, so that a journal which keeps the line has nothing to write while it stays the same.
 pub(crate) fn headline(machine: &Machine) -> String {
     let state = machine.state();
     let first = state.parked.first().or_else(|| state.open.first());
@@ -377,11 +378,15 @@ pub(crate) fn headline(machine: &Machine) -> String {
         _ if state.epoch.is_none() => "waits for its lock".to_owned(),
         _ if state.paused.is_some() => "paused by an operator".to_owned(),
         _ if !state.parked.is_empty() => step("parked at"),
-        Mode::Undoing { .. } => step("undoing"),
+        Mode::Undoing { .. } => "going back".to_owned(),
         Mode::Forward => match at {
             Some((planned, StepState::Approving { .. })) => format!("asks people at {}", planned.path),
             Some((planned, StepState::Soaking { .. })) => format!("soaks at {}", planned.path),
-            _ => step("at"),
+            Some((planned, _)) => {
+                let phase = machine.plan().phases.get(planned.phase as usize);
+                phase.map_or_else(|| "under way".to_owned(), |phase| format!("in phase {}", phase.name))
+            }
+            None => "under way".to_owned(),
         },
     }
 }
