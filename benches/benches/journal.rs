@@ -67,7 +67,7 @@ fn plain(dir: &Path, records: &[Vec<u8>], group: usize) -> Duration {
 
 fn main() {
     let runtime =
-        tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("a runtime");
+        tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     println!("durable step, SQLite WAL synchronous=FULL, {PASSES} passes, middle one\n");
     let (mut alone, mut floor, mut many, mut store) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     let one = idle_pipeline(STEPS, 1, true);
