@@ -66,8 +66,7 @@ fn plain(dir: &Path, records: &[Vec<u8>], group: usize) -> Duration {
 }
 
 fn main() {
-    let runtime =
-        tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     println!("durable step, SQLite WAL synchronous=FULL, {PASSES} passes, middle one\n");
     let (mut alone, mut floor, mut many, mut store) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     let one = idle_pipeline(STEPS, 1, true);
