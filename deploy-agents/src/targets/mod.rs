@@ -1,9 +1,11 @@
 //! Places where revisions run and traffic goes.
 
 mod admin;
+mod balancer;
 pub mod haproxy;
 pub mod place;
 pub mod processes;
 pub mod proxy;
 
 pub use self::admin::AdminAccess;
+pub use self::balancer::{Balancer, BalancerError, Draining, Upstreams};
