@@ -12,6 +12,7 @@ mod components;
 mod conformance;
 mod fleet;
 mod gate;
+mod haproxy;
 mod load;
 mod measuring;
 mod place;

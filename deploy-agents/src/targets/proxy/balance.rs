@@ -19,11 +19,11 @@ impl Balancer for Proxy {
     }
 
     async fn routing(&self) -> Result<Routing, BalancerError> {
-        Ok(Proxy::routing(self))
+        Ok(Self::routing(self))
     }
 
     async fn use_upstreams(&self, upstreams: &Upstreams) -> Result<(), BalancerError> {
-        for revision in Proxy::routing(self).upstreams.keys().filter(|revision| !upstreams.contains_key(*revision)) {
+        for revision in Self::routing(self).upstreams.keys().filter(|revision| !upstreams.contains_key(*revision)) {
             self.set_upstreams(revision, BTreeSet::new());
         }
         for (revision, addresses) in upstreams {
@@ -33,7 +33,7 @@ impl Balancer for Proxy {
     }
 
     async fn route(&self, wanted: &Routing) -> Result<bool, BalancerError> {
-        Proxy::route(self, wanted.clone())
+        Self::route(self, wanted.clone())
             .map_err(|error| BalancerError::new("the proxy refused a statement").because(error))
     }
 
@@ -43,12 +43,12 @@ impl Balancer for Proxy {
         address: SocketAddr,
         bound: Duration,
     ) -> Result<Draining, BalancerError> {
-        let retired = Proxy::retire(self, revision, address);
+        let retired = Self::retire(self, revision, address);
         Ok(Box::pin(async move { retired.drained(bound).await }))
     }
 
     fn metrics(&self) -> Option<String> {
-        Some(Proxy::metrics(self))
+        Some(Self::metrics(self))
     }
 
     async fn close(&self, bound: Duration) {
