@@ -56,15 +56,17 @@ pub trait Balancer: Debug + Send + Sync + 'static {
     /// [`BalancerError`] if it could not be read.
     async fn routing(&self) -> Result<Routing, BalancerError>;
 
-    /// Uses exactly these addresses and leaves who gets how much as it is. A revision may lose its last address this way:
-    /// its instances died, and hiding that helps nobody.
+    /// Uses these addresses and leaves who gets how much as it is. A revision that serves may be named with no address at all:
+    /// its instances died or are unwell, and hiding that helps nobody. A balancer that checks by itself may then go on with those
+    /// that it has.
     ///
     /// # Errors
     ///
     /// [`BalancerError`]; some of it may be in force then.
     async fn use_upstreams(&self, upstreams: &Upstreams) -> Result<(), BalancerError>;
 
-    /// Puts a new statement in force, and reads it back. Tells whether anything changed.
+    /// Puts a new statement in force, and reads it back. Tells whether anything changed. One that raises traffic to a revision
+    /// without an address is refused, and changes nothing.
     ///
     /// # Errors
     ///

@@ -9,6 +9,7 @@ use std::time::Duration;
 use deploy_agents::targets::Balancer as _;
 use deploy_agents::targets::haproxy::{Haproxy, HaproxyConfig, Order, Readiness, ServerCheck, ServerName};
 use deploy_agents::targets::processes::{Launch, ProcessFleet, RestartPolicy};
+use deploy_agents::targets::proxy::Routing;
 use deploy_core::name::TargetName;
 use deploy_core::target::{Applied, Capabilities, DesiredState, EffectContext, Target, TargetError, TargetState};
 use deploy_core::testing::conformance::target::TargetSuite;
@@ -202,6 +203,36 @@ async fn what_somebody_else_sets_is_seen_and_outdates_what_was_observed_before()
     place.apply(&wanted, &effect(3)).await.expect("taken");
     reached(&place, &wanted).await;
     place.fleet.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn traffic_never_rises_to_a_revision_that_nobody_serves() {
+    if component("haproxy").is_none() {
+        return;
+    }
+    let dir = folder();
+    let haproxy = start(dir.path()).await;
+    let v1 = service::spawn("v1").await;
+    haproxy.use_upstreams(&BTreeMap::from([(name("v1"), [v1].into())])).await.expect("taken");
+    let mut sound = haproxy.routing().await.expect("read");
+    sound.weights = BTreeMap::from([(name("v1"), 100)]);
+    assert!(haproxy.route(&sound).await.expect("taken"));
+    assert!(!haproxy.route(&sound).await.expect("taken"), "the same again changes nothing");
+    for (weights, preview) in [
+        (BTreeMap::from([(name("v2"), 100)]), None),
+        (BTreeMap::from([(name("v1"), 50), (name("v2"), 50)]), None),
+        (BTreeMap::from([(name("v1"), 99)]), None),
+        (sound.weights.clone(), Some(name("v2"))),
+    ] {
+        let unsound = Routing { weights, preview, ..sound.clone() };
+        assert!(haproxy.route(&unsound).await.is_err(), "{unsound:?} was taken");
+        assert_eq!(haproxy.routing().await.expect("read"), sound);
+    }
+    // Whoever serves is not left without a server, whatever is thought of its health.
+    haproxy.use_upstreams(&BTreeMap::from([(name("v2"), [v1].into())])).await.expect("taken");
+    let seen = haproxy.routing().await.expect("read");
+    assert_eq!((&seen.weights, seen.upstreams.len()), (&sound.weights, 2));
+    haproxy.close(BOUND).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -336,8 +336,14 @@ impl Balancer for Haproxy {
         state.statement.upstreams = upstreams.clone();
         self.look(&mut state).await?;
         let now = self.read(&state).await?;
-        // Shares stay as they are, whoever set them; only who carries them changes.
-        let next = Routing { upstreams: upstreams.clone(), preview: state.statement.preview.clone(), ..now.clone() };
+        // Shares stay as they are, whoever set them; only who carries them changes. Whoever serves keeps what it has until there is
+        // something better: HAProxy's own checks know whether an instance that the fleet calls unwell still answers.
+        let mut upstreams = upstreams.clone();
+        for revision in now.weights.keys() {
+            let is_left = now.upstreams.get(revision).filter(|_| !upstreams.contains_key(revision));
+            upstreams.extend(is_left.map(|addresses| (revision.clone(), addresses.clone())));
+        }
+        let next = Routing { upstreams, preview: state.statement.preview.clone(), ..now.clone() };
         if next == now {
             // Nothing to change; those that drained meanwhile can be forgotten.
             let users = self.users.wanted(&next.upstreams, &next.weights)?;
@@ -352,6 +358,8 @@ impl Balancer for Haproxy {
     async fn route(&self, wanted: &Routing) -> Result<bool, BalancerError> {
         let mut state = self.state.lock().await;
         self.look(&mut state).await?;
+        let now = self.read(&state).await?;
+        wanted.check(&now).map_err(|error| BalancerError::new("a statement was refused").because(error))?;
         let changed = self.bring(wanted).await?;
         state.statement = wanted.clone();
         Ok(changed)

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-use tokio::io::AsyncReadExt;
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
 use tokio::process::{Child, Command};
 
 use super::socket::{RuntimeSocket, Worker};
@@ -78,9 +78,14 @@ pub(super) async fn start(
         }
     };
     let worker = answers.await?;
-    if let Some(mut stderr) = stderr {
-        // Its pipe must not fill up.
-        tokio::spawn(async move { tokio::io::copy(&mut stderr, &mut tokio::io::sink()).await });
+    if let Some(stderr) = stderr {
+        // Servers that go down or come up, above all. The pipe must not fill up, whether or not anybody listens.
+        tokio::spawn(async move {
+            let mut lines = BufReader::new(stderr).lines();
+            while let Ok(Some(said)) = lines.next_line().await {
+                tracing::info!(said, "haproxy");
+            }
+        });
     }
     Ok((child, worker))
 }

@@ -154,17 +154,20 @@ impl Fleet {
 
     /// One round; tells whether traffic moved, which may have made room for more.
     async fn step(self: &Arc<Self>) -> Result<bool, BalancerError> {
-        self.balancer.use_upstreams(&self.ready()).await?;
-        let routing = self.balancer.routing().await?;
-        self.lapse(&routing);
-        let (goal, views) = {
+        // One look at the instances for both: one that became ready in between would be ready for the plan, and unknown to the
+        // balancer that is to send it traffic.
+        let (views, ready) = {
             let state = self.state();
             if state.closing {
                 return Ok(false);
             }
             let views: Vec<View> = state.members.values().map(|member| view(&member.instance)).collect();
-            (state.goal.clone(), views)
+            (views, ready(&state))
         };
+        self.balancer.use_upstreams(&ready).await?;
+        let routing = self.balancer.routing().await?;
+        self.lapse(&routing);
+        let goal = self.state().goal.clone();
         let mut moved = false;
         for step in plan(&goal, &views, &routing) {
             match step {
@@ -188,17 +191,6 @@ impl Fleet {
             }
         }
         Ok(moved)
-    }
-
-    /// The addresses of exactly the instances that are ready.
-    fn ready(&self) -> Upstreams {
-        let mut ready: Upstreams = BTreeMap::new();
-        for Member { instance, .. } in self.state().members.values() {
-            if let (InstancePhase::Ready, Some(address)) = (instance.phase, instance.address) {
-                ready.entry(instance.revision.clone()).or_default().insert(address);
-            }
-        }
-        ready
     }
 
     fn start(self: &Arc<Self>, state: &mut State, revision: &RevisionName) {
@@ -282,6 +274,17 @@ impl Fleet {
             tracing::error!(target = %self.config.name, "instances were left when the fleet was closed");
         }
     }
+}
+
+/// The addresses of exactly the instances that are ready.
+fn ready(state: &State) -> Upstreams {
+    let mut ready: Upstreams = BTreeMap::new();
+    for Member { instance, .. } in state.members.values() {
+        if let (InstancePhase::Ready, Some(address)) = (instance.phase, instance.address) {
+            ready.entry(instance.revision.clone()).or_default().insert(address);
+        }
+    }
+    ready
 }
 
 fn view(instance: &Instance) -> View {
