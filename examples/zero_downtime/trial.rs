@@ -1,7 +1,6 @@
 //! One strategy under load: out and back, again and again, until enough requests were answered.
 
 use std::sync::Arc;
-use std::time::Instant;
 
 use deploy_core::driver::Engine;
 use deploy_core::journal::MemoryJournal;
@@ -10,7 +9,7 @@ use deploy_core::name::{EnvironmentName, RevisionName, ServiceName, TargetName};
 use deploy_core::operator::Principal;
 use deploy_core::release::Release;
 use deploy_core::target::{DesiredState, Target};
-use deploy_core::time::SystemClock;
+use deploy_core::time::{Clock as _, SystemClock};
 
 use crate::Failure;
 use crate::args::Args;
@@ -42,11 +41,11 @@ impl Trial {
         }
         let addresses: Vec<_> = places.iter().map(|place| place.users_come_to).collect();
         let users = Users::start(args.users, &addresses);
-        let began = Instant::now();
+        let clock = SystemClock::new();
         let targets: Vec<Arc<dyn Target>> = places.iter().map(Place::target).collect();
         let tried = Self::release(way, args.requests, &targets, &users).await;
         let tally = users.stop().await;
-        let seconds = began.elapsed().as_secs_f64();
+        let seconds = clock.monotonic().as_secs_f64();
         for place in places {
             place.close().await;
         }

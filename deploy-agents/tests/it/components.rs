@@ -29,7 +29,7 @@ pub(crate) fn component(program: &str) -> Option<std::path::PathBuf> {
 }
 
 /// A process that ends with its test.
-struct Running(Child);
+pub(crate) struct Running(pub(crate) Child);
 
 impl Drop for Running {
     fn drop(&mut self) {

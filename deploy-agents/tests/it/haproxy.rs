@@ -7,14 +7,16 @@ use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
 use std::time::Duration;
 
 use deploy_agents::targets::Balancer as _;
-use deploy_agents::targets::haproxy::{Haproxy, HaproxyConfig, Order, Readiness, ServerCheck, ServerName};
-use deploy_agents::targets::processes::{Launch, ProcessFleet, RestartPolicy};
+use deploy_agents::targets::haproxy::{
+    AttachedHaproxy, Haproxy, HaproxyConfig, Order, Readiness, ServerCheck, ServerName,
+};
+use deploy_agents::targets::processes::{DeadMan, Launch, ProcessFleet, RestartPolicy};
 use deploy_agents::targets::proxy::Routing;
 use deploy_core::name::TargetName;
 use deploy_core::target::{Applied, Capabilities, DesiredState, EffectContext, Target, TargetError, TargetState};
 use deploy_core::testing::conformance::target::TargetSuite;
 
-use crate::components::component;
+use crate::components::{Running, component};
 use crate::fleet::{config, effect, name, reached, want};
 use crate::load::{BOUND, EVERY, Load, eventually};
 use crate::service;
@@ -277,6 +279,94 @@ async fn every_answer_of_the_runtime_socket_is_read() {
     assert!(lines.iter().any(|line| line.proxy == "users" && line.name == "BACKEND"), "{lines:?}");
     haproxy.close(BOUND).await;
     assert!(socket.worker().await.is_err_and(|error| error.is_not_sent()));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn when_nobody_calls_split_traffic_returns_to_stable() {
+    if component("haproxy").is_none() {
+        return;
+    }
+    let dir = folder();
+    let lease = DeadMan::after(Duration::from_millis(500));
+    let fleet = ProcessFleet::start(config(Launch::template(service::line())).dead_man(lease), start(dir.path()).await);
+    assert!(fleet.capabilities().dead_man_lease);
+    let stable = want(&[("v1", 1, 100)]);
+    fleet.apply(&stable, &effect(1)).await.expect("taken");
+    reached(&fleet, &stable).await;
+    let split = want(&[("v1", 1, 50), ("v2", 1, 50)]);
+    fleet.apply(&split, &effect(2)).await.expect("taken");
+    // Asked at HAProxy, not at the fleet: that would be a call.
+    let weights = async || fleet.balancer().routing().await.expect("read").weights;
+    for wanted in [split.weights, stable.weights] {
+        let so = || async { (weights().await == wanted).then_some(()) };
+        assert!(deploy_agents::wait::until(BOUND, EVERY, so).await.is_ok(), "never {wanted:?}");
+    }
+    assert_eq!(fleet.lapses(), 1);
+    fleet.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_hosts_own_haproxy_is_attached_and_its_own_servers_stay_as_they_are() {
+    let Some(program) = component("haproxy") else { return };
+    let dir = folder();
+    let (socket, traffic, own) = (dir.path().join("admin.sock"), free(), service::spawn("own").await);
+    let (hosts, include) = (dir.path().join("host.cfg"), dir.path().join("backends.cfg"));
+    let text = format!(
+        "global\n stats socket {} mode 600 level admin expose-fd listeners\n\
+         defaults\n mode http\n timeout connect 2s\n timeout client 30s\n timeout server 30s\n retries 3\n option redispatch 1\n\
+         frontend in\n bind {traffic}\n default_backend shop\n",
+        socket.display()
+    );
+    std::fs::write(&hosts, text).expect("written");
+    let lines = [
+        "balance roundrobin".to_owned(),
+        "option httpchk GET /healthz".to_owned(),
+        format!("server own {own} weight 0"),
+    ];
+    std::fs::write(&include, format!("backend shop\n {}\n", lines.join("\n "))).expect("written");
+    let run = |before: Option<u32>| {
+        let mut command = std::process::Command::new(&program);
+        command.arg("-db").arg("-f").arg(&hosts).arg("-f").arg(&include);
+        if let Some(pid) = before {
+            command.args(["-sf", &pid.to_string(), "-x"]).arg(&socket);
+        }
+        Running(command.stderr(std::process::Stdio::null()).spawn().expect("haproxy starts"))
+    };
+    let first = run(None);
+    let attached = AttachedHaproxy::new(&socket, "shop").check(quick()).include(&include, lines);
+    let attach = || async { Haproxy::attach(attached.clone()).await.ok() };
+    let haproxy = deploy_agents::wait::until(BOUND, EVERY, attach).await.expect("it answers");
+    assert!(!haproxy.capabilities().preview && haproxy.traffic_address().is_none());
+    let fleet = ProcessFleet::start(config(Launch::template(service::line())), haproxy);
+    let wanted = want(&[("v1", 2, 70), ("v2", 1, 30)]);
+    fleet.apply(&wanted, &effect(1)).await.expect("taken");
+    reached(&fleet, &wanted).await;
+
+    // The host reloads it in its own way. Nothing is lost, not even for a moment.
+    let worker = fleet.balancer().socket().worker().await.expect("it answers");
+    let _second = run(Some(worker.pid));
+    let replaced = || async {
+        let now = fleet.balancer().socket().worker().await.ok()?;
+        (now != worker).then_some(())
+    };
+    deploy_agents::wait::until(BOUND, EVERY, replaced).await.expect("a new worker");
+    let servers = fleet.balancer().socket().servers("shop").await.expect("read");
+    let ours: u32 = servers.iter().filter(|server| server.name.server() != "own").map(|server| server.weight).sum();
+    assert!(servers.len() == 4 && ours > 0 && ours.is_multiple_of(10), "{servers:?}");
+    reached(&fleet, &wanted).await;
+    drop(first);
+    let load = Load::start(4, traffic);
+    load.more(500).await;
+    let tally = load.stop().await;
+    assert_eq!(tally.failures, Vec::<String>::new());
+    assert!(!tally.by_revision.contains_key("own") && tally.by_revision.len() == 2);
+
+    let socket = fleet.balancer().socket().clone();
+    fleet.close().await;
+    let left = socket.servers("shop").await.expect("the host's own goes on");
+    let own = left.iter().find(|server| server.name.server() == "own").expect("it is there");
+    assert_eq!((own.readiness, own.weight), (Readiness::Ready, 0));
+    assert!(left.iter().all(|server| server.name.server() == "own" || server.readiness != Readiness::Ready));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -25,6 +25,7 @@ fn nobody_notices(args: &[&str], requests: u64) {
 }
 
 #[test]
+#[expect(clippy::print_stdout, reason = "whoever runs the tests is told what was left out")]
 fn behind_a_real_haproxy() {
     let required = std::env::var("REQUIRE_SERVICES").is_ok_and(|value| value == "1");
     if !required {
@@ -40,6 +41,7 @@ fn behind_the_proxy_in_this_process() {
 }
 
 #[test]
+#[expect(clippy::print_stdout, reason = "whoever runs the tests is told what was left out")]
 fn where_there_is_no_haproxy_it_says_how_to_get_one() {
     if ["/usr/sbin/haproxy", "/usr/local/sbin/haproxy"].iter().any(|path| std::path::Path::new(path).exists()) {
         println!("LEFT OUT: HAProxy is where it is always looked for");
