@@ -2,6 +2,7 @@
 
 mod admin;
 mod balancer;
+pub mod envoy;
 pub mod haproxy;
 pub mod place;
 pub mod processes;

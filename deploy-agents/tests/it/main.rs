@@ -10,6 +10,7 @@
 mod background;
 mod components;
 mod conformance;
+mod envoy;
 mod fleet;
 mod gate;
 mod haproxy;

@@ -20,5 +20,6 @@ pub use self::balance::Haproxy;
 pub use self::config::HaproxyConfig;
 pub use self::order::{Order, Readiness, ServerCheck};
 pub use self::server::{Server, ServerName, ServerNameError};
+pub(super) use self::share::gather;
 pub use self::socket::{RuntimeSocket, SocketError, Worker};
 pub use self::statistics::ServerStatistics;

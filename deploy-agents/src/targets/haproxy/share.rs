@@ -31,7 +31,7 @@ pub(super) fn spread(
 
 /// The shares, in parts of `whole`, that these sums of servers' weights amount to. They sum to `whole`, or there are none.
 /// Where a share is not a whole part, because somebody else has set a weight, the largest remainders are rounded up.
-pub(super) fn gather(sums: &BTreeMap<RevisionName, u64>, whole: u32) -> BTreeMap<RevisionName, u32> {
+pub(in crate::targets) fn gather(sums: &BTreeMap<RevisionName, u64>, whole: u32) -> BTreeMap<RevisionName, u32> {
     let (all, whole) = (sums.values().sum::<u64>(), u64::from(whole));
     if all == 0 {
         return BTreeMap::new();
