@@ -51,4 +51,6 @@ pub mod monitors;
 pub mod process;
 pub mod secret;
 pub mod targets;
+#[cfg(feature = "testing")]
+pub mod testing;
 pub mod wait;

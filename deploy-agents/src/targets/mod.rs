@@ -3,6 +3,7 @@
 mod admin;
 mod balancer;
 pub mod envoy;
+pub mod flags;
 pub mod haproxy;
 pub mod place;
 pub mod processes;

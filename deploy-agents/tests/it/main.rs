@@ -11,6 +11,7 @@ mod background;
 mod components;
 mod conformance;
 mod envoy;
+mod flags;
 mod fleet;
 mod gate;
 mod haproxy;
