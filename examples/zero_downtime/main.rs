@@ -11,6 +11,7 @@
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "an example shows what came of it")]
 
 mod args;
+mod flag;
 mod place;
 mod service;
 mod strategies;

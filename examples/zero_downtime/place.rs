@@ -1,7 +1,7 @@
 //! A place: instances as real processes, and what shares the requests out between them.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,6 +16,7 @@ use deploy_core::target::{DesiredState, Target};
 
 use crate::Failure;
 use crate::args::Front;
+use crate::flag::FILE;
 
 /// How long anything may take: far longer than it does, so that a busy machine fails nothing.
 const BOUND: Duration = Duration::from_secs(120);
@@ -37,10 +38,20 @@ enum Running {
 }
 
 impl Place {
-    /// Starts a place with so many instances of a revision, and waits until they serve.
-    pub(crate) async fn start(front: Front, name: TargetName, begin: &DesiredState) -> Result<Self, Failure> {
-        let program = std::env::current_exe()?;
-        let launch = Launch::template(CommandLine::new(program).args(["--serve"]));
+    /// Starts a place with so many instances of a revision, and waits until they serve. They read their flags from a file, if there
+    /// is one.
+    pub(crate) async fn start(
+        front: Front,
+        name: TargetName,
+        begin: &DesiredState,
+        flags: Option<&Path>,
+    ) -> Result<Self, Failure> {
+        let line = CommandLine::new(std::env::current_exe()?).args(["--serve"]);
+        let line = match flags {
+            Some(file) => line.env(FILE, file),
+            None => line,
+        };
+        let launch = Launch::template(line);
         let config = FleetConfig::new(name, launch);
         let place = match front {
             Front::Haproxy => {
@@ -90,7 +101,7 @@ pub(crate) fn find_haproxy() -> Option<PathBuf> {
     folders.map(|folder| folder.join("haproxy")).find(|file| file.is_file())
 }
 
-async fn haproxy(dir: &std::path::Path) -> Result<Haproxy, Failure> {
+async fn haproxy(dir: &Path) -> Result<Haproxy, Failure> {
     let program = find_haproxy().ok_or("haproxy is not there")?;
     let mut refused = None;
     for _ in 0..TRIES {

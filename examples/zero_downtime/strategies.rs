@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use deploy_core::agent::{AgentCard, AgentError, Report, agent_fn};
-use deploy_core::name::{BlockName, StepName, TargetName};
+use deploy_core::name::{BlockName, FlagName, StepName, TargetName};
 use deploy_core::pipeline::{Pipeline, PipelineBuilder, StepRef};
 use deploy_core::plan::RollbackTo;
 use deploy_core::strategy::Strategy;
@@ -12,10 +12,13 @@ use deploy_core::target::Target;
 use deploy_strategies::all_at_once::AllAtOnce;
 use deploy_strategies::blue_green::{BlueGreen, Promote};
 use deploy_strategies::canary::{Canary, Step};
+use deploy_strategies::flags::{FlagRollout, FlagStep};
 use deploy_strategies::rolling::{Amount, Rolling};
+use deploy_strategies::share::Percent;
 use deploy_strategies::waves::{WaveWork, Waves};
 
 use crate::Failure;
+use crate::flag::FLAG;
 
 /// How often a place is looked at.
 const LOOK: Duration = Duration::from_millis(50);
@@ -35,11 +38,19 @@ pub(crate) enum Way {
     BlueGreen,
     AllAtOnce,
     Waves,
+    Flags,
 }
 
 impl Way {
-    pub(crate) const ALL: [Self; 6] =
-        [Self::Canary, Self::CanaryByInstances, Self::Rolling, Self::BlueGreen, Self::AllAtOnce, Self::Waves];
+    pub(crate) const ALL: [Self; 7] = [
+        Self::Canary,
+        Self::CanaryByInstances,
+        Self::Rolling,
+        Self::BlueGreen,
+        Self::AllAtOnce,
+        Self::Waves,
+        Self::Flags,
+    ];
 
     pub(crate) fn name(self) -> &'static str {
         match self {
@@ -49,6 +60,7 @@ impl Way {
             Self::BlueGreen => "blue-green",
             Self::AllAtOnce => "all-at-once",
             Self::Waves => "waves",
+            Self::Flags => "flags",
         }
     }
 
@@ -77,6 +89,13 @@ impl Way {
                 let mut blue_green = BlueGreen::builder().promote(Promote::after(SOAK));
                 (blue_green.scale_down_delay, blue_green.abort_delay) = (WARM, WARM);
                 Arc::new(blue_green.build()?)
+            }
+            Self::Flags => {
+                let mut rollout = FlagRollout::builder(FlagName::new(FLAG)?);
+                for percent in [5, 25, 50, 100] {
+                    rollout = rollout.step(FlagStep::percent(Percent::new(percent)?).soak(SOAK));
+                }
+                Arc::new(rollout.build()?)
             }
             Self::AllAtOnce | Self::Waves => Arc::new(AllAtOnce::new().scale_down_delay(WARM)),
         })

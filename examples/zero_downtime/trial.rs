@@ -1,18 +1,24 @@
 //! One strategy under load: out and back, again and again, until enough requests were answered.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use deploy_core::driver::Engine;
+use deploy_core::effect::{EffectKey, Fence};
 use deploy_core::journal::MemoryJournal;
 use deploy_core::machine::Outcome;
-use deploy_core::name::{EnvironmentName, RevisionName, ServiceName, TargetName};
+use deploy_core::name::{EnvironmentName, FlagName, RevisionName, RunId, ServiceName, TargetName};
 use deploy_core::operator::Principal;
+use deploy_core::plan::StepPath;
+use deploy_core::real::Real;
 use deploy_core::release::Release;
-use deploy_core::target::{DesiredState, Target};
+use deploy_core::target::{DesiredState, EffectContext, Target};
 use deploy_core::time::{Clock as _, SystemClock};
 
 use crate::Failure;
 use crate::args::Args;
+use crate::flag::{self, FLAG};
 use crate::place::Place;
 use crate::strategies::{REFUSED, Way};
 use crate::users::{Tally, Users};
@@ -35,19 +41,28 @@ impl Trial {
     pub(crate) async fn run(way: Way, args: &Args) -> Result<Self, Failure> {
         let (count, instances) = way.places();
         let begin = DesiredState::alone(RevisionName::new("v1")?, instances, 100);
+        let flags = if way == Way::Flags { Some(flag::begin()?) } else { None };
         let mut places = Vec::new();
         for n in 1..=count {
-            places.push(Place::start(args.front, TargetName::new(format!("{}-{n}", way.name()))?, &begin).await?);
+            let name = TargetName::new(format!("{}-{n}", way.name()))?;
+            places.push(Place::start(args.front, name, &begin, flags.as_deref()).await?);
         }
         let addresses: Vec<_> = places.iter().map(|place| place.users_come_to).collect();
         let users = Users::start(args.users, &addresses);
         let clock = SystemClock::new();
-        let targets: Vec<Arc<dyn Target>> = places.iter().map(Place::target).collect();
+        let targets: Vec<Arc<dyn Target>> = match &flags {
+            Some(file) => vec![Arc::new(flag::target(file)?)],
+            None => places.iter().map(Place::target).collect(),
+        };
         let tried = Self::release(way, args.requests, &targets, &users).await;
         let tally = users.stop().await;
         let seconds = clock.monotonic().as_secs_f64();
         for place in places {
             place.close().await;
+        }
+        if let Some(file) = flags {
+            // What is left in a folder for temporary files hurts nobody.
+            let _ = std::fs::remove_file(file);
         }
         let (out, back, mut wrong) = tried?;
         if tally.failed > 0 {
@@ -72,13 +87,22 @@ impl Trial {
             for (revision, due) in
                 [(format!("v{number}"), Outcome::Succeeded), (format!("v{}{REFUSED}", number + 1), Outcome::RolledBack)]
             {
+                if way == Way::Flags {
+                    // Every release begins with nobody: there is nothing to raise otherwise.
+                    let nobody = DesiredState {
+                        flags: BTreeMap::from([(FlagName::new(FLAG)?, Real::ZERO)]),
+                        ..DesiredState::default()
+                    };
+                    targets.first().ok_or("there is no place")?.apply(&nobody, &by_hand(number)?).await?;
+                }
+                let before = users.tally();
                 let service = ServiceName::new("shop")?;
                 let release = Release::new(service, EnvironmentName::new("local")?, RevisionName::new(&revision)?);
                 let run = engine.start(pipeline.name(), release, Principal::new("example", "local")).await?;
                 let end = run.wait().await?;
                 if end.outcome != due {
                     wrong.push(format!("{revision} {}: {}", end.outcome, end.because));
-                } else if !users.tally().has_met(&revision) {
+                } else if !(users.tally().has_met(&revision) || users.tally().with_flag > before.with_flag) {
                     wrong.push(format!("nobody has met {revision}, so that nothing was shown"));
                 }
                 match due {
@@ -89,4 +113,12 @@ impl Trial {
         }
         Ok((out, back, wrong))
     }
+}
+
+/// A change beside every run, as a person makes it.
+fn by_hand(number: u32) -> Result<EffectContext, Failure> {
+    let (run, step) = (RunId::new(format!("by-hand-{number}"))?, StepPath::new("by/hand")?);
+    let key = EffectKey { run, step, undo: false, iteration: 0, attempt: 1 };
+    let release = Release::new(ServiceName::new("shop")?, EnvironmentName::new("local")?, RevisionName::new("none")?);
+    Ok(EffectContext::new(key, Fence::default(), Arc::new(release), Duration::from_secs(10)))
 }

@@ -15,12 +15,14 @@ use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-use crate::service::REVISION_HEADER;
+use crate::service::{REVISION_HEADER, USER_HEADER, VARIANT_HEADER};
 
 /// How long a user waits for an answer.
 const PATIENCE: Duration = Duration::from_secs(30);
 /// How many different reasons of failures are kept.
 const MOST_REASONS: usize = 8;
+/// How many different names users have.
+const NAMES: u64 = 1000;
 
 /// What users met.
 #[derive(Debug, Clone, Default)]
@@ -33,15 +35,18 @@ pub(crate) struct Tally {
     pub(crate) reconnects: u64,
     /// Who answered.
     pub(crate) by_revision: BTreeMap<String, u64>,
+    /// How many were answered with the flag on.
+    pub(crate) with_flag: u64,
     /// Why requests failed.
     pub(crate) reasons: BTreeMap<String, u64>,
 }
 
 impl Tally {
-    fn count(&mut self, answered: Result<String, String>) {
+    fn count(&mut self, answered: Result<Answered, String>) {
         match answered {
-            Ok(revision) => {
+            Ok(Answered { revision, with_flag }) => {
                 self.answered += 1;
+                self.with_flag += u64::from(with_flag);
                 *self.by_revision.entry(revision).or_default() += 1;
             }
             Err(why) => {
@@ -57,6 +62,13 @@ impl Tally {
     pub(crate) fn has_met(&self, revision: &str) -> bool {
         self.by_revision.contains_key(revision)
     }
+}
+
+/// What one user was answered.
+#[derive(Debug)]
+struct Answered {
+    revision: String,
+    with_flag: bool,
 }
 
 /// Users who keep asking until they are told to stop.
@@ -130,7 +142,7 @@ impl User {
 
     /// One request: three of four read, the fourth writes. A write is never sent twice by anybody, so that nothing hides a
     /// request that was lost.
-    async fn ask(&mut self) -> Result<String, String> {
+    async fn ask(&mut self) -> Result<Answered, String> {
         let connection = match &mut self.connection {
             Some(connection) => connection,
             None => self.connection.insert(connect(self.address).await?),
@@ -139,7 +151,12 @@ impl User {
         let order = self.asked.is_multiple_of(4);
         let request = if order { Request::post("/orders") } else { Request::get("/") };
         let body = if order { Bytes::from_static(b"two of these") } else { Bytes::new() };
-        let request = request.header("host", "shop").body(Full::new(body)).map_err(|e| e.to_string())?;
+        let user = (self.asked % NAMES).to_string();
+        let request = request
+            .header("host", "shop")
+            .header(USER_HEADER, user)
+            .body(Full::new(body))
+            .map_err(|e| e.to_string())?;
         let answer = connection.send_request(request).await.map_err(|e| format!("no answer: {e}"))?;
         read(answer).await
     }
@@ -155,12 +172,15 @@ async fn connect(address: SocketAddr) -> Result<SendRequest<Full<Bytes>>, String
 }
 
 /// Reads an answer to its end; gives the revision that gave it.
-async fn read(answer: Response<Incoming>) -> Result<String, String> {
+async fn read(answer: Response<Incoming>) -> Result<Answered, String> {
     let (head, body) = answer.into_parts();
     let body = body.collect().await.map_err(|e| format!("the answer broke off: {e}"))?.to_bytes();
     let revision = head.headers.get(REVISION_HEADER).and_then(|value| value.to_str().ok());
     match revision {
-        Some(revision) if head.status.is_success() && body.starts_with(revision.as_bytes()) => Ok(revision.to_owned()),
+        Some(revision) if head.status.is_success() && body.starts_with(revision.as_bytes()) => {
+            let with_flag = head.headers.get(VARIANT_HEADER).is_some_and(|variant| variant == "on");
+            Ok(Answered { revision: revision.to_owned(), with_flag })
+        }
         _ => Err(format!("{}: {}", head.status, String::from_utf8_lossy(&body[..body.len().min(80)]).trim())),
     }
 }

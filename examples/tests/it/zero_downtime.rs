@@ -4,7 +4,8 @@ use std::process::Command;
 
 use crate::program::{program, stdout};
 
-const STRATEGIES: [&str; 6] = ["canary", "canary-by-instances", "rolling", "blue-green", "all-at-once", "waves"];
+const STRATEGIES: [&str; 7] =
+    ["canary", "canary-by-instances", "rolling", "blue-green", "all-at-once", "waves", "flags"];
 
 /// Runs all strategies, and reads the table.
 #[track_caller]
