@@ -17,7 +17,7 @@ use deploy_core::time::Now;
 use crate::load::BOUND;
 
 /// Where a program is, or nothing if its tests are to be left out on this machine.
-fn component(program: &str) -> Option<std::path::PathBuf> {
+pub(crate) fn component(program: &str) -> Option<std::path::PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let found = std::env::split_paths(&path).map(|folder| folder.join(program)).find(|file| file.is_file());
     let required = std::env::var("REQUIRE_SERVICES").is_ok_and(|value| value == "1");
@@ -29,7 +29,7 @@ fn component(program: &str) -> Option<std::path::PathBuf> {
 }
 
 /// A process that ends with its test.
-struct Running(Child);
+pub(crate) struct Running(pub(crate) Child);
 
 impl Drop for Running {
     fn drop(&mut self) {

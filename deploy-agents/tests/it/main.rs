@@ -10,8 +10,11 @@
 mod background;
 mod components;
 mod conformance;
+mod envoy;
+mod flags;
 mod fleet;
 mod gate;
+mod haproxy;
 mod load;
 mod measuring;
 mod place;

@@ -3,3 +3,4 @@
 mod program;
 mod release;
 mod transcripts;
+mod zero_downtime;
