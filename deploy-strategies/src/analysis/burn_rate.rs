@@ -13,9 +13,10 @@ use serde::{Deserialize, Serialize};
 use super::evidence::ratio::confidence_interval;
 use super::special::real;
 use super::verdict::{Cause, Estimate, Explanation, Input, Limit, Verdict, finite, short};
+use super::written::compared_as_written;
 
 /// An objective and the rates at which its budget may not burn.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct BurnRate {
     /// The metric: bad events among events.
     pub metric: MetricName,
@@ -46,6 +47,8 @@ pub struct BurnPair {
     #[serde(with = "deploy_core::time::duration_ms")]
     pub short: Duration,
 }
+
+compared_as_written!(BurnRate);
 
 /// What was counted in a span of time.
 pub type Counted = (Window, Counts);
