@@ -37,6 +37,7 @@ pub mod sample;
 pub mod sequential;
 pub mod service_score;
 pub mod shift;
+pub mod sketch;
 mod special;
 pub mod svg;
 #[cfg(test)]
