@@ -206,7 +206,7 @@ enum State {
 }
 
 /// What was counted in the last `span` before `now`: the windows that begin in it.
-fn within(counted: &[Counted], now: Timestamp, span: Duration) -> Counts {
+pub(super) fn within(counted: &[Counted], now: Timestamp, span: Duration) -> Counts {
     let from = now.0.saturating_sub(i64::try_from(millis(span)).unwrap_or(i64::MAX));
     counted
         .iter()

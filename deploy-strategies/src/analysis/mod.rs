@@ -13,6 +13,10 @@
 //! | [`service_score`] | releases that are judged by a weighted score today | Keptn's quality gates |
 //! | [`judge`] | all of them as one value, for strategies and for batches of your own | |
 //!
+//! What judges take in may also come from elsewhere: [`sketch`] reads histograms of other formats, [`previous`] holds a release against the
+//! one before. [`error_budget`] says whether anything may be released at all. [`anomaly`] and [`change_point`] look at one series, for
+//! reports and warnings; they are no judges.
+//!
 //! Beneath them are the tests themselves: [`rank`], [`shift`], [`means`] and [`proportion`] at a fixed number of values, and
 //! [`evidence`] for any number of looks. What is said of batches comes as a [`verdict`], as text, JSON and, for a
 //! confidence sequence, as a picture ([`svg`]).
@@ -23,14 +27,18 @@
 //! ```
 
 mod absence;
+pub mod anomaly;
 mod asked;
 pub mod burn_rate;
+pub mod change_point;
 mod compared;
+pub mod error_budget;
 pub mod evidence;
 pub mod history;
 pub mod judge;
 pub mod kayenta;
 pub mod means;
+pub mod previous;
 pub mod proportion;
 pub mod rank;
 pub mod sample;
