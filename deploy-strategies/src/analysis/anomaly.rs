@@ -102,7 +102,7 @@ impl Unusual {
     ///
     /// [`AnomalyError`] if the history is too short or not of numbers.
     pub fn find(&self, history: &[f64], newest: &[f64]) -> Result<Vec<Anomaly>, AnomalyError> {
-        let needed = self.season.map_or(self.least.max(2), |season| 2 * season.max(2));
+        let needed = self.season.map_or_else(|| self.least.max(2), |season| 2 * season.max(2));
         if history.len() < needed {
             return Err(AnomalyError::TooShort { have: history.len(), needed });
         }
@@ -229,7 +229,7 @@ mod tests {
 
     #[test]
     fn a_third_of_spoilt_history_does_not_hide_a_spike() {
-        let spoilt = |i: u32| if i % 3 == 0 { 5000.0 } else { 100.0 + f64::from(i % 5) };
+        let spoilt = |i: u32| if i.is_multiple_of(3) { 5000.0 } else { 100.0 + f64::from(i % 5) };
         let history: Vec<f64> = (0..90).map(spoilt).collect();
         assert_eq!(Unusual::new().find(&history, &[101.0, 160.0]).expect("enough").len(), 1);
     }

@@ -183,7 +183,12 @@ impl BurnRate {
             }),
             evidence: Vec::new(),
             because: because.to_owned(),
-            otherwise: String::new(),
+            otherwise: match burning.state {
+                State::Burning => "a rate below the limit over either window would pass it",
+                State::Within => "a rate for certain above the limit over both windows would fail it",
+                State::Unknown => "more events would decide it",
+            }
+            .to_owned(),
         }
     }
 }

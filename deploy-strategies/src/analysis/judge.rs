@@ -411,6 +411,27 @@ mod tests {
         }
     }
 
+    /// What went in, what it was held against or how far it is decided, why, and what would change it.
+    ///
+    /// Rows: M44.
+    #[test]
+    fn every_judgement_is_whole() {
+        for judge in all() {
+            for candidate in [10, 400] {
+                let batches: Vec<Batch> = (0..20).map(|w| minute(w, candidate + w % 3, 10 + (w + 1) % 3)).collect();
+                let verdict = judge.judge(&batches, &look()).expect("batches that fit");
+                assert!(!verdict.because.is_empty() && !verdict.otherwise.is_empty(), "{judge:?} {verdict}");
+                assert!(!verdict.explanations.is_empty(), "{judge:?} {verdict}");
+                for explanation in &verdict.explanations {
+                    let held = explanation.limit.is_some() || !explanation.evidence.is_empty();
+                    let whole = !explanation.inputs.is_empty() && explanation.estimate.is_some() && held;
+                    let words = !explanation.because.is_empty() && !explanation.otherwise.is_empty();
+                    assert!(whole && words, "{explanation:?}");
+                }
+            }
+        }
+    }
+
     #[test]
     fn every_judge_says_the_same_batch_by_batch_and_takes_each_once() {
         for judge in all() {

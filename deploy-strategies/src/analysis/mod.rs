@@ -18,8 +18,8 @@
 //! reports and warnings; they are no judges.
 //!
 //! Beneath them are the tests themselves: [`rank`], [`shift`], [`means`] and [`proportion`] at a fixed number of values, and
-//! [`evidence`] for any number of looks. What is said of batches comes as a [`verdict`], as text, JSON and, for a
-//! confidence sequence, as a picture ([`svg`]).
+//! [`evidence`] for any number of looks. What is said of batches comes as a [`verdict`]: as text, as JSON, and as a [`page`] of Markdown or
+//! HTML with a picture of the confidence sequence ([`svg`]).
 //!
 //! ```text
 //!  Measurement ──► Batch ──► Judge::take ──► JudgeState ──► Judge::verdict ──► Verdict
@@ -38,6 +38,7 @@ pub mod history;
 pub mod judge;
 pub mod kayenta;
 pub mod means;
+pub mod page;
 pub mod previous;
 pub mod proportion;
 pub mod rank;

@@ -8,7 +8,7 @@ use deploy_core::monitor::{Advice, Comparison, JudgementResult};
 use deploy_core::name::MetricName;
 use serde::{Deserialize, Serialize};
 
-use super::verdict::{Cause, Estimate, Explanation, Limit, Verdict, finite, short};
+use super::verdict::{Cause, Estimate, Explanation, Input, Limit, Verdict, finite, short};
 use super::written::compared_as_written;
 
 /// Objectives and the score to reach.
@@ -210,7 +210,10 @@ fn explanation(objective: &Objective, numbers: Measured, kept: Kept) -> Explanat
         decides: kept != Kept::Shown,
         result,
         advice,
-        inputs: Vec::new(),
+        inputs: [("this release", numbers.now), ("the last one, or the baseline", numbers.previous)]
+            .into_iter()
+            .filter_map(|(name, number)| Some(Input { name: name.to_owned(), value: finite(number?)? }))
+            .collect(),
         estimate: numbers.now.and_then(finite).map(|value| Estimate {
             name: "measured".to_owned(),
             value,
@@ -224,7 +227,14 @@ fn explanation(objective: &Objective, numbers: Measured, kept: Kept) -> Explanat
         }),
         evidence: Vec::new(),
         because: because.to_owned(),
-        otherwise: if objective.key { "missed, it alone fails the release".to_owned() } else { String::new() },
+        otherwise: match (kept, objective.key) {
+            (Kept::Unknown, _) => "a number would be held against its criteria".to_owned(),
+            (Kept::Shown, _) => "nothing: it is not scored".to_owned(),
+            (_, true) => "missed, it alone fails the release".to_owned(),
+            (_, false) => {
+                format!("its weight is {}: it moves the score by as much of all weights", short(objective.weight))
+            }
+        },
     }
 }
 

@@ -218,7 +218,7 @@ impl Explanation {
             decides: true,
             result: judgement.result,
             advice: judgement.advice,
-            inputs: Vec::new(),
+            inputs: judgement.measured.map(|value| Input { name: "measured".to_owned(), value }).into_iter().collect(),
             estimate: judgement.measured.map(|value| Estimate {
                 name: "measured".to_owned(),
                 value,
@@ -300,7 +300,7 @@ pub(crate) fn finite(number: f64) -> Option<Real> {
     Real::new(number).ok()
 }
 
-fn advice(advice: Advice) -> &'static str {
+pub(super) fn advice(advice: Advice) -> &'static str {
     match advice {
         Advice::Promote => "promote",
         Advice::Continue => "continue",

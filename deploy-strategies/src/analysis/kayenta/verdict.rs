@@ -7,7 +7,8 @@ use deploy_core::name::MetricName;
 
 use super::{Class, Kayenta, KayentaResult, Points};
 use crate::analysis::sequential::Look;
-use crate::analysis::verdict::{Cause, Estimate, Explanation, Limit, Verdict, finite, short};
+use crate::analysis::special::length;
+use crate::analysis::verdict::{Cause, Estimate, Explanation, Input, Limit, Verdict, finite, short};
 
 impl Kayenta {
     /// What is to be said of these points at this look.
@@ -43,7 +44,7 @@ fn verdict(judge: &Kayenta, points: &BTreeMap<MetricName, Points>, look: &Look) 
                 decides: !metric.muted,
                 result,
                 advice,
-                inputs: Vec::new(),
+                inputs: points.get(&metric.name).map(inputs).unwrap_or_default(),
                 estimate: shift.and_then(|shift| {
                     Some(Estimate {
                         name: "shift".to_owned(),
@@ -62,7 +63,12 @@ fn verdict(judge: &Kayenta, points: &BTreeMap<MetricName, Points>, look: &Look) 
                 }),
                 evidence: Vec::new(),
                 because,
-                otherwise: String::new(),
+                otherwise: match result {
+                    JudgementResult::Fail => "an interval that reaches nearer to zero would have passed it",
+                    JudgementResult::Pass => "an interval wholly on one side, and far enough from zero, would fail it",
+                    _ => "points of both arms would be classified",
+                }
+                .to_owned(),
             }
         })
         .collect();
@@ -92,4 +98,17 @@ fn verdict(judge: &Kayenta, points: &BTreeMap<MetricName, Points>, look: &Look) 
     let zero = report.scored.zero_because.map_or_else(String::new, |why| format!(", since {why}"));
     let because = format!("the score is {} of 100{zero}", short(report.scored.score));
     Verdict { result, advice, cause, because, otherwise, explanations }
+}
+
+/// How many points there are, and their means.
+fn inputs(points: &Points) -> Vec<Input> {
+    let arm = |name: &str, values: &[f64]| {
+        let numbers: Vec<f64> = values.iter().copied().filter(|value| value.is_finite()).collect();
+        let count = length(numbers.len());
+        let mean = numbers.iter().sum::<f64>() / count;
+        let input = |name: String, value: f64| finite(value).map(|value| Input { name, value });
+        [input(format!("{name}, points"), count), input(format!("{name}, mean"), mean)]
+    };
+    let all = arm("candidate", &points.experiment).into_iter().chain(arm("baseline", &points.control));
+    all.flatten().collect()
 }

@@ -38,10 +38,10 @@ use deploy_core::real::Real;
 use serde::{Deserialize, Serialize};
 
 use self::events::{EventSeries, Tuned};
-pub use self::power::{Power, expected_requests};
+pub use self::power::{Power, PowerReport, expected_requests};
 use self::ratio::RatioSeries;
 pub(in crate::analysis) use self::sums::{from_six_bytes, kept, six_bytes};
-pub use self::trace::{Trace, TraceLine, TracePoint};
+pub use self::trace::{Decided, Trace, TraceLine, TracePoint};
 use self::values::ValueSeries;
 pub use self::verdict::{Look, Totals};
 use super::taken::{Scattered, Taken, TakenKeys};
