@@ -15,6 +15,7 @@ mod flag_cases;
 mod flag_rollout;
 #[cfg(feature = "import")]
 mod import;
+mod known_wrong;
 mod model;
 mod replica_cases;
 mod rolling;
