@@ -73,7 +73,7 @@ impl<'a> Page<'a> {
             page.push_str("\n## What could have been seen by now\n\n");
         }
         for power in &self.power {
-            let _ = writeln!(page, "- {}", cell(&power.to_string()));
+            let _ = writeln!(page, "- {}", cell(power.to_string()));
         }
         page
     }

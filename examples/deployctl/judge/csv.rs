@@ -43,7 +43,8 @@ pub(crate) fn read(text: &str) -> Result<Vec<Record>, Wrong> {
 fn row(columns: &[Column], line: usize, text: &str) -> Result<Record, Wrong> {
     let cells: Vec<(usize, &str)> = cells(text).collect();
     if cells.len() != columns.len() {
-        let column = cells.get(columns.len()).map_or(text.chars().count() + 1, |(column, _)| *column);
+        let end = text.chars().count() + 1;
+        let column = cells.get(columns.len()).map_or(end, |(column, _)| *column);
         return Err(wrong(line, column, format!("{} cells, where the header has {}", cells.len(), columns.len())));
     }
     let mut fields = Fields::default();

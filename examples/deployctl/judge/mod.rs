@@ -15,6 +15,7 @@ pub(crate) use self::args::Args;
 use self::outcome::{Failure, Outcome};
 
 /// Judges two files, prints the judgement, and says by the exit code what it is.
+#[expect(clippy::print_stderr, reason = "what went wrong does not belong into the judgement")]
 pub(crate) fn run(args: &Args) -> ExitCode {
     match judged(args) {
         Ok(outcome) => outcome.code(),

@@ -9,6 +9,7 @@ use super::args::Args;
 use super::method::Judged;
 use super::outcome::Failure;
 
+#[expect(clippy::print_stdout, reason = "the judgement is what the program is for")]
 pub(crate) fn show(args: &Args, judged: &Judged) -> Result<(), Failure> {
     if args.json {
         println!("{}", json!({"method": judged.method, "verdict": judged.verdict, "power": judged.power}));
