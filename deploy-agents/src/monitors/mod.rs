@@ -2,6 +2,7 @@
 
 pub mod exposition;
 mod probe;
+pub mod prometheus;
 mod quantile;
 mod scrape;
 mod series;
@@ -14,6 +15,16 @@ use std::fmt;
 use std::sync::Arc;
 
 use deploy_core::name::RevisionName;
+
+/// A count that was added up as a float.
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "growth is finite and not negative; a cast saturates"
+)]
+fn whole(count: f64) -> u64 {
+    count.round() as u64
+}
 
 /// Where a revision is asked: a template in which `{revision}` is replaced, or a closure.
 #[derive(Clone)]

@@ -15,7 +15,7 @@ use deploy_core::time::{Clock, SystemClock, Timestamp};
 use http::header;
 use tokio::sync::Mutex;
 
-use super::Urls;
+use super::{Urls, whole};
 use super::exposition::{Format, Sample, parse};
 use super::quantile::bucket_quantile;
 use super::series::{History, Scrape, Selector, increases};
@@ -258,15 +258,6 @@ fn read(
         Query::Sum(selector) => value(gauges(selector).into_iter().reduce(|a, b| a + b)),
         Query::Max(selector) => value(gauges(selector).into_iter().reduce(f64::max)),
     })
-}
-
-#[expect(
-    clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
-    reason = "growth is finite and not negative; a cast saturates"
-)]
-fn whole(count: f64) -> u64 {
-    count.round() as u64
 }
 
 #[async_trait]

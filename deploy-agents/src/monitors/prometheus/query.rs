@@ -1,0 +1,71 @@
+//! What is asked.
+
+use std::time::Duration;
+
+use super::template::Template;
+use crate::monitors::Query;
+
+/// What a metric is asked by.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub enum PromQuery {
+    /// Series as they were scraped, read sample by sample and added up here. Counts are whole and exact, where PromQL's
+    /// `increase` guesses at the edges of the window; resets, births, staleness and warm-up are seen. Choose this for counts.
+    Series(Query),
+    /// PromQL, evaluated at the end of the window: one number. A [`Reading::Value`](deploy_core::monitor::Reading::Value).
+    Instant {
+        /// What to evaluate.
+        expression: Template,
+        /// What shows whether the answer can be used.
+        guard: Guard,
+    },
+    /// PromQL, evaluated at each step of the window.
+    Range {
+        /// What to evaluate.
+        expression: Template,
+        /// From one evaluation to the next.
+        step: Duration,
+        /// What is made of the numbers.
+        fold: Fold,
+        /// What shows whether the answer can be used.
+        guard: Guard,
+    },
+    /// Two expressions, rounded to whole events: bad ones among all. A [`Reading::Counts`](deploy_core::monitor::Reading::Counts).
+    Ratio {
+        /// The bad events.
+        bad: Template,
+        /// All events, the bad ones among them.
+        all: Template,
+        /// What shows whether the answer can be used.
+        guard: Guard,
+    },
+}
+
+/// What is made of the numbers of a range.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fold {
+    /// The newest. A [`Reading::Value`](deploy_core::monitor::Reading::Value).
+    Last,
+    /// The mean. A [`Reading::Value`](deploy_core::monitor::Reading::Value).
+    Mean,
+    /// The smallest. A [`Reading::Value`](deploy_core::monitor::Reading::Value).
+    Min,
+    /// The largest. A [`Reading::Value`](deploy_core::monitor::Reading::Value).
+    Max,
+    /// Each of them. [`Reading::Samples`](deploy_core::monitor::Reading::Samples). Neighbours share most of their window: they
+    /// are no independent events.
+    Samples,
+}
+
+/// What shows whether the value of an expression can be used. PromQL's answers carry the time of the question, not of the samples: a
+/// series that died minutes ago and one that is seconds old look like any other.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Guard {
+    /// These series, as a selector: their newest sample must not be stale, and their oldest must lie before the warm-up.
+    Series(Template),
+    /// Nothing, for this reason.
+    Nothing {
+        /// Why staleness and warm-up need not be looked at.
+        reason: String,
+    },
+}
