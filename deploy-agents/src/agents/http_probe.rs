@@ -13,7 +13,7 @@ use deploy_core::time::{Clock, Spell, SystemClock};
 use serde::Serialize;
 
 use super::subject;
-use crate::http::{shown, HttpClient, HttpLimits, PlainHttp};
+use crate::http::{HttpClient, HttpLimits, PlainHttp, shown};
 use crate::wait::pause;
 
 /// How much of a body is quoted in evidence and errors, in bytes.

@@ -15,10 +15,10 @@ use deploy_core::time::{Clock, SystemClock, Timestamp};
 use http::header;
 use tokio::sync::Mutex;
 
-use super::{Urls, whole};
 use super::exposition::{Format, Sample, parse};
 use super::quantile::bucket_quantile;
 use super::series::{History, Scrape, Selector, increases};
+use super::{Urls, whole};
 use crate::http::{HttpClient, HttpLimits, PlainHttp};
 use crate::secret::Secret;
 

@@ -225,7 +225,8 @@ mod tests {
     #[test]
     fn selectors_are_written_as_promql() {
         let revision = RevisionName::new("v1.2").expect("a name");
-        let selector = Selector::new("c").is("version", "{revision}").is_not("a", "x\"y").starts_with("v", "{revision}");
+        let selector =
+            Selector::new("c").is("version", "{revision}").is_not("a", "x\"y").starts_with("v", "{revision}");
         let due = "{__name__=\"c\",version=\"v1.2\",a!=\"x\\\"y\",v=~\"v1\\\\.2.*\"}";
         assert_eq!(selector.promql(&revision), due);
     }

@@ -8,12 +8,12 @@ use deploy_core::name::RevisionName;
 use deploy_core::real::Real;
 use deploy_core::time::{Spell, Timestamp, millis};
 
+use super::PrometheusMonitor;
 use super::answer::{Answer, Data, Labels, Point, read};
 use super::growth::Growth;
 use super::policy::{Absent, Partial, PrometheusPolicy, Unfit};
 use super::query::{Fold, Guard, PromQuery};
 use super::template::{Template, duration};
-use super::PrometheusMonitor;
 use crate::http::{CallError, HttpError};
 use crate::monitors::quantile::bucket_quantile;
 use crate::monitors::{Query, Selector, whole};
@@ -61,13 +61,25 @@ impl<'a> Question<'a> {
                 reading
             }
             PromQuery::Instant { expression, guard } => {
-                if self.guarded(guard).await? { self.instant(expression, true).await?.map(value) } else { None }
+                if self.guarded(guard).await? {
+                    self.instant(expression, true).await?.map(value)
+                } else {
+                    None
+                }
             }
             PromQuery::Range { expression, step, fold, guard } => {
-                if self.guarded(guard).await? { self.range(expression, *step, *fold).await? } else { None }
+                if self.guarded(guard).await? {
+                    self.range(expression, *step, *fold).await?
+                } else {
+                    None
+                }
             }
             PromQuery::Ratio { bad, all, guard } => {
-                if self.guarded(guard).await? { self.ratio(bad, all).await? } else { None }
+                if self.guarded(guard).await? {
+                    self.ratio(bad, all).await?
+                } else {
+                    None
+                }
             }
         };
         Ok((window, reading.unwrap_or(Reading::NoData)))
@@ -90,7 +102,9 @@ impl<'a> Question<'a> {
             None => return Ok(None),
             Some(Data::Scalar(point)) => Some(point),
             Some(Data::Vector(all)) if all.len() > 1 => {
-                return Err(format!("{query} answers {} series where one number is asked for: aggregate", all.len()).into());
+                return Err(
+                    format!("{query} answers {} series where one number is asked for: aggregate", all.len()).into()
+                );
             }
             Some(Data::Vector(all)) => all.first().map(|(_, point)| *point),
             Some(Data::Matrix(_)) => return Err(format!("{query} answers samples over time, not one number").into()),
@@ -118,7 +132,9 @@ impl<'a> Question<'a> {
                 return Err(format!("{query} answers {} series where one is asked for: aggregate", all.len()).into());
             }
             Some(Data::Matrix(all)) => all.into_iter().next().map(|(_, points)| points).unwrap_or_default(),
-            Some(Data::Scalar(_) | Data::Vector(_)) => return Err(format!("{query} answers no samples over time").into()),
+            Some(Data::Scalar(_) | Data::Vector(_)) => {
+                return Err(format!("{query} answers no samples over time").into());
+            }
         };
         if points.is_empty() {
             return match &self.policy.absent {
@@ -177,7 +193,8 @@ impl<'a> Question<'a> {
                 let Some(Counted::Growth(growth)) = self.growth(&histogram.buckets(), none).await? else {
                     return Ok((None, None));
                 };
-                let buckets = growth.series.iter().filter_map(|(labels, n)| Some((labels.get("le")?.parse().ok()?, *n)));
+                let buckets =
+                    growth.series.iter().filter_map(|(labels, n)| Some((labels.get("le")?.parse().ok()?, *n)));
                 (Some(growth.window()), bucket_quantile(*q, buckets).map(value))
             }
             Query::Sum(selector) => (None, self.gauges(selector, |a, b| a + b).await?.map(value)),
@@ -194,7 +211,7 @@ impl<'a> Question<'a> {
         let Some(series) = self.samples(selector).await? else { return Ok(None) };
         let Some(newest) = newest(&series) else { return self.missing(selector, absent) };
         if whole && self.is_stale(newest) {
-            return self.unfit(self.policy.stale.then, || format!("{} is stale", selector.name()));
+            return unfit(self.policy.stale.then, || format!("{} is stale", selector.name()));
         }
         let Some(growth) = Growth::after(self.window.from.0, &series, self.policy.births) else {
             return self.missing(selector, absent);
@@ -219,7 +236,7 @@ impl<'a> Question<'a> {
             .filter(|point| !self.is_stale(point.at_ms))
             .collect();
         if fresh.is_empty() {
-            return self.unfit(self.policy.stale.then, || format!("{} is stale", selector.name()));
+            return unfit(self.policy.stale.then, || format!("{} is stale", selector.name()));
         }
         let mut numbers = Vec::new();
         for point in fresh {
@@ -258,7 +275,7 @@ impl<'a> Question<'a> {
         // Without any series it is the expression's own policy that says what that means.
         let Some(newest) = edge("max").await? else { return Ok(true) };
         if self.is_stale(newest) {
-            return Ok(self.unfit::<()>(self.policy.stale.then, || format!("{selector} is stale"))?.is_some());
+            return Ok(unfit::<()>(self.policy.stale.then, || format!("{selector} is stale"))?.is_some());
         }
         let Some(oldest) = edge("min").await? else { return Ok(false) };
         // A series that was there at the window's first evaluation is one scrape old at most.
@@ -279,12 +296,17 @@ impl<'a> Question<'a> {
         let answer = loop {
             left -= 1;
             let error = match self.monitor.endpoint.ask(path, &values).await {
-                Ok(answer) if answer.status().is_server_error() || answer.status() == http::StatusCode::TOO_MANY_REQUESTS => {
+                Ok(answer)
+                    if answer.status().is_server_error() || answer.status() == http::StatusCode::TOO_MANY_REQUESTS =>
+                {
                     let why = read(answer.body()).err().map_or_else(String::new, |error| format!(": {error}"));
                     format!("{} answered {}{why}", self.monitor.endpoint.name(), answer.status()).into()
                 }
                 Ok(answer) => break answer,
-                Err(error @ (CallError::NotAUrl(_) | CallError::Http(HttpError::Unsupported { .. } | HttpError::TooLarge { .. }))) => {
+                Err(
+                    error @ (CallError::NotAUrl(_)
+                    | CallError::Http(HttpError::Unsupported { .. } | HttpError::TooLarge { .. })),
+                ) => {
                     return Err(error.into());
                 }
                 Err(error) => Failure::from(error),
@@ -297,7 +319,11 @@ impl<'a> Question<'a> {
         let status = answer.status();
         let Answer { data, doubts } = read(answer.body()).map_err(|error| -> Failure {
             let from = self.monitor.endpoint.name();
-            if status.is_success() { format!("{from}: {}", deploy_core::report::chain(&error)).into() } else { format!("{from} answered {status}: {error}").into() }
+            if status.is_success() {
+                format!("{from}: {}", deploy_core::report::chain(&error)).into()
+            } else {
+                format!("{from} answered {status}: {error}").into()
+            }
         })?;
         match (&self.policy.partial, doubts.is_empty()) {
             (_, true) | (Partial::Accept { .. }, false) => Ok(Some(data)),
@@ -314,14 +340,7 @@ impl<'a> Question<'a> {
         if number.is_finite() {
             return Ok(Some(number));
         }
-        self.unfit(self.policy.not_a_number, || format!("the answer is {number}"))
-    }
-
-    fn unfit<T>(&self, then: Unfit, why: impl FnOnce() -> String) -> Found<T> {
-        match then {
-            Unfit::NoData => Ok(None),
-            Unfit::Error => Err(why().into()),
-        }
+        unfit(self.policy.not_a_number, || format!("the answer is {number}"))
     }
 
     fn missing(&self, selector: &Selector, absent: &Absent) -> Found<Counted> {
@@ -334,6 +353,14 @@ impl<'a> Question<'a> {
 
     fn is_stale(&self, at_ms: i64) -> bool {
         self.window.to.since(Timestamp(at_ms)) > self.policy.stale.after
+    }
+}
+
+/// What is there and cannot be used.
+fn unfit<T>(then: Unfit, why: impl FnOnce() -> String) -> Found<T> {
+    match then {
+        Unfit::NoData => Ok(None),
+        Unfit::Error => Err(why().into()),
     }
 }
 

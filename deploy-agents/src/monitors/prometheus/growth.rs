@@ -37,7 +37,8 @@ impl Growth {
                 fell |= reset;
                 grown += if reset { pair[1].value } else { pair[1].value - pair[0].value };
             }
-            let all = growth.get_or_insert_with(|| Self { first_ms: first.at_ms, last_ms: last.at_ms, ..Self::default() });
+            let all =
+                growth.get_or_insert_with(|| Self { first_ms: first.at_ms, last_ms: last.at_ms, ..Self::default() });
             all.first_ms = all.first_ms.min(first.at_ms);
             all.last_ms = all.last_ms.max(last.at_ms);
             all.fell |= fell;

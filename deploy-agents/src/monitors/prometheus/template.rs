@@ -43,7 +43,9 @@ enum Part {
 #[non_exhaustive]
 pub enum TemplateError {
     /// A value stands where it would be code: put it into quotes.
-    #[error("{{{name}}} at byte {at} stands outside quotes, where a value would be read as a query: put it into quotes")]
+    #[error(
+        "{{{name}}} at byte {at} stands outside quotes, where a value would be read as a query: put it into quotes"
+    )]
     OutsideQuotes {
         /// The placeholder.
         name: String,
@@ -208,7 +210,7 @@ fn part(name: &str, filter: Option<&str>, quote: Option<char>, at: usize) -> Res
 /// A duration as PromQL writes it. Fractions of a millisecond round up.
 pub(super) fn duration(span: Duration) -> String {
     let ms = millis(span);
-    if ms % 1_000 == 0 { format!("{}s", ms / 1_000) } else { format!("{ms}ms") }
+    if ms.is_multiple_of(1_000) { format!("{}s", ms / 1_000) } else { format!("{ms}ms") }
 }
 
 /// The contents of a string between these quotes (escapes of Go, which PromQL has).
