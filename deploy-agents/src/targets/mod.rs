@@ -1,6 +1,7 @@
 //! Places where revisions run and traffic goes.
 
 mod admin;
+pub mod haproxy;
 pub mod place;
 pub mod processes;
 pub mod proxy;
