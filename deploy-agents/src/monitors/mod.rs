@@ -1,15 +1,27 @@
 //! Monitors: what a revision measured.
 
+pub mod envoy;
 pub mod exposition;
+pub mod haproxy;
+mod log_lines;
+mod meter;
 mod probe;
+mod program;
 pub mod prometheus;
 mod quantile;
+mod query;
 mod scrape;
 mod series;
+mod source;
 
+pub use self::log_lines::{LogLines, LogLinesError};
+pub use self::meter::{Meter, MeterError};
 pub use self::probe::ProbeMonitor;
-pub use self::scrape::{Query, ScrapeMonitor};
+pub use self::program::ProgramMonitor;
+pub use self::query::Query;
+pub use self::scrape::ScrapeMonitor;
 pub use self::series::Selector;
+pub use self::source::Source;
 
 use std::fmt;
 use std::sync::Arc;

@@ -8,6 +8,7 @@
 )]
 
 mod background;
+mod balancers;
 mod components;
 mod conformance;
 mod fleet;

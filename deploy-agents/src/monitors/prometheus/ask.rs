@@ -188,6 +188,7 @@ impl<'a> Question<'a> {
                 };
                 (Some(all.window()), Some(Reading::Counts(Counts::new(whole(all.total()), whole(bad))?)))
             }
+            Query::Events { bad, good, absent_is_zero } => self.events(bad, good, *absent_is_zero).await?,
             Query::Quantile { q, histogram } => {
                 let none = none_is_no_data(&self.policy.absent);
                 let Some(Counted::Growth(growth)) = self.growth(&histogram.buckets(), none).await? else {
@@ -200,6 +201,36 @@ impl<'a> Question<'a> {
             Query::Sum(selector) => (None, self.gauges(selector, |a, b| a + b).await?.map(value)),
             Query::Max(selector) => (None, self.gauges(selector, f64::max).await?.map(value)),
         })
+    }
+
+    /// Bad events and good ones, each in series of their own.
+    async fn events(
+        &self,
+        bad: &[Selector],
+        good: &[Selector],
+        absent_is_zero: bool,
+    ) -> Result<(Option<Window>, Option<Reading>), Failure> {
+        let zero = Absent::Zero { reason: String::new() };
+        let (mut window, mut goods, mut bads): (Option<Window>, f64, f64) = (None, 0.0, 0.0);
+        for selector in good {
+            if let Some(Counted::Growth(growth)) = self.growth(selector, none_is_no_data(&self.policy.absent)).await? {
+                let of = growth.window();
+                window = Some(window.map_or(of, |w| Window { from: w.from.min(of.from), to: w.to.max(of.to) }));
+                goods += growth.total();
+            }
+        }
+        if window.is_none() {
+            return Ok((None, None));
+        }
+        for selector in bad {
+            let absent = if absent_is_zero { &zero } else { &self.policy.absent };
+            match self.growth_of(selector, absent, false).await? {
+                Some(Counted::Growth(growth)) => bads += growth.total(),
+                Some(Counted::Zero) => {}
+                None => return Ok((window, None)),
+            }
+        }
+        Ok((window, Some(Reading::Counts(Counts::new(whole(goods) + whole(bads), whole(bads))?))))
     }
 
     async fn growth(&self, selector: &Selector, absent: &Absent) -> Found<Counted> {
