@@ -38,7 +38,7 @@ use deploy_core::time::{Clock, SystemClock, Timestamp, millis};
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
-/// Rows: M72, M73, M75.
+/// Rows: M73.
 #[derive(Clone)]
 pub struct Meter {
     name: BlockName,

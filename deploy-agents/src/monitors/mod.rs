@@ -1,10 +1,14 @@
 //! Monitors: what a revision measured.
 
 pub mod envoy;
+mod excused;
 pub mod exposition;
+pub mod families;
 pub mod haproxy;
+mod heartbeat;
 mod log_lines;
 mod meter;
+mod network;
 mod probe;
 mod program;
 pub mod prometheus;
@@ -14,8 +18,11 @@ mod scrape;
 mod series;
 mod source;
 
+pub use self::excused::Excused;
+pub use self::heartbeat::{Heartbeats, HeartbeatsError};
 pub use self::log_lines::{LogLines, LogLinesError};
 pub use self::meter::{Meter, MeterError};
+pub use self::network::NetworkProbe;
 pub use self::probe::ProbeMonitor;
 pub use self::program::ProgramMonitor;
 pub use self::query::Query;

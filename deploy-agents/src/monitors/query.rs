@@ -6,7 +6,7 @@ use deploy_core::monitor::{Counts, Reading};
 use deploy_core::name::RevisionName;
 use deploy_core::real::Real;
 
-use super::quantile::bucket_quantile;
+use super::quantile::{apdex, bucket_quantile};
 use super::series::{History, Selector, increases};
 use super::whole;
 
@@ -44,6 +44,16 @@ pub enum Query {
         /// The histogram, by its name without `_bucket`.
         histogram: Selector,
     },
+    /// How content users are with how long a histogram says that they waited (Apdex): who waited at most `satisfied` is, who
+    /// waited at most four times as long is half, nobody else is. A [`Reading::Counts`] of half points, two for each event,
+    /// the missing ones bad; so the share of good ones is the Apdex, and a judge sees on how many events it rests. Both limits
+    /// must be bounds of the histogram: between bounds nothing is known.
+    Apdex {
+        /// The limit, in the histogram's unit.
+        satisfied: f64,
+        /// The histogram, by its name without `_bucket`.
+        histogram: Selector,
+    },
     /// Gauges as they are now, added up. A [`Reading::Value`].
     Sum(Selector),
     /// The largest gauge. A [`Reading::Value`].
@@ -57,7 +67,9 @@ impl Query {
             Self::Rate(selector) | Self::Sum(selector) | Self::Max(selector) => selector.name() == name,
             Self::Ratio { bad, all, .. } => bad.name() == name || all.name() == name,
             Self::Events { bad, good, .. } => bad.iter().chain(good).any(|selector| selector.name() == name),
-            Self::Quantile { histogram, .. } => name.strip_suffix("_bucket") == Some(histogram.name()),
+            Self::Quantile { histogram, .. } | Self::Apdex { histogram, .. } => {
+                name.strip_suffix("_bucket") == Some(histogram.name())
+            }
         }
     }
 }
@@ -115,6 +127,11 @@ pub(super) fn read(
             let series = grown(&histogram.buckets()).into_iter().flat_map(|(series, _)| series);
             let buckets = series.filter_map(|(labels, count)| Some((labels.get("le")?.parse().ok()?, count)));
             value(bucket_quantile(*q, buckets.collect::<Vec<_>>()))
+        }
+        Query::Apdex { satisfied, histogram } => {
+            let series: Vec<_> = grown(&histogram.buckets()).into_iter().flat_map(|(series, _)| series).collect();
+            let bounds = series.iter().filter_map(|(labels, count)| Some((labels.get("le")?.parse().ok()?, *count)));
+            apdex(*satisfied, bounds.collect())?
         }
         Query::Sum(selector) => value(gauges(selector).into_iter().reduce(|a, b| a + b)),
         Query::Max(selector) => value(gauges(selector).into_iter().reduce(f64::max)),

@@ -11,6 +11,7 @@ mod background;
 mod balancers;
 mod components;
 mod conformance;
+mod families;
 mod fleet;
 mod gate;
 mod load;

@@ -15,12 +15,15 @@ use super::policy::{Absent, Partial, PrometheusPolicy, Unfit};
 use super::query::{Fold, Guard, PromQuery};
 use super::template::{Template, duration};
 use crate::http::{CallError, HttpError};
-use crate::monitors::quantile::bucket_quantile;
+use crate::monitors::quantile::{apdex, bucket_quantile};
 use crate::monitors::{Query, Selector, whole};
 
 type Failure = Box<dyn std::error::Error + Send + Sync>;
 /// A number, or that there is none.
 type Found<T> = Result<Option<T>, Failure>;
+
+/// The most periods that are looked back: a year of weeks.
+const MOST_PERIODS: u32 = 52;
 
 /// The most evaluations of one range, as Prometheus itself has it.
 const MOST_STEPS: u128 = 11_000;
@@ -74,6 +77,13 @@ impl<'a> Question<'a> {
                     None
                 }
             }
+            PromQuery::Seasonal { expression, period, periods, guard } => {
+                if self.guarded(guard).await? {
+                    self.seasonal(expression, *period, *periods).await?.map(value)
+                } else {
+                    None
+                }
+            }
             PromQuery::Ratio { bad, all, guard } => {
                 if self.guarded(guard).await? {
                     self.ratio(bad, all).await?
@@ -83,6 +93,31 @@ impl<'a> Question<'a> {
             }
         };
         Ok((window, reading.unwrap_or(Reading::NoData)))
+    }
+
+    /// The expression now, as a multiple of the median of what it was in the periods before.
+    async fn seasonal(&self, expression: &Template, period: Duration, periods: u32) -> Found<f64> {
+        let Some(now) = self.instant(expression, false).await? else { return Ok(None) };
+        let query = expression.fill(self.values, self.lookback)?;
+        let mut past = Vec::new();
+        for back in 1..=periods.clamp(1, MOST_PERIODS) {
+            let at = Timestamp(self.window.to.0.saturating_sub(signed(period.saturating_mul(back))));
+            let point = match self.ask("/api/v1/query", &[("query", &query), ("time", &seconds(at))]).await? {
+                Some(Data::Scalar(point)) => Some(point),
+                Some(Data::Vector(all)) if all.len() <= 1 => all.first().map(|(_, point)| *point),
+                Some(Data::Vector(_) | Data::Matrix(_)) => {
+                    return Err(format!("{query} does not answer one number: aggregate").into());
+                }
+                None => None,
+            };
+            past.extend(point.map(|point| point.value).filter(|value| value.is_finite()));
+        }
+        past.sort_by(f64::total_cmp);
+        let enough = past.len() * 2 >= usize::try_from(periods.max(1)).unwrap_or(usize::MAX);
+        let median = (past.get(past.len() / 2).copied().unwrap_or(0.0)
+            + past.get(past.len().saturating_sub(1) / 2).copied().unwrap_or(0.0))
+            / 2.0;
+        Ok((enough && median != 0.0).then(|| now / median))
     }
 
     async fn ratio(&self, bad: &Template, all: &Template) -> Found<Reading> {
@@ -143,9 +178,16 @@ impl<'a> Question<'a> {
                 Absent::Zero { .. } => Ok(Some(Reading::Value(Real::ZERO))),
             };
         }
-        let mut numbers = Vec::new();
+        let (mut numbers, mut times) = (Vec::new(), Vec::new());
         for point in &points {
-            numbers.extend(self.number(point.value)?);
+            if let Some(number) = self.number(point.value)? {
+                numbers.push(number);
+                #[expect(
+                    clippy::cast_precision_loss,
+                    reason = "milliseconds since the first sample are far below 2^53"
+                )]
+                times.push((point.at_ms - points[0].at_ms) as f64 / 1_000.0);
+            }
         }
         let mean = |numbers: &[f64]| {
             #[expect(clippy::cast_precision_loss, reason = "at most a few thousand numbers")]
@@ -159,6 +201,7 @@ impl<'a> Question<'a> {
             Fold::Mean => Some(value(mean(&numbers))),
             Fold::Min => all.reduce(f64::min).map(value),
             Fold::Max => all.reduce(f64::max).map(value),
+            Fold::Slope => slope(&times, &numbers).map(value),
             Fold::Samples => Some(Reading::Samples(all.filter_map(|n| Real::new(n).ok()).collect())),
         })
     }
@@ -197,6 +240,17 @@ impl<'a> Question<'a> {
                 let buckets =
                     growth.series.iter().filter_map(|(labels, n)| Some((labels.get("le")?.parse().ok()?, *n)));
                 (Some(growth.window()), bucket_quantile(*q, buckets).map(value))
+            }
+            Query::Apdex { satisfied, histogram } => {
+                let none = none_is_no_data(&self.policy.absent);
+                let Some(Counted::Growth(growth)) = self.growth(&histogram.buckets(), none).await? else {
+                    return Ok((None, None));
+                };
+                let buckets =
+                    growth.series.iter().filter_map(|(labels, n)| Some((labels.get("le")?.parse().ok()?, *n)));
+                let reading =
+                    apdex(*satisfied, buckets.collect()).map_err(|why| format!("{}: {why}", histogram.name()))?;
+                (Some(growth.window()), Some(reading))
             }
             Query::Sum(selector) => (None, self.gauges(selector, |a, b| a + b).await?.map(value)),
             Query::Max(selector) => (None, self.gauges(selector, f64::max).await?.map(value)),
@@ -412,6 +466,16 @@ impl Growth {
 /// Of the whole of the events silence is never zero: that there were none, and that nobody counted them, look alike.
 fn none_is_no_data(absent: &Absent) -> &Absent {
     if let Absent::Zero { .. } = absent { &Absent::NoData } else { absent }
+}
+
+/// The slope of the straight line of least squares; nothing of fewer than three numbers.
+fn slope(times: &[f64], numbers: &[f64]) -> Option<f64> {
+    #[expect(clippy::cast_precision_loss, reason = "at most a few thousand numbers")]
+    let count = numbers.len() as f64;
+    let (mid, mean) = (times.iter().sum::<f64>() / count, numbers.iter().sum::<f64>() / count);
+    let spread: f64 = times.iter().map(|t| (t - mid) * (t - mid)).sum();
+    let together: f64 = times.iter().zip(numbers).map(|(t, n)| (t - mid) * (n - mean)).sum();
+    (numbers.len() >= 3 && spread > 0.0).then(|| together / spread)
 }
 
 fn newest(series: &[(Labels, Vec<Point>)]) -> Option<i64> {

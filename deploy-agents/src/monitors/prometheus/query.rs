@@ -30,6 +30,19 @@ pub enum PromQuery {
         /// What shows whether the answer can be used.
         guard: Guard,
     },
+    /// PromQL now, divided by the median of what it was one period ago, two periods ago, and so on: 1 is as ever. What comes
+    /// and goes with the hour and the weekday is no change then. A [`Reading::Value`](deploy_core::monitor::Reading::Value);
+    /// nothing where fewer than half of the periods have a number, or their median is zero.
+    Seasonal {
+        /// What to evaluate.
+        expression: Template,
+        /// After how long things come again: a week, for most of what people do.
+        period: Duration,
+        /// How many periods to look back, at least 1.
+        periods: u32,
+        /// What shows whether the answer can be used.
+        guard: Guard,
+    },
     /// Two expressions, rounded to whole events: bad ones among all. A [`Reading::Counts`](deploy_core::monitor::Reading::Counts).
     Ratio {
         /// The bad events.
@@ -52,6 +65,9 @@ pub enum Fold {
     Min,
     /// The largest. A [`Reading::Value`](deploy_core::monitor::Reading::Value).
     Max,
+    /// How fast it grows, per second: the slope of the straight line of least squares. Of memory in use this is a leak. A
+    /// [`Reading::Value`](deploy_core::monitor::Reading::Value); nothing of fewer than three numbers.
+    Slope,
     /// Each of them. [`Reading::Samples`](deploy_core::monitor::Reading::Samples). Neighbours share most of their window: they
     /// are no independent events.
     Samples,
