@@ -14,17 +14,11 @@ use deploy_core::testing::conformance::target::TargetSuite;
 use crate::fleet::{config, effect, name, reached, want};
 use crate::haproxy::free;
 use crate::load::Load;
+use crate::peers::component;
 use crate::service;
 
 fn program() -> Option<PathBuf> {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let found = std::env::split_paths(&path).map(|folder| folder.join("envoy")).find(|file| file.is_file());
-    let required = std::env::var("REQUIRE_ENVOY").is_ok_and(|value| value == "1");
-    assert!(found.is_some() || !required, "envoy is not on the path, and REQUIRE_ENVOY=1");
-    if found.is_none() {
-        println!("LEFT OUT: envoy is not on the path");
-    }
-    found
+    component("envoy")
 }
 
 async fn start(dir: &Path) -> Envoy {

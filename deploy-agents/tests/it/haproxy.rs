@@ -16,9 +16,9 @@ use deploy_core::name::TargetName;
 use deploy_core::target::{Applied, Capabilities, DesiredState, EffectContext, Target, TargetError, TargetState};
 use deploy_core::testing::conformance::target::TargetSuite;
 
-use crate::components::{Running, component};
 use crate::fleet::{config, effect, name, reached, want};
 use crate::load::{BOUND, EVERY, Load, eventually};
+use crate::peers::{Running, component};
 use crate::service;
 
 /// A loopback port that nobody listens at now.
