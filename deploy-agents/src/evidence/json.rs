@@ -208,6 +208,25 @@ pub(super) fn clip(text: &str, most: usize) -> String {
     }
 }
 
+/// The most characters of a name that may come to stand in many facts: a long one must not multiply.
+pub(super) const LONGEST_NAME: usize = 300;
+
+/// How much more of something may be made: what the input names once and refers to often must not multiply.
+#[derive(Debug)]
+pub(super) struct Budget(usize);
+
+impl Budget {
+    pub(super) fn new(amount: usize) -> Self {
+        Self(amount)
+    }
+
+    pub(super) fn take(&mut self, amount: usize, node: &Node<'_>) -> Result<(), ReadError> {
+        let left = self.0.checked_sub(amount);
+        self.0 = left.ok_or_else(|| node.error(Problem::TooLarge, "what is named here is referred to too often"))?;
+        Ok(())
+    }
+}
+
 /// A value of a document, and where it stands.
 #[derive(Debug, Clone)]
 pub(super) struct Node<'a> {
@@ -319,6 +338,11 @@ impl<'a> Node<'a> {
     /// The text under a name, if there is one; another kind of value is an error.
     pub(super) fn text_of(&self, name: &str) -> Result<Option<&'a str>, ReadError> {
         self.get(name).map(|node| node.text()).transpose()
+    }
+
+    /// The beginning of the text under a name, empty if there is none: for what may come to stand in many facts.
+    pub(super) fn short_of(&self, name: &str) -> Result<String, ReadError> {
+        Ok(clip(self.text_of(name)?.unwrap_or_default(), LONGEST_NAME))
     }
 
     /// The text under a name, empty if there is none.
