@@ -345,11 +345,6 @@ impl<'a> Node<'a> {
         Ok(())
     }
 
-    /// It must be an object.
-    pub(super) fn object(&self) -> Result<(), ReadError> {
-        matches!(self.tree, Tree::Object(_)).then_some(()).ok_or_else(|| self.field("an object"))
-    }
-
     /// A text.
     pub(super) fn text(&self) -> Result<&'a str, ReadError> {
         match self.tree {

@@ -69,7 +69,9 @@ fn statement(root: &Node<'_>) -> Result<ProvenanceFacts, ReadError> {
     };
     if matches!(predicate.tree, Tree::Object(_)) && facts.build.is_none() {
         for name in ["expires", "expiresOn", "validUntil"] {
-            facts.expires = facts.expires.or(predicate.get(name).and_then(|n| n.time().ok()));
+            if let Some(time) = predicate.time_of(name)? {
+                facts.expires = Some(time);
+            }
         }
         let text = |names: &[&str]| {
             let node = names.iter().find_map(|name| predicate.get(name))?;
