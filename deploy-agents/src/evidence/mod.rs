@@ -13,6 +13,7 @@ pub mod cvss;
 pub mod cyclonedx;
 pub mod dsse;
 pub mod facts;
+pub mod git;
 pub mod grype;
 pub mod hyperfine;
 pub mod junit;
@@ -38,15 +39,19 @@ pub mod wrk;
 
 mod doubt;
 mod error;
+mod format;
 mod json;
 mod licence;
 mod limits;
+mod original;
 mod pointer;
 mod source;
 mod xml;
 
 pub use self::doubt::{Doubt, DoubtKind, blocking};
 pub use self::error::{Problem, ReadError};
+pub use self::format::{Facts, Format, FormatError};
 pub use self::limits::Limits;
+pub use self::original::Original;
 pub use self::pointer::{Place, Pointer, Sourced};
 pub use self::source::Source;

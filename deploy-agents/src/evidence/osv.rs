@@ -32,6 +32,7 @@ pub fn read(source: &Source<'_>) -> Result<VulnerabilityFacts, ReadError> {
     }
     let mut names = Budget::new(source.limits.things);
     for advisory in &advisories {
+        advisory.need("modified")?.time()?;
         let advisory_read = Advisory::of(advisory)?;
         for (package, fixed) in affected(advisory)? {
             // Each entry holds all names of its advisory.

@@ -2,7 +2,7 @@
 
 use super::facts::{PolicyFacts, PolicyOutcome, PolicyResult};
 use super::json::{Document, LONGEST_NAME, Node, Tree, clip};
-use super::{Doubt, DoubtKind, ReadError, Source};
+use super::{Doubt, DoubtKind, Problem, ReadError, Source};
 
 /// The most characters of a message that are kept.
 const LONGEST_MESSAGE: usize = 1_000;
@@ -50,6 +50,11 @@ pub fn read_opa(source: &Source<'_>) -> Result<PolicyFacts, ReadError> {
     let document = Document::parse(source, &["location", "bindings", "metrics", "explanation"])?;
     let root = document.root();
     let mut facts = PolicyFacts { engine: "opa".to_owned(), ..PolicyFacts::default() };
+    // A query without a result is answered with an empty object, and with nothing else.
+    let answers = root.get("result").is_some() || root.get("errors").is_some();
+    if !root.entries()?.is_empty() && !answers {
+        return Err(root.error(Problem::Version, "a result or errors must stand here"));
+    }
     for error in root.list("errors")? {
         let message = clip(error.text_of("message")?.unwrap_or_default(), LONGEST_MESSAGE);
         facts.results.push(result("", "", PolicyOutcome::Unevaluated, &message, &error));
