@@ -6,6 +6,8 @@
 //! said in `doubts`, and no check may pass over a blocking one: see [`blocking`].
 
 pub mod cargo_audit;
+#[cfg(feature = "cel")]
+pub mod cel;
 pub mod cobertura;
 pub mod criterion;
 pub mod csaf;
