@@ -50,6 +50,7 @@ fn read_report(root: &Node<'_>, facts: &mut VulnerabilityFacts) -> Result<(), Re
     let mut packages = 0_u64;
     let results = root.need("results")?.items()?;
     for result in &results {
+        result.need("source")?;
         for entry in result.list("packages")? {
             packages += 1;
             let package = entry.need("package")?;
