@@ -1,0 +1,16 @@
+//! The readers of reports: what they read, what they refuse, and that they end.
+
+#![expect(clippy::print_stdout, reason = "what was left out and how much was tried is said aloud")]
+
+mod fuzz;
+mod hostile;
+mod pointers;
+mod provenance;
+mod samples;
+
+use deploy_agents::evidence::{Doubt, DoubtKind};
+
+/// The doubts of one kind.
+fn doubted(doubts: &[Doubt], kind: DoubtKind) -> usize {
+    doubts.iter().filter(|doubt| doubt.kind == kind).count()
+}
