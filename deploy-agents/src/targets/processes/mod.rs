@@ -4,7 +4,7 @@ mod config;
 mod effects;
 mod fleet;
 mod instance;
-mod reconcile;
+pub(in crate::targets) mod reconcile;
 
 use std::sync::Arc;
 
