@@ -34,6 +34,7 @@ struct State {
     calls: Vec<String>,
     violations: Vec<String>,
     fault: Option<StatusCode>,
+    gateways_sleep: bool,
 }
 
 impl KubernetesStandIn {
@@ -58,6 +59,11 @@ impl KubernetesStandIn {
     /// Pods whose name of a Deployment holds this text never become ready.
     pub fn breaks(&self, text: &str) {
         self.held().broken.insert(text.to_owned());
+    }
+
+    /// Lets the gateways sleep, or wakes them: a sleeping one takes no HTTPRoute.
+    pub fn gateways_sleep(&self, sleep: bool) {
+        self.held().gateways_sleep = sleep;
     }
 
     /// Answers every further call with this status; nothing: as it should.
@@ -211,7 +217,7 @@ impl State {
         for ((plural, name), object) in &mut self.objects {
             match plural.as_str() {
                 "deployments" => deploy(object, self.broken.iter().any(|text| name.contains(text))),
-                "httproutes" => take(object, &services),
+                "httproutes" if !self.gateways_sleep => take(object, &services),
                 _ => {}
             }
         }

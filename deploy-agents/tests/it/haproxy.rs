@@ -200,6 +200,17 @@ async fn what_somebody_else_sets_is_seen_and_outdates_what_was_observed_before()
     let drifted = place.observe().await.expect("seen");
     assert_eq!(drifted.weights, BTreeMap::from([(name("v1"), 100)]));
     assert!(drifted.version > before.version, "{:?} {:?}", drifted.version, before.version);
+    // Whatever else happens, it is left alone: here an instance that is started again.
+    let process = || place.fleet.instances().into_iter().find(|i| i.revision == name("v1")).and_then(|i| i.pid);
+    let victim = process();
+    let pid = nix::unistd::Pid::from_raw(i32::try_from(victim.expect("it runs")).expect("a pid"));
+    nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGKILL).expect("it was there");
+    let back = || async {
+        let seen = place.observe().await.expect("seen");
+        (process() != victim && seen.revision(&name("v1")).ready == 1).then_some(seen)
+    };
+    let seen = deploy_agents::wait::until(BOUND, EVERY, back).await.expect("it is back");
+    assert_eq!(seen.weights, drifted.weights, "nobody has applied again");
     let outdated = DesiredState { based_on: before.version, ..wanted.clone() };
     assert!(place.apply(&outdated, &effect(2)).await.is_err());
     place.apply(&wanted, &effect(3)).await.expect("taken");

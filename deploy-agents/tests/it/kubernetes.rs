@@ -103,13 +103,32 @@ async fn weights_are_in_force_only_when_every_gateway_says_so() {
     reached(&target, &wanted).await;
     // Somebody sends everybody to a backend that is not there. The gateway has not said so yet.
     let rules = json!({"spec": {"rules": [{"backendRefs": [{"name": "shop-v9", "port": 80, "weight": 1}]}]}});
+    cluster.gateways_sleep(true);
     cluster.change("httproutes", "shop", &rules);
     let seen = target.observe().await.expect("seen");
     assert_eq!(seen.weights, wanted.weights, "what was in force before still is");
+    cluster.gateways_sleep(false);
     let told = || async { target.observe().await.err() };
     let error = deploy_agents::wait::until(BOUND, EVERY, told).await.expect("it is refused");
     assert!(error.certainty == Certainty::Transient && error.to_string().contains("BackendNotFound"), "{error}");
+    // Applied again it is mended, and what somebody else then does is told and left alone.
+    target.apply(&wanted, &effect(2)).await.expect("taken");
+    let mended = || async { target.observe().await.ok().filter(|seen| seen.satisfies(&wanted)) };
+    deploy_agents::wait::until(BOUND, EVERY, mended).await.expect("it is mended");
+    let looked = async |times: usize| {
+        let before = cluster.calls().len();
+        let enough = || std::future::ready((cluster.calls().len() > before + times).then_some(()));
+        deploy_agents::wait::until(BOUND, EVERY, enough).await.expect("it is looked at again and again");
+    };
+    looked(40).await;
+    cluster.change("httproutes", "shop", &json!({"spec": {"rules": [{"backendRefs": []}]}}));
+    let drifted = || async { target.observe().await.ok().filter(|seen| seen.weights.is_empty()) };
+    deploy_agents::wait::until(BOUND, EVERY, drifted).await.expect("it is told");
+    looked(40).await;
+    assert!(target.observe().await.expect("seen").weights.is_empty(), "nobody has applied again");
     // Another place over the same cluster has seen nothing in force, and does not guess.
+    cluster.gateways_sleep(true);
+    cluster.change("httproutes", "shop", &json!({"spec": {"rules": [{"backendRefs": [], "name": "x"}]}}));
     assert!(KubernetesTarget::new(cluster.client(), config(by_route())).expect("sound").observe().await.is_err());
 }
 

@@ -41,6 +41,9 @@ use self::reconcile::Cluster;
 ///   refused. It is written with the object's resource version, so that of two engines one loses.
 /// - Where a Service's selector was changed, the cluster takes a moment to tell its nodes. That is not seen.
 ///
+/// Once the wanted traffic is in force, a change by somebody else is told and left alone until an engine applies again: whether it is
+/// undone is the engine's decision, and the plan's.
+///
 /// The goal lives in this process. When it ends, the cluster stays as it is until an engine applies again.
 pub struct KubernetesTarget {
     cluster: Arc<Cluster>,
@@ -162,7 +165,11 @@ impl Target for KubernetesTarget {
     }
 
     async fn observe(&self) -> Result<TargetState, TargetError> {
-        Ok(self.cluster.see().await?.state())
+        let seen = self.cluster.see().await?;
+        match seen.refused() {
+            Some(why) => Err(TargetError::transient(format!("a gateway refuses the HTTPRoute: {why}"))),
+            None => Ok(seen.state()),
+        }
     }
 
     async fn apply(&self, desired: &DesiredState, cx: &EffectContext) -> Result<Applied, TargetError> {
@@ -172,6 +179,7 @@ impl Target for KubernetesTarget {
         let desired = DesiredState { based_on: None, ..desired.clone() };
         let changed = goal.as_ref() != Some(&desired);
         *goal = Some(desired);
+        *self.cluster.settled.lock().unwrap_or_else(PoisonError::into_inner) = None;
         drop(goal);
         self.cluster.wake.notify_one();
         Ok(if changed { Applied::changed() } else { Applied::unchanged() })

@@ -25,6 +25,9 @@ pub(super) struct Cluster {
     pub(super) config: KubernetesConfig,
     pub(super) goal: Mutex<Option<DesiredState>>,
     pub(super) wake: Notify,
+    /// The goal whose traffic was in force once. From then on a change by somebody else is theirs: it is told, and undone only when
+    /// an engine applies again.
+    pub(super) settled: Mutex<Option<DesiredState>>,
     /// The weights that every gateway had taken when that was last seen.
     in_force: Mutex<Option<BTreeMap<String, u64>>>,
 }
@@ -33,11 +36,21 @@ pub(super) struct Cluster {
 pub(super) struct Seen {
     found: Vec<Found>,
     routing: Routing,
-    /// Whether the HTTPRoute waits for its gateways.
-    pending: bool,
+    /// What the gateways make of the HTTPRoute.
+    standing: RouteStanding,
+    /// Whether the HTTPRoute says what is wanted, in force or not.
+    written: bool,
 }
 
 impl Seen {
+    /// Why what is there cannot be told, if it cannot.
+    pub(super) fn refused(&self) -> Option<&str> {
+        match &self.standing {
+            RouteStanding::Refused(why) => Some(why),
+            RouteStanding::InForce | RouteStanding::Pending => None,
+        }
+    }
+
     pub(super) fn state(&self) -> TargetState {
         let mut state = TargetState {
             weights: self.routing.weights.clone(),
@@ -74,7 +87,14 @@ impl Seen {
 
 impl Cluster {
     pub(super) fn new(api: Api, config: KubernetesConfig) -> Self {
-        Self { api, config, goal: Mutex::default(), wake: Notify::new(), in_force: Mutex::default() }
+        Self {
+            api,
+            config,
+            goal: Mutex::default(),
+            wake: Notify::new(),
+            settled: Mutex::default(),
+            in_force: Mutex::default(),
+        }
     }
 
     /// Looks as often as is declared, and at once when something else is wanted.
@@ -98,11 +118,10 @@ impl Cluster {
         let list = self.api.list(Kind::Deployment, TARGET, self.config.name.as_str()).await?;
         let found: Result<Vec<Found>, String> = list.iter().map(deployment).collect();
         let found = found.map_err(TargetError::definitive)?;
-        let wanted =
-            self.goal.lock().unwrap_or_else(PoisonError::into_inner).as_ref().map_or(0, |goal| goal.max_weight);
-        let whole = if wanted == 0 { 100 } else { wanted };
+        let goal = self.goal.lock().unwrap_or_else(PoisonError::into_inner).clone().unwrap_or_default();
+        let whole = if goal.max_weight == 0 { 100 } else { goal.max_weight };
         let mut routing = Routing { max_weight: whole, ..Routing::default() };
-        let mut pending = false;
+        let (mut stands, mut as_wanted) = (RouteStanding::InForce, true);
         match &self.config.traffic {
             KubernetesTraffic::Replicas => routing.max_weight = 0,
             KubernetesTraffic::Selector { service } => {
@@ -113,18 +132,22 @@ impl Cluster {
                 let object = self.api.get(Kind::Route, route).await?;
                 let written = backends(&object, *rule);
                 let mut in_force = self.in_force.lock().unwrap_or_else(PoisonError::into_inner);
-                match standing(&object) {
-                    RouteStanding::InForce => *in_force = Some(written),
-                    RouteStanding::Pending => pending = true,
-                    RouteStanding::Refused(why) => {
-                        return Err(TargetError::transient(format!("a gateway refuses the HTTPRoute {route}: {why}")));
-                    }
+                stands = standing(&object);
+                let weighted = goal.weights.iter().filter(|(_, weight)| **weight > 0);
+                as_wanted =
+                    weighted.map(|(r, w)| (named(backend, r), u64::from(*w))).collect::<BTreeMap<_, _>>() == written;
+                if stands == RouteStanding::InForce {
+                    *in_force = Some(written);
                 }
-                let Some(in_force) = &*in_force else {
-                    let message = format!(
-                        "no gateway has taken the HTTPRoute {route} yet, so that nobody knows what is in force"
-                    );
-                    return Err(TargetError::transient(message));
+                let nobody = BTreeMap::new();
+                let in_force = match (&*in_force, &stands) {
+                    (Some(in_force), _) => in_force,
+                    (None, RouteStanding::Refused(_)) => &nobody,
+                    (None, _) => {
+                        return Err(TargetError::transient(format!(
+                            "no gateway has taken the HTTPRoute {route} yet, so that nobody knows what is in force"
+                        )));
+                    }
                 };
                 let sums = in_force.iter().filter_map(|(name, weight)| Some((revision_of(backend, name)?, *weight)));
                 routing.weights = gather(&sums.collect(), whole);
@@ -133,7 +156,7 @@ impl Cluster {
         if let Some(service) = &self.config.preview {
             routing.preview = self.selected(service).await?;
         }
-        Ok(Seen { found, routing, pending })
+        Ok(Seen { found, routing, standing: stands, written: as_wanted })
     }
 
     async fn selected(&self, service: &str) -> Result<Option<RevisionName>, TargetError> {
@@ -145,16 +168,33 @@ impl Cluster {
     /// One look, and what follows from it.
     async fn step(&self, goal: &DesiredState) -> Result<(), TargetError> {
         let seen = self.see().await?;
-        if seen.pending {
+        if seen.standing == RouteStanding::Pending {
             // Nothing is built upon weights that may still change.
             return Ok(());
+        }
+        let is_settled = self.settled.lock().unwrap_or_else(PoisonError::into_inner).as_ref() == Some(goal);
+        if let Some(why) = seen.refused() {
+            // What is wanted may be what is refused, or somebody else's; then nothing can be done about it here.
+            let serves =
+                |revision: &RevisionName| seen.found.iter().any(|f| f.revision == *revision && f.state.ready > 0);
+            if is_settled || seen.written || !goal.weights.keys().all(serves) {
+                return Err(TargetError::transient(format!("a gateway refuses the HTTPRoute: {why}")));
+            }
+            return self.route(goal, &seen.routing).await;
+        }
+        let mut steps = plan(goal, &seen.views(), &seen.routing);
+        if seen.state().routes_as(goal) {
+            *self.settled.lock().unwrap_or_else(PoisonError::into_inner) = Some(goal.clone());
+        } else if is_settled {
+            // Somebody else has changed the traffic. Only what brings capacity up is done meanwhile.
+            steps.retain(|step| matches!(step, Step::Start { .. }));
         }
         let (views, mut scale) = (seen.views(), BTreeMap::new());
         let desired = |revision: &RevisionName| {
             seen.found.iter().find(|found| found.revision == *revision).map(|found| found.state.desired)
         };
         let mut ready = views.iter().filter(|view| view.standing == Standing::Ready).count();
-        for step in plan(goal, &views, &seen.routing) {
+        for step in steps {
             match step {
                 Step::Start { revision, count } => match desired(&revision) {
                     Some(now) => *scale.entry(revision).or_insert(now) += count,
@@ -223,7 +263,7 @@ impl Cluster {
                 let Some(there) = rules.get_mut(*rule) else {
                     return Err(TargetError::definitive(format!("the HTTPRoute {route} has no rule {rule}")));
                 };
-                let one = |(revision, weight): (&RevisionName, &u32)| json!({"name": backend.replace("{revision}", revision.as_str()), "port": port, "weight": weight});
+                let one = |(revision, weight): (&RevisionName, &u32)| json!({"name": named(backend, revision), "port": port, "weight": weight});
                 // Whatever else stands in the rule stays: matches, filters, timeouts.
                 there["backendRefs"] = weighted().map(one).collect::<Vec<Value>>().into();
                 let version = &object["metadata"]["resourceVersion"];
@@ -248,6 +288,11 @@ impl Cluster {
         }
         Ok(())
     }
+}
+
+/// The name of a revision's backend.
+fn named(pattern: &str, revision: &RevisionName) -> String {
+    pattern.replace("{revision}", revision.as_str())
 }
 
 /// The revision that a backend's name is made of.
