@@ -140,6 +140,14 @@ async fn a_reload_loses_nothing_that_was_set_at_run_time() {
     let wanted = DesiredState { preview: Some(name("v2")), ..want(&[("v1", 2, 70), ("v2", 1, 30)]) };
     place.apply(&wanted, &effect(1)).await.expect("taken");
     let before = reached(&place, &wanted).await;
+    let preview = place.fleet.balancer().preview_address().expect("its own");
+    let load = Load::start(2, preview);
+    load.more(20).await;
+    let tally = load.stop().await;
+    assert_eq!(
+        (tally.failures.len(), tally.by_revision.keys().map(String::as_str).collect::<Vec<_>>()),
+        (0, vec!["v2"])
+    );
     let (haproxy, dir) = (place.fleet.balancer(), place.dir.path());
     let worker = haproxy.socket().worker().await.expect("it answers");
     // Users who open a connection for each request: HAProxy closes idle ones when it is replaced, and says so in answers.
