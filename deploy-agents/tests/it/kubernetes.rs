@@ -157,6 +157,8 @@ async fn a_revision_that_never_becomes_ready_gets_no_traffic_and_costs_nobody_th
 async fn a_selector_switches_everything_at_once() {
     let cluster = cluster();
     let target = target(&cluster, KubernetesTraffic::selector("live"));
+    let able = target.capabilities();
+    assert!(able.switch && able.preview && !able.weights, "a canary by weight is refused at planning");
     let selected = |service: &str| cluster.object("services", service).expect("there")["spec"]["selector"].clone();
     let stable = want(&[("v1", 2, 100)]);
     target.apply(&stable, &effect(1)).await.expect("taken");

@@ -156,7 +156,8 @@ impl Target for KubernetesTarget {
         let config = &self.cluster.config;
         let routed = config.traffic != KubernetesTraffic::Replicas;
         Capabilities {
-            weights: routed,
+            weights: matches!(config.traffic, KubernetesTraffic::Route { .. }),
+            switch: routed,
             capacity: true,
             preview: config.preview.is_some(),
             fence: routed,
