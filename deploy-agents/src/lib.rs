@@ -25,6 +25,7 @@
 //! | [`targets::processes::ProcessFleet`] | `Target` | child processes and the balancer in front of them | it takes full statements; older fences are refused |
 //! | [`targets::flags::FlagFile`] | `Target` | a file in flagd's format | it takes full statements; only weights are replaced |
 //! | `targets::flags::UnleashTarget` (feature `unleash`) | `Target` | Unleash's admin API | it takes full statements, and reads them back |
+//! | `targets::kubernetes::KubernetesTarget` (feature `kubernetes`) | `Target` | Deployments, Services and HTTPRoutes of a cluster | it takes full statements; older fences are refused |
 //! | [`targets::place::PlaceTarget`] | `Target` | a [`Place`](targets::place::Place) in another process | the same, over HTTP |
 //!
 //! | balancer | what it is |
@@ -33,7 +34,7 @@
 //! | [`targets::haproxy::Haproxy`] | HAProxy, with a configuration of its own or attached to the host's |
 //! | [`targets::envoy::Envoy`] | Envoy, with a configuration of its own |
 //!
-//! `docs/balancers.md` and `docs/flags.md` beside this crate say what each can do, and why it does it so.
+//! `docs/balancers.md`, `docs/flags.md` and `docs/kubernetes.md` beside this crate say what each can do, and why it does it so.
 //!
 //! Beside them: [`targets::proxy::Proxy`] may be used alone; [`targets::haproxy::RuntimeSocket`], a client of HAProxy's runtime socket; [`http::HttpClient`], the port
 //! through which blocks ask over HTTP; [`process::CommandLine`], what is to be run; [`secret::Secret`], what is never shown.

@@ -5,6 +5,8 @@ mod balancer;
 pub mod envoy;
 pub mod flags;
 pub mod haproxy;
+#[cfg(feature = "kubernetes")]
+pub mod kubernetes;
 pub mod place;
 pub mod processes;
 pub mod proxy;

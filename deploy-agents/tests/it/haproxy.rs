@@ -140,6 +140,14 @@ async fn a_reload_loses_nothing_that_was_set_at_run_time() {
     let wanted = DesiredState { preview: Some(name("v2")), ..want(&[("v1", 2, 70), ("v2", 1, 30)]) };
     place.apply(&wanted, &effect(1)).await.expect("taken");
     let before = reached(&place, &wanted).await;
+    let preview = place.fleet.balancer().preview_address().expect("its own");
+    let load = Load::start(2, preview);
+    load.more(20).await;
+    let tally = load.stop().await;
+    assert_eq!(
+        (tally.failures.len(), tally.by_revision.keys().map(String::as_str).collect::<Vec<_>>()),
+        (0, vec!["v2"])
+    );
     let (haproxy, dir) = (place.fleet.balancer(), place.dir.path());
     let worker = haproxy.socket().worker().await.expect("it answers");
     // Users who open a connection for each request: HAProxy closes idle ones when it is replaced, and says so in answers.
@@ -200,6 +208,17 @@ async fn what_somebody_else_sets_is_seen_and_outdates_what_was_observed_before()
     let drifted = place.observe().await.expect("seen");
     assert_eq!(drifted.weights, BTreeMap::from([(name("v1"), 100)]));
     assert!(drifted.version > before.version, "{:?} {:?}", drifted.version, before.version);
+    // Whatever else happens, it is left alone: here an instance that is started again.
+    let process = || place.fleet.instances().into_iter().find(|i| i.revision == name("v1")).and_then(|i| i.pid);
+    let victim = process();
+    let pid = nix::unistd::Pid::from_raw(i32::try_from(victim.expect("it runs")).expect("a pid"));
+    nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGKILL).expect("it was there");
+    let back = || async {
+        let seen = place.observe().await.expect("seen");
+        (process() != victim && seen.revision(&name("v1")).ready == 1).then_some(seen)
+    };
+    let seen = deploy_agents::wait::until(BOUND, EVERY, back).await.expect("it is back");
+    assert_eq!(seen.weights, drifted.weights, "nobody has applied again");
     let outdated = DesiredState { based_on: before.version, ..wanted.clone() };
     assert!(place.apply(&outdated, &effect(2)).await.is_err());
     place.apply(&wanted, &effect(3)).await.expect("taken");

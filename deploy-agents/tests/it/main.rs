@@ -17,6 +17,7 @@ mod families;
 mod fleet;
 mod gate;
 mod haproxy;
+mod kubernetes;
 mod load;
 mod measuring;
 mod peers;

@@ -117,6 +117,33 @@ async fn headers_and_cookies_go_before_weights() {
 }
 
 #[tokio::test]
+async fn the_second_address_shows_one_revision_whatever_the_weights_say() {
+    let (a, b) = (service::spawn("v1").await, service::spawn("v2").await);
+    let any = SocketAddr::from(([127, 0, 0, 1], 0));
+    let proxy = proxy().await.with_preview(any).await.expect("a second address");
+    let preview = proxy.preview_address().expect("there is one");
+    let at_preview = || async {
+        let url = format!("http://{preview}/").parse().expect("a URL");
+        let client = Client::builder(TokioExecutor::new()).build_http::<Full<Bytes>>();
+        client.get(url).await.expect("an answer")
+    };
+    let mut wanted = routing(&[("v1", &[a]), ("v2", &[b])], &[("v1", 100)]);
+    proxy.route(wanted.clone()).expect("sound");
+    assert_eq!(at_preview().await.status(), 503, "nothing is shown there");
+    wanted.preview = Some(name("v2"));
+    proxy.route(wanted.clone()).expect("sound");
+    for _ in 0..3 {
+        assert_eq!(text(at_preview().await).await, "v2");
+        assert_eq!(text(send(&proxy, get("/")).await).await, "v1");
+    }
+    // Whoever asks for the preview gets that revision or none.
+    proxy.set_upstreams(&name("v2"), BTreeSet::new());
+    assert_eq!(at_preview().await.status(), 503);
+    wanted.preview = Some(name("v3"));
+    assert_eq!(proxy.route(wanted), Err(RoutingError::NobodyServes { revision: name("v3") }));
+}
+
+#[tokio::test]
 async fn a_quarter_is_copied_and_nobody_sees_the_answers() {
     let (a, b) = (service::spawn("v1").await, service::spawn("v2").await);
     let proxy = proxy().await;

@@ -11,6 +11,9 @@ use serde::{Deserialize, Serialize};
 pub struct Capabilities {
     /// Splits traffic between revisions by weight.
     pub weights: bool,
+    /// Hands all of the traffic from one revision to another. Whatever splits by weight can do that too, and need not say so.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub switch: bool,
     /// Runs instances of more than one revision and changes how many.
     pub capacity: bool,
     /// Routes requests by header or cookie.
@@ -33,9 +36,10 @@ pub struct Capabilities {
 
 impl Capabilities {
     /// Each ability with its name, in one list, so that no two places can disagree.
-    fn named(self) -> [(&'static str, bool); 10] {
+    fn named(self) -> [(&'static str, bool); 11] {
         [
             ("weights", self.weights),
+            ("switch", self.switch),
             ("capacity", self.capacity),
             ("routes", self.routes),
             ("mirror", self.mirror),
@@ -49,8 +53,17 @@ impl Capabilities {
     }
 
     /// What of `self` (a need) `offered` lacks, by name.
+    ///
+    /// ```
+    /// use deploy_core::target::Capabilities;
+    ///
+    /// let blue_green = Capabilities { switch: true, preview: true, ..Capabilities::default() };
+    /// let gateway = Capabilities { weights: true, ..Capabilities::default() };
+    /// assert_eq!(blue_green.missing_from(gateway), ["preview"]);
+    /// ```
     #[must_use]
     pub fn missing_from(self, offered: Self) -> Vec<&'static str> {
+        let offered = Self { switch: offered.switch || offered.weights, ..offered };
         self.named()
             .into_iter()
             .zip(offered.named())

@@ -200,6 +200,7 @@ impl ScriptedTarget {
     pub fn new(name: TargetName) -> Self {
         let capabilities = Capabilities {
             weights: true,
+            switch: true,
             capacity: true,
             routes: true,
             mirror: true,

@@ -68,7 +68,7 @@ impl Strategy for BlueGreen {
     }
 
     fn needs(&self) -> Capabilities {
-        Capabilities { weights: true, capacity: true, preview: true, ..Capabilities::default() }
+        Capabilities { switch: true, capacity: true, preview: true, ..Capabilities::default() }
     }
 
     fn monitors(&self) -> Vec<BlockName> {

@@ -16,7 +16,7 @@ use super::backend::{Backend, Wanted};
 use super::config::{HaproxyConfig, PREVIEW, USERS, server_lines};
 use super::order::ServerCheck;
 use super::process::{config_path, socket_path, start, stop, write_config};
-use super::share::HEAVIEST;
+use super::share::{HEAVIEST, gather};
 use super::socket::{RuntimeSocket, SocketError, Worker};
 use crate::targets::balancer::{Balancer, BalancerError, Draining, Upstreams};
 use crate::targets::proxy::Routing;
@@ -343,7 +343,13 @@ impl Balancer for Haproxy {
             let is_left = now.upstreams.get(revision).filter(|_| !upstreams.contains_key(revision));
             upstreams.extend(is_left.map(|addresses| (revision.clone(), addresses.clone())));
         }
-        let next = Routing { upstreams, preview: state.statement.preview.clone(), ..now.clone() };
+        // A share that nobody could carry for a while is not forgotten by that.
+        let told = |revision: &RevisionName| now.upstreams.contains_key(revision);
+        let carried = state.statement.weights.iter().filter(|(revision, _)| told(revision));
+        let carried = carried.map(|(revision, weight)| (revision.clone(), u64::from(*weight))).collect();
+        let ours = gather(&carried, now.max_weight) == now.weights;
+        let weights = if ours { state.statement.weights.clone() } else { now.weights.clone() };
+        let next = Routing { weights, upstreams, preview: state.statement.preview.clone(), ..now.clone() };
         if next == now {
             // Nothing to change; those that drained meanwhile can be forgotten.
             let users = self.users.wanted(&next.upstreams, &next.weights)?;

@@ -111,7 +111,8 @@ impl Place {
 }
 
 impl<B: Balancer> Place<B> {
-    /// Serves a fleet that was started behind a balancer of the host's choice.
+    /// Serves a fleet that was started behind a balancer of the host's choice. Its engines ask what it can do with
+    /// [`PlaceTarget::with_stated_capabilities`]; what every place with the proxy can do need not be so.
     ///
     /// # Errors
     ///

@@ -47,6 +47,9 @@ pub(super) struct State {
     pub(super) last_call: Duration,
     /// The last revision that had all of the traffic.
     pub(super) last_alone: Option<RevisionName>,
+    /// The goal whose traffic was in force once. From then on a change by somebody else is theirs: it is told, and undone only when
+    /// somebody applies again.
+    pub(super) settled: Option<DesiredState>,
     /// What was last read back from the balancer, without addresses.
     seen: Option<Routing>,
     /// How often the dead-man lease has returned traffic.
@@ -168,8 +171,15 @@ impl Fleet {
         let routing = self.balancer.routing().await?;
         self.lapse(&routing);
         let goal = self.state().goal.clone();
+        let mut steps = plan(&goal, &views, &routing);
+        if wanted_routing(&goal, &routing) == routing {
+            self.state().settled = Some(goal.clone());
+        } else if self.state().settled.as_ref() == Some(&goal) {
+            // Somebody else has changed the traffic. Only what brings capacity up is done meanwhile.
+            steps.retain(|step| matches!(step, Step::Start { .. }));
+        }
         let mut moved = false;
-        for step in plan(&goal, &views, &routing) {
+        for step in steps {
             match step {
                 Step::Start { revision, count } => {
                     let mut state = self.state();
@@ -182,6 +192,7 @@ impl Fleet {
                     moved |= self.balancer.route(&wanted_routing(&goal, &routing)).await?;
                     let mut state = self.state();
                     state.version += 1;
+                    state.settled = Some(goal.clone());
                     state.seen = None;
                     if let Some(alone) = alone(&goal) {
                         state.last_alone = Some(alone);

@@ -4,7 +4,7 @@ mod config;
 mod effects;
 mod fleet;
 mod instance;
-mod reconcile;
+pub(in crate::targets) mod reconcile;
 
 use std::sync::Arc;
 
@@ -29,6 +29,9 @@ use crate::targets::proxy::Proxy;
 /// traffic to revisions that are ready, then drain and stop what is no longer wanted. Until a step is safe it is not taken,
 /// however long that lasts: traffic never rises on a revision without a ready instance, and a ready instance leaves only
 /// while every revision that serves keeps one. The engine sees how far it has come by [`observe`](Target::observe).
+///
+/// Once the wanted traffic is in force, a change that somebody else makes at the balancer is told and left alone until somebody
+/// applies again: whether it is undone is the engine's decision, and the plan's.
 ///
 /// The fleet lives as long as its process; dropping it without [`close`](Self::close) kills the instances. When its process
 /// is killed outright (SIGKILL), the instances are left without a parent.
@@ -141,6 +144,7 @@ impl<B: Balancer> ProcessFleet<B> {
     fn set(&self, state: &mut State, desired: &DesiredState, renew: bool) -> bool {
         let desired = DesiredState { based_on: None, ..desired.clone() };
         let renewed = renew && Fleet::replace_given_up(state);
+        state.settled = None;
         let changed = state.goal != desired || renewed;
         if changed {
             state.goal = desired;

@@ -9,15 +9,15 @@ use crate::targets::proxy::Routing;
 
 /// One instance, as far as the decision needs it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct View {
-    pub(super) id: u64,
-    pub(super) revision: RevisionName,
-    pub(super) standing: Standing,
+pub(in crate::targets) struct View {
+    pub(in crate::targets) id: u64,
+    pub(in crate::targets) revision: RevisionName,
+    pub(in crate::targets) standing: Standing,
 }
 
 /// How an instance stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Standing {
+pub(in crate::targets) enum Standing {
     /// It was started for the first time and has not had its chance yet.
     Starting,
     /// It serves.
@@ -30,7 +30,7 @@ pub(super) enum Standing {
 
 /// One thing to do.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Step {
+pub(in crate::targets) enum Step {
     /// Start this many instances.
     Start { revision: RevisionName, count: u32 },
     /// Put the wanted weights, routes and mirror in force.
@@ -44,7 +44,7 @@ pub(super) enum Step {
 /// - Traffic rises only on revisions that have an instance ready and none that has yet to have its chance.
 /// - Nothing is taken away before the wanted traffic is in force.
 /// - An instance that is ready is taken away only while every revision that serves keeps one that is.
-pub(super) fn plan(goal: &DesiredState, instances: &[View], routing: &Routing) -> Vec<Step> {
+pub(in crate::targets) fn plan(goal: &DesiredState, instances: &[View], routing: &Routing) -> Vec<Step> {
     let mut steps = Vec::new();
     let of = |revision: &RevisionName, standing: Standing| {
         instances.iter().filter(|i| i.revision == *revision && i.standing == standing).count()
