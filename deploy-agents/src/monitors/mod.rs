@@ -1,5 +1,7 @@
 //! Monitors: what a revision measured.
 
+pub mod alertmanager;
+pub mod alerts;
 pub mod envoy;
 mod excused;
 pub mod exposition;

@@ -1,6 +1,6 @@
 //! Places where revisions run and traffic goes.
 
-mod admin;
+pub(crate) mod admin;
 pub mod haproxy;
 pub mod place;
 pub mod processes;

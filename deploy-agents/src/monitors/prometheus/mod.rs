@@ -19,7 +19,7 @@ use deploy_core::time::{Clock, SystemClock};
 pub use self::policy::{Absent, Births, Partial, PrometheusPolicy, Resets, Server, Stale, Unfit};
 pub use self::query::{Fold, Guard, PromQuery};
 pub use self::template::{NoValue, Template, TemplateError};
-pub(super) use self::template::{matching_itself, quoted};
+pub(super) use self::template::{duration, matching_itself, quoted};
 use crate::http::{Endpoint, HttpClient, HttpLimits};
 use crate::secret::Secret;
 
