@@ -25,3 +25,4 @@ mod prometheus_policy;
 mod proxy;
 mod service;
 mod victoria;
+mod watching;

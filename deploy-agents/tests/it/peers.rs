@@ -103,6 +103,12 @@ impl Prometheus {
         format!("http://127.0.0.1:{}", self.port)
     }
 
+    /// Has it read its configuration and rules again.
+    pub(crate) async fn reload(&self) {
+        let answer = call("POST", &format!("{}/-/reload", self.url()), "").await;
+        assert!(answer.is_some_and(|(status, _)| status == 200), "not reloaded");
+    }
+
     pub(crate) fn kill(&mut self) {
         self.running.0.kill().expect("it lives");
         self.running.0.wait().expect("it ends");
