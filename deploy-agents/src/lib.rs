@@ -21,7 +21,11 @@
 //! | [`agents::HttpProbe`] | `Agent` | a URL, with GET | it has no effect |
 //! | [`gates::GoNoGo`] | `Gate` | nothing | it has no effect |
 //! | [`monitors::ProbeMonitor`] | `Monitor` | a URL, with GET | it has no effect |
-//! | [`monitors::ScrapeMonitor`] | `Monitor` | `/metrics` pages, with GET | it has no effect |
+//! | [`monitors::ScrapeMonitor`] | `Monitor` | `/metrics` pages, HAProxy's socket, log files; reads only | it has no effect |
+//! | [`monitors::prometheus::PrometheusMonitor`] | `Monitor` | the HTTP interface of a Prometheus; reads only | it has no effect |
+//! | [`monitors::Meter`] | `Monitor` | nothing: the host counts itself | it has no effect |
+//! | [`monitors::ActivateMonitors`] | `Gate` | what its monitors touch | it has no effect |
+//! | [`monitors::alertmanager::AlertDrill`] | `Agent` | an Alertmanager | each attempt posts an alert of its own, and resolves it |
 //! | [`targets::processes::ProcessFleet`] | `Target` | child processes and the balancer in front of them | it takes full statements; older fences are refused |
 //! | [`targets::flags::FlagFile`] | `Target` | a file in flagd's format | it takes full statements; only weights are replaced |
 //! | `targets::flags::UnleashTarget` (feature `unleash`) | `Target` | Unleash's admin API | it takes full statements, and reads them back |

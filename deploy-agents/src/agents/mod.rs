@@ -12,7 +12,7 @@ use deploy_core::agent::Task;
 use deploy_core::evidence::EvidenceSubject;
 
 /// What evidence of a task speaks of: the release's commit, its only artifact, and its environment.
-fn subject(task: &Task) -> EvidenceSubject {
+pub(crate) fn subject(task: &Task) -> EvidenceSubject {
     let artifact = match task.release.artifacts.as_slice() {
         [only] => Some(only.digest),
         _ => None,

@@ -1,5 +1,9 @@
 //! Monitors: what a revision measured.
 
+mod activation;
+pub mod alertmanager;
+pub mod alerts;
+pub mod dashboard;
 pub mod envoy;
 mod excused;
 pub mod exposition;
@@ -16,8 +20,10 @@ mod quantile;
 mod query;
 mod scrape;
 mod series;
+pub mod service_level;
 mod source;
 
+pub use self::activation::ActivateMonitors;
 pub use self::excused::Excused;
 pub use self::heartbeat::{Heartbeats, HeartbeatsError};
 pub use self::log_lines::{LogLines, LogLinesError};

@@ -32,7 +32,7 @@ const MOST_ENDPOINTS: usize = 256;
 /// its queries name), and answers from the oldest scrape within the lookback to the one just made. So
 ///
 /// - growth needs two scrapes: the first question about an endpoint, also after a restart of the engine, is answered with
-///   [`Reading::NoData`], and so is a lookback shorter than the time between two questions;
+///   [`Reading::NoData`](deploy_core::monitor::Reading::NoData), and so is a lookback shorter than the time between two questions;
 /// - the window of an answer is what the scrapes really cover.
 ///
 /// An endpoint that cannot be reached or read is a [`MonitorError`], never a number.

@@ -1,6 +1,6 @@
 //! Places where revisions run and traffic goes.
 
-mod admin;
+pub(crate) mod admin;
 mod balancer;
 pub mod envoy;
 pub mod flags;

@@ -7,6 +7,7 @@
     reason = "this program is also the child processes of its own stories"
 )]
 
+mod alerting;
 mod background;
 mod balancers;
 mod components;
@@ -28,3 +29,4 @@ mod prometheus_policy;
 mod proxy;
 mod service;
 mod victoria;
+mod watching;

@@ -75,12 +75,16 @@ pub(crate) struct Prometheus {
 impl Prometheus {
     /// With these lines of configuration beside the intervals.
     pub(crate) async fn start(configuration: &str) -> Option<Self> {
+        Self::start_at(free_port(), configuration).await
+    }
+
+    /// The same at a port that is known before, for one that watches itself.
+    pub(crate) async fn start_at(port: u16, configuration: &str) -> Option<Self> {
         let program = component("prometheus")?;
         let folder = tempfile::tempdir().expect("a folder");
         let file = folder.path().join("prometheus.yml");
         let intervals = "global:\n  scrape_interval: 1s\n  scrape_timeout: 900ms\n  evaluation_interval: 1s\n";
         std::fs::write(&file, format!("{intervals}{configuration}")).expect("written");
-        let port = free_port();
         let running = start(
             program,
             &[
@@ -99,6 +103,12 @@ impl Prometheus {
 
     pub(crate) fn url(&self) -> String {
         format!("http://127.0.0.1:{}", self.port)
+    }
+
+    /// Has it read its configuration and rules again.
+    pub(crate) async fn reload(&self) {
+        let answer = call("POST", &format!("{}/-/reload", self.url()), "").await;
+        assert!(answer.is_some_and(|(status, _)| status == 200), "not reloaded");
     }
 
     pub(crate) fn kill(&mut self) {
@@ -169,5 +179,43 @@ impl VictoriaMetrics {
             answer["data"]["result"].as_array().is_some_and(|all| !all.is_empty()).then_some(())
         });
         assert!(there.await.is_ok(), "never shown: {name}");
+    }
+}
+
+/// An Alertmanager without a cluster.
+pub(crate) struct Alertmanager {
+    port: u16,
+    _folder: TempDir,
+    _running: Running,
+}
+
+impl Alertmanager {
+    pub(crate) async fn start(configuration: &str) -> Option<Self> {
+        let program = component("prometheus-alertmanager")?;
+        let folder = tempfile::tempdir().expect("a folder");
+        let file = folder.path().join("alertmanager.yml");
+        std::fs::write(&file, configuration).expect("written");
+        let port = free_port();
+        let running = start(
+            program,
+            &[
+                format!("--config.file={}", file.display()),
+                format!("--storage.path={}", folder.path().join("data").display()),
+                format!("--web.listen-address=127.0.0.1:{port}"),
+                "--cluster.listen-address=".to_owned(),
+                "--log.level=error".to_owned(),
+            ],
+        );
+        let this = Self { port, _folder: folder, _running: running };
+        answers(&format!("{}/-/ready", this.url())).await;
+        Some(this)
+    }
+
+    pub(crate) fn url(&self) -> String {
+        format!("http://127.0.0.1:{}", self.port)
+    }
+
+    pub(crate) fn address(&self) -> String {
+        format!("127.0.0.1:{}", self.port)
     }
 }

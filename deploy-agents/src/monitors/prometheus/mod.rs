@@ -19,9 +19,23 @@ use deploy_core::time::{Clock, SystemClock};
 pub use self::policy::{Absent, Births, Partial, PrometheusPolicy, Resets, Server, Stale, Unfit};
 pub use self::query::{Fold, Guard, PromQuery};
 pub use self::template::{NoValue, Template, TemplateError};
-pub(super) use self::template::{matching_itself, quoted};
+pub(super) use self::template::{duration, matching_itself, quoted};
 use crate::http::{Endpoint, HttpClient, HttpLimits};
 use crate::secret::Secret;
+
+/// Whether an answer holds a number.
+pub(super) fn shows_numbers(body: &[u8]) -> Result<(), String> {
+    let answer = answer::read(body).map_err(|error| deploy_core::report::chain(&error))?;
+    let numbers: Vec<f64> = match answer.data {
+        answer::Data::Scalar(point) => vec![point.value],
+        answer::Data::Vector(all) => all.iter().map(|(_, point)| point.value).collect(),
+        answer::Data::Matrix(all) => all.iter().flat_map(|(_, points)| points).map(|point| point.value).collect(),
+    };
+    if numbers.is_empty() {
+        return Err("there is no series".to_owned());
+    }
+    if numbers.iter().all(|number| number.is_nan()) { Err("nothing but NaN".to_owned()) } else { Ok(()) }
+}
 
 /// Asks the HTTP interface of Prometheus about both arms.
 ///

@@ -208,7 +208,7 @@ fn part(name: &str, filter: Option<&str>, quote: Option<char>, at: usize) -> Res
 }
 
 /// A duration as PromQL writes it. Fractions of a millisecond round up.
-pub(super) fn duration(span: Duration) -> String {
+pub(in crate::monitors) fn duration(span: Duration) -> String {
     let ms = millis(span);
     if ms.is_multiple_of(1_000) { format!("{}s", ms / 1_000) } else { format!("{ms}ms") }
 }
