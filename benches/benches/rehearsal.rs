@@ -14,7 +14,7 @@ use deploy_core::real::Real;
 use deploy_core::simulation::{Answers, Simulation};
 use deploy_core::strategy::Strategy;
 use deploy_core::target::{DesiredState, RevisionState, TargetState};
-use deploy_core::testing::scripted::ScriptedTarget;
+use deploy_core::testing::scripted::{ScriptedMonitor, ScriptedTarget};
 use deploy_core::time::{RunTime, Timestamp};
 use deploy_strategies::analysis::sequential::{Look, Sequential, Watch, Watched};
 use deploy_strategies::analysis::threshold::{
@@ -98,7 +98,9 @@ fn plan(canary: &Canary) -> Arc<Plan> {
     ));
     let p = Pipeline::builder("rehearsal");
     p.rollback(RollbackTo::Previous);
-    p.phase("rollout").rollout("canary", canary.clone(), place).observe_every(MINUTE).add();
+    // Named only: in a simulation the answers come from the world.
+    let monitor = ScriptedMonitor::new(BlockName::new("metrics").expect("a name"), []);
+    p.phase("rollout").rollout("canary", canary.clone(), place).monitor(monitor).observe_every(MINUTE).add();
     let pipeline = p.build().expect("a valid pipeline");
     Arc::new(pipeline.plan(release(1), somebody()).expect("a plan"))
 }

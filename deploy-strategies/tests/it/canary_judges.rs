@@ -184,8 +184,6 @@ fn what_a_judge_remembers_fits_into_a_record_or_is_refused_by_its_size() {
 }
 
 /// A candidate that should see a tenth of the traffic and sees half of it: whatever is compared, it is not the same.
-///
-/// Rows: M190.
 #[test]
 fn a_share_that_is_not_that_of_the_weights_holds_and_never_promotes() {
     let sequential = || Judge::Sequential(Sequential::new(1, vec![Watched::required(errors(), Watch::errors())]));
