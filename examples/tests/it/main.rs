@@ -4,3 +4,4 @@ mod deployctl_judge;
 mod program;
 mod release;
 mod transcripts;
+mod zero_downtime;
