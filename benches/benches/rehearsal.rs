@@ -25,6 +25,7 @@ use deploy_strategies::canary::{Canary, Step};
 
 const STEPS: [u32; 4] = [5, 10, 25, 50];
 const MINUTE: Duration = Duration::from_secs(60);
+const DAY: Duration = Duration::from_secs(86_400);
 const PASSES: usize = 5;
 
 fn main() {
@@ -81,7 +82,7 @@ fn rehearse(canary: &Canary) -> (f64, usize) {
             .target(TargetName::new("eu-west").expect("a name"), there.clone())
             .answers(Answers::new(|request, now, there| Ok(minute(request, now, there))));
         let (time, finished) = spent(|| simulation.run(&Only(canary)).expect("the engine goes on"));
-        assert_eq!(finished.outcome, Some(Outcome::Succeeded), "{finished:?}");
+        assert_eq!(finished.outcome, Some(Outcome::Succeeded), "it ended after {:?}", finished.at);
         assert!(finished.at >= RunTime(24 * 3_600_000), "it ended after {:?}", finished.at);
         records = finished.records.len();
         time
@@ -100,7 +101,12 @@ fn plan(canary: &Canary) -> Arc<Plan> {
     p.rollback(RollbackTo::Previous);
     // Named only: in a simulation the answers come from the world.
     let monitor = ScriptedMonitor::new(BlockName::new("metrics").expect("a name"), []);
-    p.phase("rollout").rollout("canary", canary.clone(), place).monitor(monitor).observe_every(MINUTE).add();
+    p.phase("rollout")
+        .rollout("canary", canary.clone(), place)
+        .monitor(monitor)
+        .observe_every(MINUTE)
+        .timeout(2 * DAY)
+        .add();
     let pipeline = p.build().expect("a valid pipeline");
     Arc::new(pipeline.plan(release(1), somebody()).expect("a plan"))
 }
@@ -129,7 +135,7 @@ fn minute(request: &MeasureRequest, now: RunTime, there: &TargetState) -> Vec<Me
 /// Events and bad ones of an arm with this weight of a hundred, a little different from minute to minute.
 fn counted(weight: u32, minute: u64) -> (u64, u64) {
     let events = 60 * u64::from(weight);
-    (events, events / 100 + (minute * 7 + u64::from(weight)) % 3)
+    (events, events / 100 - 1 + (minute * 7 + u64::from(weight)) % 3)
 }
 
 /// Milliseconds that the judge needs for the same batches and as many looks, alone.

@@ -23,10 +23,16 @@ pub(super) struct EventSeries {
     #[serde(with = "four")]
     pub(super) here: Pair,
     /// From which size on an event is slow, and from which on one of the candidate is beyond the margin.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(rename = "slow", default, skip_serializing_if = "Option::is_none")]
     pub(super) threshold: Option<(Threshold, Threshold)>,
     /// Batches in a row that lacked this metric.
+    #[serde(default, skip_serializing_if = "is_zero")]
     pub(super) stale: u32,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature that serde calls")]
+fn is_zero(n: &u32) -> bool {
+    *n == 0
 }
 
 /// Where in the rollout a batch stands.
