@@ -50,7 +50,7 @@ pub(super) struct Tuned {
 pub(super) const MOST_ONSETS: usize = 4;
 
 /// The stake on harm that is there from the start; the rest is shared among the later beginnings. Most harm is.
-const FROM_THE_START: f64 = 0.5;
+const FROM_THE_START: f64 = 0.75;
 
 /// The log odds ratios beyond the margin that harm is sought at, with their weights: from 5 % to twentyfold, centred
 /// where harm is neither found at once nor below notice. Measured against twenty even ones of the
