@@ -514,11 +514,11 @@ fn the_text_of_a_verdict() {
     let batches: Vec<Batch> = (0..8).map(|w| minute(0, w, (300, 11), (5700, 57))).collect();
     let text = verdict(&judge(), &batches).to_string();
     let want = "\
-roll back: the candidate is worse beyond its margin, foremost in errors: evidence 1.83e14 where 100 decides
+roll back: the candidate is worse beyond its margin, foremost in errors: evidence 2.75e14 where 100 decides
   otherwise: at an evidence below 100 it would not be rolled back
 - errors: worse beyond its margin; candidate 88 of 2400 (3.67 %), baseline 456 of 45600 (1.00 %) in this stage
     odds ratio 3.77, between 2.20 and 7.50 (99.0 % sure)
-    worse beyond the margin: 1.83e14 of 100
+    worse beyond the margin: 2.75e14 of 100
     worse at all: 8.45e18 of 100
     no worse than what must be ruled out, this stage: 2.85e-7 of 20.0
     otherwise: less evidence of harm would not fail it
