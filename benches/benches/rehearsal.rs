@@ -42,7 +42,7 @@ fn main() {
     );
     let threshold = Judge::Threshold(Threshold::new(vec![limits]).expect("limits that make sense"));
     let latency = MetricName::new("latency").expect("a name");
-    let watched = vec![Watched::required(errors, Watch::errors()), Watched::required(latency, Watch::latency())];
+    let watched = [Watched::required(errors, Watch::errors()), Watched::required(latency, Watch::latency())];
 
     let (threshold, records) = rehearse(&canary(threshold));
     line(&format!("threshold judge, {records} records: ms"), threshold, "≤ 50", threshold <= 50.0);

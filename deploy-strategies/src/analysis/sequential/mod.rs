@@ -184,7 +184,7 @@ pub enum WithinMargin {
 /// comparison is valid.
 ///
 /// It is checked where the share is known: in a strategy that splits traffic by weight, and in batches that bring their
-/// [`Traffic`](deploy_core::monitor::Traffic).
+/// [`Traffic`].
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct SampleRatio {
