@@ -85,6 +85,11 @@ pub(super) struct Absent {
 const LONGEST_NOTE: usize = 120;
 
 impl Absent {
+    /// Whether there is nothing to remember.
+    pub(super) fn is_nothing(&self) -> bool {
+        *self == Self::default()
+    }
+
     /// An answer came in, or did not.
     pub(super) fn answered(&mut self, result: Result<(), &str>) {
         match result {

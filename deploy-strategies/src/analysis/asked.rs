@@ -189,10 +189,10 @@ impl Analysis {
         live: bool,
     ) -> Verdict {
         let now = situation.now;
-        if let (Kept::Fresh, Ok(kept)) = (&state.judge, ComparedState::begin(&self.judge)) {
+        if matches!(state.judge, Kept::Fresh) {
             state.judge = match &self.judge {
                 Judge::Threshold(_) => Kept::Threshold(ThresholdState::default()),
-                _ => Kept::Batches(Box::new(kept)),
+                judge => ComparedState::begin(judge).map_or(Kept::Fresh, |kept| Kept::Batches(Box::new(kept))),
             };
         }
         if let Kept::Batches(kept) = &mut state.judge
@@ -216,12 +216,12 @@ impl Analysis {
                 state.due = Some(last + if failed { retry.min(self.every) } else { self.every });
             }
         }
-        if let (Kept::Batches(kept), Some(absence)) = (&mut state.judge, &self.absence) {
-            kept.settle(&self.judge, absence, now);
-        }
         // One look may come right after a change of ours, so the first window leaves room for a whole interval of looks.
         state.due.get_or_insert(now + self.lookback + situation.observe_every);
-        self.verdict(state, now)
+        match (&mut state.judge, &self.absence) {
+            (Kept::Batches(kept), Some(absence)) => kept.settle(&self.judge, absence, now, self.lookback),
+            _ => self.verdict(state, now),
+        }
     }
 
     /// When it is to be asked next; nothing while it is not live.

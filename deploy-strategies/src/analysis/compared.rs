@@ -43,7 +43,7 @@ pub(super) struct ComparedState {
     /// The share of both arms' traffic that the candidate should see, where traffic is split by weight.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     share: Option<Real>,
-    #[serde(flatten)]
+    #[serde(default, skip_serializing_if = "Absent::is_nothing")]
     absent: Absent,
 }
 
@@ -79,12 +79,15 @@ impl ComparedState {
         }
     }
 
-    /// Notes what follows from what was taken in.
-    pub(super) fn settle(&mut self, judge: &Judge, absence: &Absence, now: RunTime) {
-        let absent = self.said(judge).is_ok_and(|said| self.is_absent(judge, &said));
+    /// Notes what follows from what was taken in, and says what the judge says now, of windows of this length.
+    pub(super) fn settle(&mut self, judge: &Judge, absence: &Absence, now: RunTime, lookback: Duration) -> Verdict {
+        // The judge is asked once a look: it is what a look costs.
+        let said = self.said(judge);
+        let absent = said.as_ref().is_ok_and(|said| self.is_absent(judge, said));
         self.absent.settle(absence, absent, now);
         let due = |after: Duration| self.counted > 0 && Duration::from_millis(self.observed) >= after;
         self.judged |= judge.judged_after().is_some_and(due);
+        self.verdict_of(said, judge, absence, now, lookback)
     }
 
     fn try_take(&mut self, judge: &Judge, started: RunTime, measured: &Measured) -> Result<(), String> {
@@ -128,7 +131,18 @@ impl ComparedState {
 
     /// What the judge says now, of windows of this length.
     pub(super) fn verdict(&self, judge: &Judge, absence: &Absence, now: RunTime, lookback: Duration) -> Verdict {
-        let Ok(said) = self.said(judge) else {
+        self.verdict_of(self.said(judge), judge, absence, now, lookback)
+    }
+
+    fn verdict_of(
+        &self,
+        said: Result<Said, JudgeError>,
+        judge: &Judge,
+        absence: &Absence,
+        now: RunTime,
+        lookback: Duration,
+    ) -> Verdict {
+        let Ok(said) = said else {
             // Only another configuration than that of the state gets here: what it knew is void.
             return Verdict { standing: Standing::Unclear(ReasonCode::AnalysisErrors), judgements: Vec::new() };
         };

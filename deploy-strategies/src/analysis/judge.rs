@@ -412,8 +412,6 @@ mod tests {
     }
 
     /// What went in, what it was held against or how far it is decided, why, and what would change it.
-    ///
-    /// Rows: M44.
     #[test]
     fn every_judgement_is_whole() {
         for judge in all() {

@@ -14,8 +14,8 @@
 //! | [`judge`] | all of them as one value, for strategies and for batches of your own | |
 //!
 //! What judges take in may also come from elsewhere: [`sketch`] reads histograms of other formats, [`previous`] holds a release against the
-//! one before. [`error_budget`] says whether anything may be released at all. [`anomaly`] and [`change_point`] look at one series, for
-//! reports and warnings; they are no judges.
+//! one before. [`error_budget`] says whether anything may be released at all. [`anomaly`] and [`change_point`] look at one series, and
+//! [`error_classes`] at what errors say: for reports and warnings; they are no judges.
 //!
 //! Beneath them are the tests themselves: [`rank`], [`shift`], [`means`] and [`proportion`] at a fixed number of values, and
 //! [`evidence`] for any number of looks. What is said of batches comes as a [`verdict`]: as text, as JSON, and as a [`page`] of Markdown or
@@ -33,6 +33,7 @@ pub mod burn_rate;
 pub mod change_point;
 mod compared;
 pub mod error_budget;
+pub mod error_classes;
 pub mod evidence;
 pub mod history;
 pub mod judge;

@@ -232,7 +232,6 @@ mod tests {
         (page.markdown(), page.html())
     }
 
-    /// Rows: M51.
     #[test]
     fn a_page_says_what_to_do_first_then_why_and_what_would_change_it() {
         let (bad, html) = page_of(24);

@@ -115,6 +115,8 @@ mod tests {
         let short = release(0, 1, 0);
         let batches = by_elapsed_time(&release(86_400_000, 2, 0), Some(&short), MINUTE).expect("counts");
         let slow = MetricName::new("slow").expect("a name");
+        assert_eq!(batches[1].window, Window::ending(Timestamp(86_400_000 + 120_000), MINUTE));
+        assert_eq!((batches[0].key.window, batches[1].key.window), (0, 1));
         assert!(matches!(batches[0].metrics[&slow], Paired::Counts { .. }));
         assert_eq!(batches[1].metrics[&slow], Paired::Missing { arms: vec![Arm::Baseline] });
     }

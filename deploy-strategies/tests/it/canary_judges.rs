@@ -105,6 +105,29 @@ fn a_judge_at_a_fixed_time_says_nothing_before_it_and_is_asked_once() {
     assert!(run.story().contains("it is judged once, after 10m"), "{}", run.story());
 }
 
+/// One of two metrics is bad until the stage is judged, and good from then on: what was said stays said.
+#[test]
+fn what_comes_after_the_judgement_at_a_fixed_time_changes_nothing() {
+    let Judge::Kayenta(mut judge) = kayenta(Duration::from_secs(600), 2) else { panic!("Kayenta") };
+    judge.marginal = 40.0;
+    let step = Step::weight(50).soak(Duration::from_secs(60)).analysis(asked(Judge::Kayenta(judge)));
+    let canary = Canary::builder().step(step).build().unwrap();
+    let mut run = run(&canary, |request, now| {
+        let mut all = minute(request, now, 30);
+        if now < RunTime(700_000) {
+            let bad = minute(request, now, 3_000);
+            all.iter_mut().zip(bad).filter(|(m, _)| m.metric == errors()).for_each(|(m, bad)| *m = bad);
+        }
+        Ok(all)
+    });
+    while run.now < RunTime(14_400_000) {
+        assert_eq!(run.look(Promotion::None), None, "{}", run.story());
+        run.tick();
+    }
+    assert_eq!(run.last().reason.code, ReasonCode::AnalysisInconclusive, "{}", run.story());
+    assert!(run.last().reason.sentence.contains("the score is 50"), "{}", run.last().reason.sentence);
+}
+
 #[test]
 fn no_judge_promotes_what_was_not_measured() {
     let ten = Duration::from_secs(600);
@@ -184,8 +207,6 @@ fn what_a_judge_remembers_fits_into_a_record_or_is_refused_by_its_size() {
 }
 
 /// A candidate that should see a tenth of the traffic and sees half of it: whatever is compared, it is not the same.
-///
-/// Rows: M190.
 #[test]
 fn a_share_that_is_not_that_of_the_weights_holds_and_never_promotes() {
     let sequential = || Judge::Sequential(Sequential::new(1, vec![Watched::required(errors(), Watch::errors())]));

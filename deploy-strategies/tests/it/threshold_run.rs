@@ -66,7 +66,6 @@ fn wake(run: &Run) -> Option<u64> {
     run.wake_at().map(|at| at.0 / 1_000)
 }
 
-/// Rows: M44.
 #[test]
 fn each_metric_has_its_own_delay_and_rhythm() {
     let late = MetricLimits { initial_delay: seconds(90), ..every("b", 30) };

@@ -12,8 +12,7 @@ use super::outcome::Failure;
 use super::{csv, json};
 
 /// What stands in one row, and was found to make sense.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
-#[serde(try_from = "Fields")]
+#[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Record {
     pub(crate) metric: MetricName,
     pub(crate) window: u64,

@@ -55,7 +55,6 @@ fn samples(count: u32, factor: f64) -> Files {
     Files::of("json", &rows(1.0), &rows(factor))
 }
 
-/// Rows: M174.
 #[test]
 fn the_exit_code_says_what_to_do() {
     assert_eq!(counts(60).code(&[]), 0);
@@ -104,7 +103,6 @@ fn a_judge_of_a_plan_judges_files_too() {
     assert!(stderr(&broken).contains("judge.csv:2:"), "{}", stderr(&broken));
 }
 
-/// Rows: M51.
 #[test]
 fn it_is_for_people_for_programs_and_as_a_page() {
     let files = counts(120);

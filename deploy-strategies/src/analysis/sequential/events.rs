@@ -23,10 +23,16 @@ pub(super) struct EventSeries {
     #[serde(with = "four")]
     pub(super) here: Pair,
     /// From which size on an event is slow, and from which on one of the candidate is beyond the margin.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(rename = "slow", default, skip_serializing_if = "Option::is_none")]
     pub(super) threshold: Option<(Threshold, Threshold)>,
     /// Batches in a row that lacked this metric.
+    #[serde(default, skip_serializing_if = "is_zero")]
     pub(super) stale: u32,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature that serde calls")]
+fn is_zero(n: &u32) -> bool {
+    *n == 0
 }
 
 /// Where in the rollout a batch stands.
@@ -44,7 +50,7 @@ pub(super) struct Tuned {
 pub(super) const MOST_ONSETS: usize = 4;
 
 /// The stake on harm that is there from the start; the rest is shared among the later beginnings. Most harm is.
-const FROM_THE_START: f64 = 0.5;
+const FROM_THE_START: f64 = 0.75;
 
 /// The log odds ratios beyond the margin that harm is sought at, with their weights: from 5 % to twentyfold, centred
 /// where harm is neither found at once nor below notice. Measured against twenty even ones of the

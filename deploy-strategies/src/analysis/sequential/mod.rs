@@ -184,7 +184,7 @@ pub enum WithinMargin {
 /// comparison is valid.
 ///
 /// It is checked where the share is known: in a strategy that splits traffic by weight, and in batches that bring their
-/// [`Traffic`](deploy_core::monitor::Traffic).
+/// [`Traffic`].
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct SampleRatio {
@@ -575,9 +575,12 @@ impl Sequential {
             };
             match &watched.watch {
                 Watch::Latency { quantiles, .. } => {
-                    let part = 1.0 / super::special::length(quantiles.len());
-                    let weight = weight.map(|weight| weight * part);
-                    layout.extend(quantiles.iter().map(|quantile| (watched, Some(*quantile), weight)));
+                    // The highest quantile counts twice: harm to a few is harm, and only it can show that.
+                    let part = 1.0 / super::special::length(quantiles.len() + 1);
+                    for (at, quantile) in quantiles.iter().enumerate() {
+                        let times = if at + 1 == quantiles.len() { 2.0 } else { 1.0 };
+                        layout.push((watched, Some(*quantile), weight.map(|weight| weight * part * times)));
+                    }
                 }
                 Watch::Errors { .. } | Watch::Values { .. } => layout.push((watched, None, weight)),
             }

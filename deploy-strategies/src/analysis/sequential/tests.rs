@@ -493,6 +493,23 @@ fn a_trace_holds_what_was_known_after_each_batch() {
     assert!(svg.contains("errors"));
 }
 
+/// A rollback is decided at the first look that advises it; a promotion of an earlier stage decides nothing about a later one.
+#[test]
+fn a_trace_says_when_it_was_decided() {
+    let judge = judge();
+    let stage = |of: u32, bad: u64| (0..12).map(move |w| minute(of, u64::from(of) * 12 + w, (600, bad), (5_400, 54)));
+    let decided = |batches: &[Batch]| judge.trace(batches).expect("batches that fit").decided;
+    let harmed: Vec<Batch> = stage(0, 24).collect();
+    let first = (1..=12).find(|looks| verdict(&judge, &harmed[..*looks]).advice == Advice::RollBack).expect("found");
+    let at = harmed[first - 1].window.to;
+    assert!(first < 12);
+    assert_eq!(decided(&harmed).map(|decided| (decided.at, decided.advice)), Some((at, Advice::RollBack)));
+    let good: Vec<Batch> = stage(0, 6).collect();
+    assert_eq!(decided(&good).map(|decided| decided.advice), Some(Advice::Promote));
+    let onwards: Vec<Batch> = stage(0, 6).chain(stage(1, 6).take(2)).collect();
+    assert_eq!(decided(&onwards), None, "the second stage is open");
+}
+
 #[test]
 fn an_explanation_has_the_numbers_and_what_would_change_them() {
     let judge = judge();
@@ -514,11 +531,11 @@ fn the_text_of_a_verdict() {
     let batches: Vec<Batch> = (0..8).map(|w| minute(0, w, (300, 11), (5700, 57))).collect();
     let text = verdict(&judge(), &batches).to_string();
     let want = "\
-roll back: the candidate is worse beyond its margin, foremost in errors: evidence 1.83e14 where 100 decides
+roll back: the candidate is worse beyond its margin, foremost in errors: evidence 2.75e14 where 100 decides
   otherwise: at an evidence below 100 it would not be rolled back
 - errors: worse beyond its margin; candidate 88 of 2400 (3.67 %), baseline 456 of 45600 (1.00 %) in this stage
     odds ratio 3.77, between 2.20 and 7.50 (99.0 % sure)
-    worse beyond the margin: 1.83e14 of 100
+    worse beyond the margin: 2.75e14 of 100
     worse at all: 8.45e18 of 100
     no worse than what must be ruled out, this stage: 2.85e-7 of 20.0
     otherwise: less evidence of harm would not fail it

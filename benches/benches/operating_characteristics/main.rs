@@ -1,13 +1,19 @@
 //! How often the sequential judge is wrong, and how soon it is right: simulated rollouts, reproducible from a seed.
 //!
-//! `cargo bench --bench operating_characteristics -- [--seed N] [--runs N] [--runs-a0 N] [--only A0,B1]`
+//! `cargo bench --bench operating_characteristics -- [--seed N] [--runs N] [--runs-a0 N] [--only A0,B1] [--out DIR]`
+//!
+//! With `--out` the table and the picture of the documentation are written there.
 //!
 //! The world: 100 requests a second (2 in A2 and B7), each assigned at random to the candidate with a share of 5, 10, 25
 //! and 50 %, ten minutes each, a look every minute; 1 % errors, latencies log-normal with a median of 100 ms and a 99 %
 //! quantile of 404 ms. Judges see the same batches: without margins at α = 0.05 and 0.01, and with the default margins at
-//! both. Detection times are means restricted to the 40 minutes: never counts as 40.
+//! both. Detection times are means restricted to the 40 minutes: never counts as 40. The rules in use see the same minutes: see `peers.rs`.
+
+mod peers;
+mod report;
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use deploy_core::monitor::{Batch, BatchKey, Counts, Histogram, Paired, Traffic, Window};
@@ -127,17 +133,20 @@ struct Outcome {
     margins: [Option<usize>; 2],
     promoted: bool,
     proven_by_step: [bool; 4],
+    peers: peers::Aborted,
 }
 
 fn main() {
     let mut args = std::env::args().skip(1);
     let (mut seed, mut runs, mut runs_a0, mut only) = (1u64, 500usize, 2000usize, Vec::new());
+    let mut out: Option<PathBuf> = None;
     while let Some(arg) = args.next() {
         let mut number = || args.next().and_then(|text| text.parse::<u64>().ok()).expect("a number");
         match arg.as_str() {
             "--seed" => seed = number(),
             "--runs" => runs = number() as usize,
             "--runs-a0" => runs_a0 = number() as usize,
+            "--out" => out = Some(args.next().expect("a folder").into()),
             "--only" => only = args.next().expect("names").split(',').map(str::to_owned).collect(),
             _ => {}
         }
@@ -147,16 +156,27 @@ fn main() {
         "     aborted %, no margins   with margins      restricted mean minutes (reference)                promoted"
     );
     println!("      a=0.05  a=0.01     a=0.05  a=0.01      a=0.05         a=0.01         margins 0.05         %");
-    let mut failed = Vec::new();
+    let (mut failed, mut rows) = (Vec::new(), Vec::new());
     for (index, scenario) in scenarios().iter().enumerate() {
         if !only.is_empty() && !only.iter().any(|name| name == scenario.name) {
             continue;
         }
         let count = if scenario.name == "A0" { runs_a0 } else { runs };
-        let outcomes: Vec<Outcome> = (0..count)
-            .map(|run| simulate(scenario, seed.wrapping_mul(1_000_003).wrapping_add((index * 100_000 + run) as u64)))
-            .collect();
+        let seed_of = |run: usize| seed.wrapping_mul(1_000_003).wrapping_add((index * 100_000 + run) as u64);
+        let outcomes = side_by_side(count, |run| simulate(scenario, seed_of(run)));
         report(scenario, &outcomes, &mut failed);
+        rows.push(row(scenario, &outcomes));
+    }
+    let rules: Vec<&str> = peers::NAMES.into_iter().chain(OURS).collect();
+    let basis = format!(
+        "Seed {seed}, {runs} rollouts each, A0 {runs_a0}: `cargo bench -p deploy-benches --bench operating_characteristics -- --out .`"
+    );
+    let table = report::markdown(&rules, &rows, &basis);
+    println!("\n{table}");
+    if let Some(folder) = out {
+        std::fs::write(folder.join("operating-characteristics.table.md"), &table).expect("the folder can be written");
+        let picture = report::picture(&rules, &rows);
+        std::fs::write(folder.join("operating-characteristics.svg"), picture).expect("the folder can be written");
     }
     if failed.is_empty() {
         println!("every figure is within its bound");
@@ -164,6 +184,34 @@ fn main() {
         println!("OUT OF BOUNDS: {}", failed.join("; "));
         std::process::exit(1);
     }
+}
+
+/// Our own judges, in the order of the table.
+const OURS: [&str; 3] =
+    ["sequential, α = 0.05, no margins", "sequential, α = 0.01, no margins", "sequential, margins, α = 0.05"];
+
+/// Runs on all processors: each run has a seed of its own, so that the order does not matter.
+fn side_by_side(count: usize, run: impl Fn(usize) -> Outcome + Sync) -> Vec<Outcome> {
+    let workers = std::thread::available_parallelism().map_or(1, usize::from);
+    std::thread::scope(|scope| {
+        let run = &run;
+        let share = |worker: usize| scope.spawn(move || (worker..count).step_by(workers).map(run).collect::<Vec<_>>());
+        let started: Vec<_> = (0..workers).map(share).collect();
+        started.into_iter().flat_map(|worker| worker.join().expect("no run panics")).collect()
+    })
+}
+
+fn row(scenario: &Scenario, outcomes: &[Outcome]) -> report::Row {
+    let count = outcomes.len() as f64;
+    let rule = |pick: &dyn Fn(&Outcome) -> Option<usize>| {
+        let aborted = outcomes.iter().filter(|outcome| pick(outcome).is_some()).count() as f64;
+        let minutes = outcomes.iter().map(|outcome| pick(outcome).unwrap_or(MINUTES) as f64).sum::<f64>();
+        (100.0 * aborted / count, minutes / count)
+    };
+    let peers = (0..peers::NAMES.len()).map(|at| rule(&|outcome: &Outcome| outcome.peers[at]));
+    let ours = [rule(&|o| o.plain[0]), rule(&|o| o.plain[1]), rule(&|o| o.margins[0])];
+    let rules = peers.chain(ours).collect();
+    report::Row { name: scenario.name, what: scenario.what, harm: scenario.minutes.is_some(), rules }
 }
 
 fn report(scenario: &Scenario, outcomes: &[Outcome], failed: &mut Vec<String>) {
@@ -240,7 +288,14 @@ fn simulate(scenario: &Scenario, seed: u64) -> Outcome {
     };
     let mut plain_state = plain.begin_after(&before).expect("a configuration that makes sense");
     let mut margin_state = margins.begin_after(&before).expect("a configuration that makes sense");
-    let mut outcome = Outcome { plain: [None; 2], margins: [None; 2], promoted: false, proven_by_step: [false; 4] };
+    let mut outcome = Outcome {
+        plain: [None; 2],
+        margins: [None; 2],
+        promoted: false,
+        proven_by_step: [false; 4],
+        peers: peers::Aborted::default(),
+    };
+    let mut peers = peers::Peers::new();
     for minute in 0..MINUTES {
         let stage = minute / 10;
         let share = STEPS[stage];
@@ -254,6 +309,7 @@ fn simulate(scenario: &Scenario, seed: u64) -> Outcome {
             arms[side].0 = Counts::new(requests, bad).expect("fewer than all");
         }
         let [(c, ch), (b, bh)] = arms;
+        peers.take(minute + 1, [c, b], [&ch, &bh]);
         let window = Window::ending(Timestamp(60_000 * (minute as i64 + 1)), Duration::from_secs(60));
         let batch = Batch::new(BatchKey::new(stage as u32, minute as u64), window)
             .youngest(Duration::from_secs(if scenario.name == "A3" { 60 * minute as u64 } else { 600 }))
@@ -281,6 +337,7 @@ fn simulate(scenario: &Scenario, seed: u64) -> Outcome {
         outcome.promoted |= verdict.cause == Cause::Proven;
         outcome.proven_by_step[stage] |= verdict.cause == Cause::Proven;
     }
+    outcome.peers = peers.aborted();
     outcome
 }
 
