@@ -3,12 +3,14 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on says so by panicking")]
 
 mod all_at_once;
+mod bar;
 mod blue_green;
 mod canary;
 mod canary_analysis;
 mod canary_sequential;
 mod cases;
 mod closed_loop;
+mod disturbed;
 mod exploration;
 mod flag_cases;
 mod flag_rollout;
@@ -16,6 +18,7 @@ mod flag_rollout;
 mod import;
 mod model;
 mod replica_cases;
+mod requests;
 mod rolling;
 mod rolling_cases;
 mod threshold;
