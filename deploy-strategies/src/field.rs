@@ -113,6 +113,11 @@ impl<'a> Field<'a> {
             .collect()
     }
 
+    /// Whether a ready instance of it was really seen.
+    pub(crate) fn answers(&self, name: &RevisionName) -> bool {
+        self.seen.revision(name).ready > 0
+    }
+
     /// Splits traffic between the two sides, the new one getting `wished` parts if that can be. Traffic goes only to a side
     /// that has a ready instance, as long as there is one: a side without any gets nothing, and the other one everything.
     /// Where neither has one, what is there stays, since moving traffic would raise it somewhere where nobody answers.
@@ -121,8 +126,7 @@ impl<'a> Field<'a> {
         if whole == 0 {
             return BTreeMap::new();
         }
-        let ready = |name: &RevisionName| self.seen.revision(name).ready > 0;
-        let new = match (self.stable.is_some_and(ready), ready(self.new)) {
+        let new = match (self.stable.is_some_and(|stable| self.answers(stable)), self.answers(self.new)) {
             (true, true) => wished.min(whole),
             (true, false) => 0,
             (false, true) => whole,

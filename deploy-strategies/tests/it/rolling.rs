@@ -171,7 +171,8 @@ proptest! {
         routed in any::<bool>(),
         half in any::<bool>(),
         deaths in prop::collection::vec((0..60_u32, any::<bool>()), 0..16),
-        meddling in prop::collection::vec((0..60_u32, any::<bool>(), 0..12_u32), 0..4),
+        // Who scales a revision by hand again before our last statement was seen cannot be told from an old observation, so once.
+        meddling in prop::collection::vec((0..60_u32, any::<bool>(), 0..12_u32), 0..2),
         others in prop::option::of((0..60_u32, 1..14_u32)),
         abort in prop::option::of(0..60_u32),
     ) {
