@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::field::Field;
 use crate::handover::{Handover, HandoverLimits};
+use crate::lag;
 use crate::named::named;
 use crate::retreat::Retreat;
 use crate::span;
@@ -117,7 +118,17 @@ impl Strategy for AllAtOnce {
     }
 
     fn decide(&self, situation: &Situation<'_>) -> Decision {
-        let field = Field::of(situation, self.instances.map(NonZeroU32::get));
+        lag::through(situation, |s, seen| self.forward(s, seen))
+    }
+
+    fn revert(&self, situation: &Situation<'_>) -> Decision {
+        lag::through(situation, |s, seen| self.back(s, seen))
+    }
+}
+
+impl AllAtOnce {
+    fn forward(&self, situation: &Situation<'_>, seen: &TargetState) -> Decision {
+        let field = Field::of(situation, self.instances.map(NonZeroU32::get)).seen(seen);
         let mut memory: Remembered = situation.memory.read().ok().flatten().unwrap_or_default();
         let tick = memory.watch.tick(situation);
         let limits = HandoverLimits {
@@ -127,7 +138,7 @@ impl Strategy for AllAtOnce {
         };
         let answer = memory.handover.decide(&field, &mut memory.watch, tick, limits);
         if answer.next == Next::RollBack {
-            let back = self.revert(situation);
+            let back = self.back(situation, seen);
             return Decision { next: Next::RollBack, reason: answer.reason, ..back };
         }
         Decision {
@@ -141,8 +152,8 @@ impl Strategy for AllAtOnce {
         }
     }
 
-    fn revert(&self, situation: &Situation<'_>) -> Decision {
-        let field = Field::of(situation, self.instances.map(NonZeroU32::get));
+    fn back(&self, situation: &Situation<'_>, seen: &TargetState) -> Decision {
+        let field = Field::of(situation, self.instances.map(NonZeroU32::get)).seen(seen);
         let memory: Remembered = situation.memory.read().ok().flatten().unwrap_or_default();
         memory.retreat.unwrap_or_default().decide(&field, self.scale_down_delay, |retreat| {
             Memory::of(&Remembered { retreat: Some(retreat.clone()), ..Remembered::default() }).unwrap_or_default()

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use deploy_core::name::RevisionName;
 use deploy_core::strategy::Situation;
-use deploy_core::target::{DesiredState, RevisionState, TargetState};
+use deploy_core::target::{DesiredState, Experiment, RevisionState, TargetState};
 
 use crate::share::part_down;
 
@@ -18,6 +18,11 @@ pub(crate) struct Field<'a> {
     pub(crate) stable: Option<&'a RevisionName>,
     /// How many instances the service has when nothing is being rolled out.
     pub(crate) size: u32,
+    /// What was really seen, where the situation shows the worst that can be there by now: who is ready for traffic is read
+    /// here, since traffic that stays with the dead does more harm than traffic that comes a look too early.
+    seen: &'a TargetState,
+    /// The fresh baseline with which analyses compare.
+    fresh: Option<RevisionName>,
 }
 
 impl<'a> Field<'a> {
@@ -28,7 +33,32 @@ impl<'a> Field<'a> {
         let before = stable.map_or(0, |name| s.from.revision(name).desired);
         let here = s.from.revision(new).desired;
         let known = instances.or(s.observed.wanted_by_others).unwrap_or(if before > 0 { before } else { here });
-        Self { s, new, stable, size: known.max(1) }
+        Self { s, new, stable, size: known.max(1), seen: s.observed, fresh: None }
+    }
+
+    /// The same, with what was really seen.
+    pub(crate) fn seen(self, seen: &'a TargetState) -> Self {
+        Self { seen, ..self }
+    }
+
+    /// The same for a service of another size.
+    pub(crate) fn sized(&self, size: u32) -> Self {
+        Self { s: self.s, new: self.new, stable: self.stable, size, seen: self.seen, fresh: self.fresh.clone() }
+    }
+
+    /// The name of a fresh baseline of the stable side.
+    pub(crate) fn fresh_name(&self) -> Option<RevisionName> {
+        self.stable.map(Experiment::revision_of)
+    }
+
+    /// The same with a fresh baseline, with which analyses compare.
+    pub(crate) fn against(&self, fresh: Option<RevisionName>) -> Self {
+        Self { fresh, ..self.sized(self.size) }
+    }
+
+    /// Whom analyses compare with.
+    pub(crate) fn baseline(&self) -> Option<&RevisionName> {
+        self.fresh.as_ref().or(self.stable)
     }
 
     /// The whole that weights are parts of; zero where nothing is routed.
@@ -76,7 +106,16 @@ impl<'a> Field<'a> {
     /// The instances that are asked for now, of every revision but the new one.
     pub(crate) fn others_now(&self) -> BTreeMap<RevisionName, u32> {
         let all = self.s.observed.revisions.iter();
-        all.filter(|(name, r)| *name != self.new && r.desired > 0).map(|(name, r)| (name.clone(), r.desired)).collect()
+        // A fresh baseline is stated apart from the capacity, and goes when it is not stated.
+        let fresh = self.fresh_name();
+        all.filter(|(name, r)| *name != self.new && Some(*name) != fresh.as_ref() && r.desired > 0)
+            .map(|(name, r)| (name.clone(), r.desired))
+            .collect()
+    }
+
+    /// Whether a ready instance of it was really seen.
+    pub(crate) fn answers(&self, name: &RevisionName) -> bool {
+        self.seen.revision(name).ready > 0
     }
 
     /// Splits traffic between the two sides, the new one getting `wished` parts if that can be. Traffic goes only to a side
@@ -87,7 +126,7 @@ impl<'a> Field<'a> {
         if whole == 0 {
             return BTreeMap::new();
         }
-        let new = match (self.stable_now().ready > 0, self.new_now().ready > 0) {
+        let new = match (self.stable.is_some_and(|stable| self.answers(stable)), self.answers(self.new)) {
             (true, true) => wished.min(whole),
             (true, false) => 0,
             (false, true) => whole,
@@ -114,17 +153,19 @@ impl<'a> Field<'a> {
         self.statement(capacity, weights)
     }
 
-    /// The weights as they are, or none if they are not whole.
+    /// The weights as they were asked for last; before that as they are, or none if they are not whole.
     fn weights_now(&self) -> BTreeMap<RevisionName, u32> {
-        let now = self.s.observed.as_desired();
-        if now.weights_are_whole() { now.weights } else { BTreeMap::new() }
+        let wanted = self.s.wanted.filter(|wanted| wanted.max_weight == self.whole() && wanted.weights_are_whole());
+        let now = || Some(self.seen.as_desired()).filter(DesiredState::weights_are_whole);
+        wanted.cloned().or_else(now).map(|statement| statement.weights).unwrap_or_default()
     }
 
     /// Whether the new revision gets exactly `weight` and nobody but the two sides gets anything.
     pub(crate) fn routed(&self, weight: u32) -> bool {
         self.whole() == 0 || {
             let stable = self.stable.map_or(0, |name| self.s.observed.weight(name));
-            self.weight_now() == weight && stable == self.whole().saturating_sub(weight)
+            let fresh = self.fresh.as_ref().map_or(0, |name| self.s.observed.weight(name));
+            self.weight_now() == weight && stable + fresh == self.whole().saturating_sub(weight)
         }
     }
 }

@@ -50,7 +50,7 @@ impl Handover {
         limits: HandoverLimits,
     ) -> Answer {
         let (new, whole, size) = (field.new_now(), field.whole(), field.size);
-        if self.released && new.ready == 0 && field.stable_now().ready > 0 {
+        if self.released && !field.answers(field.new) && field.stable.is_some_and(|stable| field.answers(stable)) {
             // The new side is gone while some of the old one still lives: hold on to that.
             *self = Self::default();
         }

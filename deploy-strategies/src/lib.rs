@@ -34,6 +34,7 @@ mod handover;
 mod hold;
 #[cfg(feature = "import")]
 pub mod import;
+mod lag;
 mod named;
 pub mod refusal;
 mod retreat;

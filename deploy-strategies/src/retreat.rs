@@ -41,7 +41,9 @@ impl Retreat {
         let tick = self.watch.tick(field.s);
         let goal = goal(field, stable);
         let weights = weights(field, stable);
-        let free = field.weight_now() == 0 && enough(field);
+        // Where nothing is routed every instance serves, so none goes before the stable side is whole again.
+        let whole_again = field.whole() > 0 || field.stable_now().ready >= field.stable_size();
+        let free = field.weight_now() == 0 && enough(field) && whole_again;
         // Where nothing is routed an instance that stays is an instance that serves, so nothing is waited for.
         let delay = if field.whole() == 0 { Duration::ZERO } else { delay };
         // Nothing is remembered beyond the delay, so that a long way back does not grow.

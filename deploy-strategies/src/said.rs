@@ -44,7 +44,7 @@ impl Said {
 
     /// Takes over what one analysis says.
     pub(crate) fn take(&mut self, field: &Field<'_>, analysis: &Analysis, state: &mut AnalysisState, live: bool) {
-        let verdict = analysis.look(state, field.s, field.stable, live);
+        let verdict = analysis.look(state, field.s, field.baseline(), live);
         if verdict.standing > self.standing || (self.because.is_empty() && verdict.standing == self.standing) {
             self.standing = verdict.standing;
             let worst = verdict.judgements.iter().max_by_key(|j| (j.advice, j.result));
@@ -54,7 +54,7 @@ impl Said {
         self.judgements.extend(verdict.judgements);
         if let Some(due) = analysis.due(state) {
             if due <= field.s.now + field.s.observe_every {
-                self.measure.push(analysis.request(field.new, field.stable));
+                self.measure.push(analysis.request(field.new, field.baseline()));
             }
             self.wake = Some(self.wake.map_or(due, |wake| wake.min(due)));
         }

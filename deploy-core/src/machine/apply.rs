@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use super::event::{AfterFailure, AfterLook, Event, Looked, Record};
 use super::state::{
-    Asking, CHANGE_SETTLES_WITHIN, Doing, EARLY_AT_MOST, Failure, Mode, Rolling, State, Step, StepState, TAKEN_AT_MOST,
-    TURNED_BACK,
+    Asking, CHANGE_SETTLES_WITHIN, Doing, EARLY_AT_MOST, Failure, LeftAt, Mode, Rolling, State, Step, StepState,
+    TAKEN_AT_MOST, TURNED_BACK,
 };
 use super::{Machine, command::Try};
 use crate::agent::Handle;
@@ -416,6 +416,10 @@ impl Machine {
         if let Some(observed) = &e.observed {
             self.state.from.entry(e.of.step).or_insert_with(|| observed.clone());
         }
+        if !e.of.undo {
+            let left = LeftAt { want: e.decision.want.clone(), memory: e.decision.memory.clone() };
+            self.state.left_at.insert(e.of.step, left);
+        }
         self.roll(e.of.step, seq, |rolling| {
             if let Some(observed) = &e.observed {
                 rolling.observed = Some(observed.clone());
@@ -425,7 +429,11 @@ impl Machine {
             rolling.errors = 0;
             rolling.promotion = Promotion::None;
             rolling.observed_ms = if rolling.stage == e.decision.stage { e.observed_ms } else { 0 };
-            let changed = rolling.want.as_ref() != Some(&e.decision.want);
+            let changed = !rolling.want.as_ref().is_some_and(|want| want.says_as(&e.decision.want));
+            if !changed && matches!(e.then, AfterLook::Apply) {
+                // The same again, on a newer observation.
+                rolling.want = Some(e.decision.want.clone());
+            }
             if changed {
                 rolling.of.attempt = if rolling.want.is_some() { rolling.of.attempt.saturating_add(1) } else { 1 };
                 rolling.applied = false;
@@ -624,6 +632,7 @@ pub(super) fn initial(plan: &crate::plan::Plan, run: &crate::name::RunId) -> Sta
         outputs: Default::default(),
         facts: Default::default(),
         from: Default::default(),
+        left_at: Default::default(),
         waivers: Default::default(),
         early: Default::default(),
         taken: Default::default(),

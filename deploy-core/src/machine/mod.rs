@@ -62,8 +62,8 @@ pub use self::event::{
 };
 pub use self::input::{Answer, Fault, Found, IllegalInput, Input, Look, Progress, Reply, Reported};
 pub use self::state::{
-    ASK_AGAIN_AFTER, Asking, Doing, EARLY_AT_MOST, Failure, LOOKUPS_AT_MOST, Mode, Outcome, Park, Rolling, State, Step,
-    StepState, TAKEN_AT_MOST,
+    ASK_AGAIN_AFTER, Asking, Doing, EARLY_AT_MOST, Failure, LOOKUPS_AT_MOST, LeftAt, Mode, Outcome, Park, Rolling,
+    State, Step, StepState, TAKEN_AT_MOST,
 };
 use crate::effect::{EffectKey, Fence};
 use crate::name::{BlockName, RunId};

@@ -79,6 +79,9 @@ pub struct State {
     pub facts: BTreeMap<StepId, StepFacts>,
     /// What was at each rollout's target when it began.
     pub from: BTreeMap<StepId, TargetState>,
+    /// What each rollout said last on its way out: its way back goes on from there.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub left_at: BTreeMap<StepId, LeftAt>,
     /// Waivers by step and check.
     #[serde(with = "waivers")]
     pub waivers: BTreeMap<(StepId, CheckName), Waiver>,
@@ -329,6 +332,16 @@ impl Park {
             Self::Drift { .. } | Self::Overridden { .. } => &["retry", "abort", "roll back", "waive the undo"],
         }
     }
+}
+
+/// The last statement of a rollout on its way out.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LeftAt {
+    /// What should be there.
+    pub want: DesiredState,
+    /// What the strategy asked to be shown again.
+    pub memory: Memory,
 }
 
 /// A strategy at work on a target.

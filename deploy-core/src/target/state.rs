@@ -93,12 +93,21 @@ impl TargetState {
     /// Whether traffic, routes and flags are as `desired` says and every wanted instance is ready, with none left over.
     #[must_use]
     pub fn satisfies(&self, desired: &DesiredState) -> bool {
-        let names: std::collections::BTreeSet<_> = self.revisions.keys().chain(desired.capacity.keys()).collect();
+        let fresh = desired.experiment.as_ref().map(Experiment::revision);
+        let names: std::collections::BTreeSet<_> =
+            self.revisions.keys().chain(desired.capacity.keys()).chain(fresh.as_ref()).collect();
         self.routes_as(desired)
             && names.into_iter().all(|name| {
-                let (is, wanted) = (self.revision(name), desired.capacity.get(name).copied().unwrap_or(0));
+                let (is, wanted) = (self.revision(name), desired.instances(name));
                 is.desired == wanted && is.ready >= wanted && is.terminating == 0
             })
+    }
+
+    /// Whether as many instances of each revision are asked for as `desired` says, ready or not.
+    #[must_use]
+    pub fn counts_as(&self, desired: &DesiredState) -> bool {
+        let mut names = self.revisions.keys().chain(desired.capacity.keys());
+        names.all(|name| self.revision(name).desired == desired.instances(name))
     }
 
     /// Whether traffic, routes and flags are as `desired` says, whatever the instances do.
@@ -155,6 +164,20 @@ impl DesiredState {
         }
     }
 
+    /// Whether it says the same, whatever observations the two are based on.
+    #[must_use]
+    pub fn says_as(&self, other: &Self) -> bool {
+        let like = |statement: &Self| Self { based_on: None, ..statement.clone() };
+        self.based_on == other.based_on && self == other || like(self) == like(other)
+    }
+
+    /// How many instances of a revision are wanted, those of a fresh baseline under its own name.
+    #[must_use]
+    pub fn instances(&self, revision: &RevisionName) -> u32 {
+        let fresh = self.experiment.as_ref().filter(|experiment| experiment.revision() == *revision);
+        fresh.map_or_else(|| self.capacity.get(revision).copied().unwrap_or(0), |experiment| experiment.instances)
+    }
+
     /// Whether the weights sum to the whole, or there are none at all.
     #[must_use]
     pub fn weights_are_whole(&self) -> bool {
@@ -202,6 +225,9 @@ pub struct Mirror {
 }
 
 /// A fresh baseline beside the candidate, so that both are equally warm.
+///
+/// It is a revision of its own, under the name that [`Experiment::revision`] tells: its instances, its weight and what is measured of
+/// it stand under that name, apart from those that served before. `weight` repeats its entry in [`DesiredState::weights`].
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Experiment {
     /// The revision that the fresh instances run.
@@ -210,4 +236,30 @@ pub struct Experiment {
     pub instances: u32,
     /// How much traffic they get, in parts of `max_weight`.
     pub weight: u32,
+}
+
+impl Experiment {
+    /// What the fresh instances are called: the revision that they run, and `-baseline`.
+    ///
+    /// # Panics
+    ///
+    /// Never: a name with letters added to a shortened beginning stays a name.
+    #[must_use]
+    pub fn revision(&self) -> RevisionName {
+        Self::revision_of(&self.baseline)
+    }
+
+    /// What the fresh instances of a revision are called.
+    ///
+    /// # Panics
+    ///
+    /// Never: a name with letters added to a shortened beginning stays a name.
+    #[must_use]
+    pub fn revision_of(baseline: &RevisionName) -> RevisionName {
+        const ENDING: &str = "-baseline";
+        let name = baseline.as_str();
+        let room = crate::name::LONGEST_NAME.saturating_sub(ENDING.len());
+        let beginning = name.get(..name.len().min(room)).unwrap_or(name);
+        RevisionName::new(format!("{beginning}{ENDING}")).expect("the beginning of a name and letters are a name")
+    }
 }

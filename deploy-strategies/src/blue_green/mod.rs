@@ -17,6 +17,7 @@ use self::phases::Remembered;
 use crate::analysis::{Analysis, monitors_of};
 use crate::field::Field;
 pub use crate::hold::OnInconclusive;
+use crate::lag;
 
 /// Switches all traffic at once, from one whole side to another.
 ///
@@ -55,6 +56,15 @@ impl BlueGreen {
     #[must_use]
     pub fn spec(&self) -> &BlueGreenBuilder {
         &self.spec
+    }
+
+    /// One decision of the way back.
+    fn back(&self, field: &Field<'_>) -> Decision {
+        let memory: Remembered = field.s.memory.read().ok().flatten().unwrap_or_default();
+        memory
+            .retreat
+            .unwrap_or_default()
+            .decide(field, self.spec.abort_delay, |retreat| Memory::of(&Remembered::back(retreat)).unwrap_or_default())
     }
 
     fn field<'a>(&self, situation: &'a Situation<'a>) -> Field<'a> {
@@ -112,13 +122,10 @@ impl Strategy for BlueGreen {
     }
 
     fn decide(&self, situation: &Situation<'_>) -> Decision {
-        phases::decide(self, &self.field(situation))
+        lag::through(situation, |s, seen| phases::decide(self, &self.field(s).seen(seen)))
     }
 
     fn revert(&self, situation: &Situation<'_>) -> Decision {
-        let memory: Remembered = situation.memory.read().ok().flatten().unwrap_or_default();
-        memory.retreat.unwrap_or_default().decide(&self.field(situation), self.spec.abort_delay, |retreat| {
-            Memory::of(&Remembered::back(retreat)).unwrap_or_default()
-        })
+        lag::through(situation, |s, seen| self.back(&self.field(s).seen(seen)))
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use deploy_core::strategy::{Decision, Memory, Next, Promotion, Reason, ReasonCode, Stage, Strategy};
+use deploy_core::strategy::{Decision, Memory, Next, Promotion, Reason, ReasonCode, Stage};
 use deploy_core::target::DesiredState;
 use deploy_core::time::{Spell, millis};
 use serde::{Deserialize, Serialize};
@@ -164,7 +164,7 @@ fn switch(strategy: &BlueGreen, field: &Field<'_>, mut memory: Remembered, tick:
 
 /// Goes back; the statement is already the first of the way back.
 fn back(strategy: &BlueGreen, field: &Field<'_>, reason: Reason, said: Said) -> Decision {
-    Decision { next: Next::RollBack, reason, judgements: said.judgements, ..strategy.revert(field.s) }
+    Decision { next: Next::RollBack, reason, judgements: said.judgements, ..strategy.back(field) }
 }
 
 fn give(want: DesiredState, said: Said, next: Next, memory: &Remembered, index: u32, reason: Reason) -> Decision {

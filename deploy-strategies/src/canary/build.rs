@@ -4,6 +4,7 @@ use std::num::NonZeroU32;
 use std::time::Duration;
 
 use deploy_core::name::BlockName;
+use deploy_core::target::RouteMatch;
 use serde::{Deserialize, Serialize};
 
 use super::Canary;
@@ -189,6 +190,37 @@ impl CanaryBuilder {
         self
     }
 
+    /// What a step routes, copies and compares with.
+    fn check_requests(&self, problems: &mut Problems, i: usize, step: &Step) {
+        let whole = self.weights_of;
+        for (k, route) in step.routes.iter().enumerate() {
+            let at = format!("steps[{i}].routes[{k}]");
+            problems.require(!route.is_empty(), &at, "it matches every request", "at least one header or cookie");
+            for part in route {
+                let (RouteMatch::Header { name, .. } | RouteMatch::Cookie { name, .. }) = part;
+                problems.require(!name.trim().is_empty(), &at, "a header or cookie has no name", "a name");
+            }
+        }
+        let some = step.mirror.is_none_or(|share| share.get() > 0);
+        problems.require(some, format!("steps[{i}].mirror"), "it copies nothing", "1 to 100");
+        let by_router = self.traffic == Carrier::Router;
+        let own = step.routes.is_empty() && step.mirror.is_none() && step.experiment.is_none();
+        let allowed = "no routes, mirror or experiment beside instances that carry the weight";
+        problems.require(
+            by_router || own,
+            format!("steps[{i}]"),
+            "there is no router that could send requests",
+            allowed,
+        );
+        if let Some(fresh) = step.experiment {
+            let at = format!("steps[{i}].experiment.weight");
+            problems.require(fresh.weight > 0, &at, "it is 0, so there is nothing to compare with", "at least 1");
+            let left = u64::from(fresh.weight) + u64::from(step.weight) < u64::from(whole);
+            let wrong = format!("{} beside {} leaves nothing of {whole} to the stable side", fresh.weight, step.weight);
+            problems.require(left, &at, wrong, "less than what the step leaves of the whole");
+        }
+    }
+
     /// Checks the description.
     ///
     /// # Errors
@@ -216,6 +248,7 @@ impl CanaryBuilder {
             );
         }
         for (i, step) in self.steps.iter().enumerate() {
+            self.check_requests(&mut problems, i, step);
             let in_whole = step.weight <= whole;
             let wrong = || format!("{} is more than the whole, {whole}", step.weight);
             if !in_whole {
@@ -227,10 +260,10 @@ impl CanaryBuilder {
             for (k, analysis) in step.analysis.iter().enumerate() {
                 analysis.check(&mut problems, &format!("steps[{i}].analysis[{k}]"));
                 problems.require(
-                    step.weight > 0,
+                    step.meets_requests(),
                     format!("steps[{i}].analysis[{k}]"),
                     "the step sends no traffic, so there is nothing to measure",
-                    "a step with a weight above 0",
+                    "a step with a weight above 0, a route or a mirror",
                 );
             }
             if let Some(request) = &step.approval {

@@ -92,7 +92,7 @@ pub(super) fn revert(canary: &Canary, field: &Field<'_>, allowance: Allowance) -
         return field.s.restore();
     }
     let stable_size = field.stable_size();
-    let back = Field { s: field.s, new: field.new, stable: field.stable, size: stable_size };
+    let back = field.sized(stable_size);
     let split = split(&back, allowance, 0, canary.spec().weights_of);
     let (new, old) = (field.new_now(), field.stable_now());
     let done = new.desired == 0 && field.s.observed.satisfies(&split.want);

@@ -47,7 +47,9 @@ impl CanaryCapacity {
 impl Step {
     /// How many instances the new revision needs in this step.
     pub(super) fn instances(&self, general: CanaryCapacity, of: u32, size: u32, least: u32) -> u32 {
-        self.capacity.unwrap_or(general).instances(self.weight, of, size, least)
+        let count = self.capacity.unwrap_or(general).instances(self.weight, of, size, least);
+        // Requests that are routed or copied need somebody to go to.
+        if self.meets_requests() { count.max(least.clamp(1, size)) } else { count }
     }
 }
 

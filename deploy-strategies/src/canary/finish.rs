@@ -41,6 +41,9 @@ pub(super) fn decide(canary: &Canary, field: &Field<'_>, mut memory: Remembered,
         return ladder::back(canary, field, answer.reason, said.judgements);
     }
     let (mut next, mut reason) = (said.sooner(answer.next, field.s.now), answer.reason);
+    if next == Next::Complete {
+        reason.sentence.push_str(&met(&memory));
+    }
     if reason.code == ReasonCode::Soaking && said.standing != Standing::Good {
         memory.unmeasured = memory.unmeasured.saturating_add(millis(tick));
         let over = Duration::from_millis(memory.unmeasured) >= spec.progress_deadline;
@@ -56,8 +59,10 @@ pub(super) fn decide(canary: &Canary, field: &Field<'_>, mut memory: Remembered,
             }
         }
     }
+    let mut want = answer.want;
+    ladder::no_requests(&mut want, field);
     Decision {
-        want: answer.want,
+        want,
         measure: said.measure,
         next,
         memory: Memory::of(&memory).unwrap_or_default(),
@@ -93,7 +98,8 @@ fn finish_by_instances(
         judgements: said.judgements.clone(),
     };
     if good && whole.in_place && s.observed.satisfies(&whole.want) {
-        let text = format!("{name} is out: {size} instances ready, nothing of the old side left");
+        let met = met(&memory);
+        let text = format!("{name} is out: {size} instances ready, nothing of the old side left{met}");
         return give(&memory, Next::Complete, Reason::new(ReasonCode::RolledOut, text));
     }
     let look = Next::WakeAt(s.now + s.observe_every);
@@ -130,6 +136,14 @@ fn finish_by_instances(
     }
     let reason = Reason::new(ReasonCode::WaitingForInstances, text).otherwise("ready instances let the old ones go");
     give(&memory, look, reason)
+}
+
+/// The figure that the blast radius limits, for the report.
+fn met(memory: &Remembered) -> String {
+    if memory.met == 0 {
+        return String::new();
+    }
+    format!("; before it was proven it met {} of the whole traffic", Spell(Duration::from_millis(memory.met)))
 }
 
 pub(super) fn stage(canary: &Canary) -> Stage {

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use deploy_core::monitor::Judgement;
-use deploy_core::strategy::{Decision, Memory, Next, Promotion, Reason, ReasonCode, Stage, Strategy};
-use deploy_core::target::DesiredState;
+use deploy_core::strategy::{Decision, Memory, Next, Promotion, Reason, ReasonCode, Stage};
+use deploy_core::target::{DesiredState, Experiment, Mirror, Route};
 use deploy_core::time::{Spell, millis};
 
 use super::capacity::StableCapacity;
@@ -42,6 +42,8 @@ pub(super) fn decide(canary: &Canary, field: &Field<'_>) -> Decision {
 
 fn on_step(canary: &Canary, field: &Field<'_>, mut memory: Remembered, step: &Step, tick: Duration) -> Decision {
     let (spec, s) = (canary.spec(), field.s);
+    let fresh = step.experiment.and_then(|_| field.fresh_name());
+    let field = &field.against(fresh);
     let plan = Placement::of(canary, field, step);
     let lost = field.new_now().ready == 0 || (plan.weight > 0 && field.whole() > 0 && field.weight_now() == 0);
     memory.held.look(plan.in_place, lost, tick);
@@ -50,9 +52,7 @@ fn on_step(canary: &Canary, field: &Field<'_>, mut memory: Remembered, step: &St
     if let Some(decision) = refused(canary, field, &memory, &said) {
         return decision;
     }
-    if spec.blast_radius.is_some() {
-        memory.met = memory.met.saturating_add(met(field, tick));
-    }
+    memory.met = memory.met.saturating_add(met(field, tick));
     if let Some(most) = spec.blast_radius.filter(|most| memory.met > millis(*most)) {
         let met = Duration::from_millis(memory.met);
         let text = format!(
@@ -206,8 +206,13 @@ impl Placement {
         }
         let spare = field.stable_now().ready >= needed_by_stable(weight).min(stable_size);
         capacity.insert(field.new.clone(), keep(spare, instances, now.desired));
-        let in_place = settled && now.ready >= instances;
-        Self { want: field.statement(capacity, weights), instances, weight, in_place }
+        let mut want = field.statement(capacity, weights);
+        requests(&mut want, field, step, now.ready >= instances);
+        let compared = fresh_baseline(&mut want, field, step, of);
+        let observed = field.s.observed;
+        let routed = observed.routes == want.routes && observed.mirror == want.mirror;
+        let in_place = settled && routed && compared && now.ready >= instances;
+        Self { want, instances, weight, in_place }
     }
 
     fn sentence(&self, field: &Field<'_>) -> String {
@@ -221,6 +226,46 @@ impl Placement {
             self.weight
         )
     }
+}
+
+/// No routes and copies to the new revision any more; other people's stay.
+pub(super) fn no_requests(want: &mut DesiredState, field: &Field<'_>) {
+    want.routes.retain(|route| route.to != *field.new);
+    want.mirror = want.mirror.take().filter(|mirror| mirror.to != *field.new);
+}
+
+/// Routes and copies to the new revision: those of the step while its instances are ready, and none while none is; other
+/// people's routes stay.
+fn requests(want: &mut DesiredState, field: &Field<'_>, step: &Step, ready: bool) {
+    let able = ready || (field.new_now().ready > 0 && field.s.observed.routes.iter().any(|r| r.to == *field.new));
+    no_requests(want, field);
+    if able {
+        let ours = step.routes.iter().map(|matches| Route { matches: matches.clone(), to: field.new.clone() });
+        want.routes = ours.chain(want.routes.drain(..)).collect();
+    }
+    if let Some(share) = step.mirror.filter(|_| field.new_now().ready > 0) {
+        want.mirror = Some(Mirror { to: field.new.clone(), percent: share.get() });
+    }
+}
+
+/// The fresh baseline of a step: first its instances, then its part of the stable side's traffic. Answers whether it is in place.
+fn fresh_baseline(want: &mut DesiredState, field: &Field<'_>, step: &Step, of: u32) -> bool {
+    want.experiment = None;
+    let (Some(fresh), Some(stable), Some(name)) = (step.experiment, field.stable, field.fresh_name()) else {
+        return true;
+    };
+    let (whole, instances) = (field.whole(), fresh.instances.get());
+    let weight = scaled(fresh.weight, of, whole);
+    let ready = field.s.observed.revision(&name).ready;
+    let left = want.weights.get(stable).copied().unwrap_or(0);
+    // Its traffic comes with that of the new revision, and only as long as something is left to the rest of the stable side.
+    let serves = ready >= instances && want.weights.contains_key(field.new) && left > weight;
+    if serves {
+        want.weights.insert(stable.clone(), left - weight);
+        want.weights.insert(name.clone(), weight);
+    }
+    want.experiment = Some(Experiment { baseline: stable.clone(), instances, weight: if serves { weight } else { 0 } });
+    serves && field.s.observed.weight(&name) == weight
 }
 
 /// A weight in the parts of the place: the nearest, but never nothing for something, and never everything for less.
@@ -275,7 +320,7 @@ pub(super) fn refused(canary: &Canary, field: &Field<'_>, memory: &Remembered, s
 
 /// Goes back; the statement is already the first of the way back.
 pub(super) fn back(canary: &Canary, field: &Field<'_>, reason: Reason, judgements: Vec<Judgement>) -> Decision {
-    Decision { next: Next::RollBack, reason, judgements, ..canary.revert(field.s) }
+    Decision { next: Next::RollBack, reason, judgements, ..canary.back(field) }
 }
 
 fn with_reason(decision: Decision, code: ReasonCode, text: impl Into<String>) -> Decision {

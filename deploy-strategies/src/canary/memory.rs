@@ -22,7 +22,7 @@ pub(super) struct Remembered {
     /// How long the handover has waited for measurements; milliseconds.
     #[serde(skip_serializing_if = "is_zero")]
     pub(super) unmeasured: u64,
-    /// What the new revision has met so far: milliseconds of the whole traffic.
+    /// What the new revision has met before the last stage: milliseconds of the whole traffic.
     #[serde(skip_serializing_if = "is_zero")]
     pub(super) met: u64,
     /// Of this step's analyses.

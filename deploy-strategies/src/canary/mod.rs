@@ -21,10 +21,11 @@ pub use self::build::CanaryBuilder;
 pub use self::by_instances::Carrier;
 pub use self::capacity::{CanaryCapacity, StableCapacity};
 use self::memory::Remembered;
-pub use self::step::{Background, Step};
+pub use self::step::{Background, FreshBaseline, Step};
 use crate::analysis::monitors_of;
 use crate::field::Field;
 pub use crate::hold::OnInconclusive;
+use crate::lag;
 
 /// Moves traffic to the new revision step by step.
 ///
@@ -84,6 +85,17 @@ impl Canary {
         &self.spec
     }
 
+    /// One decision of the way back.
+    fn back(&self, field: &Field<'_>) -> Decision {
+        if let Some(allowance) = self.spec.traffic.allowance(field.size) {
+            return by_instances::revert(self, field, allowance);
+        }
+        let memory = Remembered::of(field.s.memory);
+        memory.retreat.unwrap_or_default().decide(field, self.spec.abort_delay, |retreat| {
+            Memory::of(&Remembered { retreat: Some(retreat.clone()), ..Remembered::default() }).unwrap_or_default()
+        })
+    }
+
     fn field<'a>(&self, situation: &'a Situation<'a>) -> Field<'a> {
         Field::of(situation, self.spec.instances.map(std::num::NonZeroU32::get))
     }
@@ -95,7 +107,15 @@ impl Strategy for Canary {
     }
 
     fn needs(&self) -> Capabilities {
-        Capabilities { weights: self.spec.traffic == Carrier::Router, capacity: true, ..Capabilities::default() }
+        let any = |has: fn(&Step) -> bool| self.spec.steps.iter().any(has);
+        Capabilities {
+            weights: self.spec.traffic == Carrier::Router,
+            capacity: true,
+            routes: any(|step| !step.routes.is_empty()),
+            mirror: any(|step| step.mirror.is_some()),
+            experiments: any(|step| step.experiment.is_some()),
+            ..Capabilities::default()
+        }
     }
 
     fn monitors(&self) -> Vec<BlockName> {
@@ -108,17 +128,10 @@ impl Strategy for Canary {
     }
 
     fn decide(&self, situation: &Situation<'_>) -> Decision {
-        ladder::decide(self, &self.field(situation))
+        lag::through(situation, |s, seen| ladder::decide(self, &self.field(s).seen(seen)))
     }
 
     fn revert(&self, situation: &Situation<'_>) -> Decision {
-        let field = self.field(situation);
-        if let Some(allowance) = self.spec.traffic.allowance(field.size) {
-            return by_instances::revert(self, &field, allowance);
-        }
-        let memory = Remembered::of(situation.memory);
-        memory.retreat.unwrap_or_default().decide(&field, self.spec.abort_delay, |retreat| {
-            Memory::of(&Remembered { retreat: Some(retreat.clone()), ..Remembered::default() }).unwrap_or_default()
-        })
+        lag::through(situation, |s, seen| self.back(&self.field(s).seen(seen)))
     }
 }

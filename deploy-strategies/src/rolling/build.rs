@@ -9,6 +9,8 @@ use serde::{Deserialize, Serialize};
 
 use super::Rolling;
 use super::arithmetic::{Allowance, Amount};
+use crate::analysis::Analysis;
+use crate::hold::OnInconclusive;
 use crate::named::named;
 use crate::refusal::{Problems, Refused};
 use crate::share::Percent;
@@ -26,19 +28,29 @@ pub struct Batch {
     /// Who is asked at its end.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub approval: Option<ApprovalRequest>,
+    /// What is measured while the batch stands whole; all of it has to be good before the next one, and before the end.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub analysis: Vec<Analysis>,
 }
 
 impl Batch {
     /// A batch up to so many, followed by the next one at once.
     #[must_use]
     pub fn upto(upto: Amount) -> Self {
-        Self { upto, soak: Duration::ZERO, approval: None }
+        Self { upto, soak: Duration::ZERO, approval: None, analysis: Vec::new() }
     }
 
     /// The same batch, observed for this long.
     #[must_use]
     pub fn soak(mut self, soak: Duration) -> Self {
         self.soak = soak;
+        self
+    }
+
+    /// The same batch with one more analysis.
+    #[must_use]
+    pub fn analysis(mut self, analysis: Analysis) -> Self {
+        self.analysis.push(analysis);
         self
     }
 
@@ -75,6 +87,11 @@ pub struct RollingBuilder {
     pub may_fail: Amount,
     /// How many instances stay at the old revision for good. Default: none.
     pub partition: u32,
+    /// What is measured from the first ready instance of the new revision to the end, over all batches.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub background: Vec<Analysis>,
+    /// What happens when an analysis cannot tell. Default: a person is asked, for 24 h.
+    pub on_inconclusive: OnInconclusive,
     /// How long nothing may move. Default: 10 min, as Kubernetes has it.
     #[serde(with = "span")]
     pub progress_deadline: Duration,
@@ -92,6 +109,8 @@ impl Default for RollingBuilder {
             batches: vec![Batch::upto(percent(100))],
             may_fail: Amount::Count(0),
             partition: 0,
+            background: Vec::new(),
+            on_inconclusive: OnInconclusive::default(),
             progress_deadline: Duration::from_secs(600),
         }
     }
@@ -160,6 +179,20 @@ impl RollingBuilder {
         self
     }
 
+    /// The same update with an analysis over all batches.
+    #[must_use]
+    pub fn background(mut self, analysis: Analysis) -> Self {
+        self.background.push(analysis);
+        self
+    }
+
+    /// The same update with another answer to doubt.
+    #[must_use]
+    pub fn on_inconclusive(mut self, then: OnInconclusive) -> Self {
+        self.on_inconclusive = then;
+        self
+    }
+
     /// The same update; it goes back when nothing has moved for this long.
     #[must_use]
     pub fn progress_deadline(mut self, deadline: Duration) -> Self {
@@ -190,6 +223,14 @@ impl RollingBuilder {
         );
         problems.require(!self.batches.is_empty(), "batches", "there is none", "at least one");
         for (i, batch) in self.batches.iter().enumerate() {
+            for (k, analysis) in batch.analysis.iter().enumerate() {
+                analysis.check(&mut problems, &format!("batches[{i}].analysis[{k}]"));
+            }
+            let all = batch.analysis.iter().chain(&self.background);
+            Analysis::check_all(&mut problems, &format!("batches[{i}].analysis"), all);
+            if let Some(request) = &batch.approval {
+                problems.require(request.quorum > 0, format!("batches[{i}].approval.quorum"), "it is 0", "at least 1");
+            }
             let some = !batch.upto.is_zero();
             problems.require(some, format!("batches[{i}].upto"), "it is nothing", "more than 0");
             let grows = i == 0 || grows(self.batches[i - 1].upto, batch.upto);
@@ -199,6 +240,9 @@ impl RollingBuilder {
                 "it is not more than the one before",
                 "growing batches",
             );
+        }
+        for (k, analysis) in self.background.iter().enumerate() {
+            analysis.check(&mut problems, &format!("background[{k}]"));
         }
         let last = self.batches.last().map(|batch| batch.upto);
         let whole = last.is_none_or(|upto| {

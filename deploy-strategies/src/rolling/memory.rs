@@ -5,6 +5,7 @@ use std::time::Duration;
 use deploy_core::time::millis;
 use serde::{Deserialize, Serialize};
 
+use crate::analysis::AnalysisState;
 use crate::hold::Held;
 use crate::watch::Watch;
 
@@ -19,6 +20,12 @@ pub(super) struct Remembered {
     pub(super) held: Held,
     #[serde(skip_serializing_if = "is_false")]
     pub(super) full: bool,
+    /// Of this batch's analyses.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) inline: Vec<AnalysisState>,
+    /// Of those over all batches.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) background: Vec<AnalysisState>,
     /// Of the way back.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) back: Option<Back>,
@@ -79,5 +86,6 @@ impl Remembered {
         self.batch = batch;
         self.watch = Watch::next_stage();
         self.held = Held::default();
+        self.inline = Vec::new();
     }
 }

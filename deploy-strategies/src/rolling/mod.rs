@@ -22,12 +22,16 @@ use deploy_core::strategy::{Decision, Outline, OutlineStage, Situation, Strategy
 use deploy_core::target::{Capabilities, TargetState};
 use serde::{Deserialize, Serialize};
 
+use crate::analysis::{Analysis, monitors_of};
 use crate::field::Field;
+pub use crate::hold::OnInconclusive;
+use crate::lag;
 
 /// Replaces instances a few at a time, within two limits: how many more than wanted there may be, and how many fewer.
 ///
-/// Choose it where instances carry the traffic in equal parts and room is short. It learns nothing about the new revision but
-/// whether its instances become ready and stay so for [`min_healthy`](RollingBuilder::min_healthy).
+/// Choose it where instances carry the traffic in equal parts and room is short. It learns about the new revision
+/// whether its instances become ready and stay so for [`min_healthy`](RollingBuilder::min_healthy), and what analyses of a batch
+/// or of all of them say.
 ///
 /// - Instances on their way out still take room, so they count against the surge.
 /// - Unhealthy instances of the old revision go first; those of the new one that are not ready stop the roll.
@@ -79,17 +83,22 @@ impl Strategy for Rolling {
         Capabilities { capacity: true, ..Capabilities::default() }
     }
 
+    fn monitors(&self) -> Vec<BlockName> {
+        monitors_of(self.spec.batches.iter().flat_map(|batch| &batch.analysis).chain(&self.spec.background))
+    }
+
     fn outline(&self, release: &Release, from: &TargetState) -> Outline {
         let situation = Situation::first(release, from);
         let size = self.field(&situation).size;
         let allowance = self.spec.allowance(size);
+        let longest = |list: &[Analysis]| list.iter().map(Analysis::at_least).max().unwrap_or_default();
         let stage = |(i, batch): (usize, &Batch)| {
             let goal = self.spec.batch_goal(i, size);
             let person = batch.approval.as_ref().map(|request| format!("; a person: {}", request.question));
             OutlineStage {
                 name: format!("batch {} of {}", i + 1, self.spec.batches.len()),
                 percent: Some(crate::share::part_up(goal, 100, size)),
-                at_least: self.spec.min_healthy + batch.soak,
+                at_least: self.spec.min_healthy + batch.soak.max(longest(&batch.analysis)),
                 waits_for: format!("{goal} ready instances of {}{}", release.revision, person.unwrap_or_default()),
             }
         };
@@ -103,10 +112,10 @@ impl Strategy for Rolling {
     }
 
     fn decide(&self, situation: &Situation<'_>) -> Decision {
-        roll::decide(self, &self.field(situation))
+        lag::through(situation, |s, seen| roll::decide(self, &self.field(s).seen(seen)))
     }
 
     fn revert(&self, situation: &Situation<'_>) -> Decision {
-        roll::revert(self, &self.field(situation))
+        lag::through(situation, |s, seen| roll::revert(self, &self.field(s).seen(seen)))
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use deploy_core::name::RevisionName;
-use deploy_core::strategy::{Decision, Memory, Next, Promotion, Reason, ReasonCode, Stage, Strategy};
+use deploy_core::strategy::{Decision, Memory, Next, Promotion, Reason, ReasonCode, Stage};
 use deploy_core::target::DesiredState;
 use deploy_core::time::Spell;
 
@@ -11,8 +11,9 @@ use super::Rolling;
 use super::arithmetic::{Allowance, Set, new_size, shrink_old};
 use super::memory::{Back, Healthy, Remembered};
 use super::proportional::{Sharing, proportional};
+use crate::analysis::{Analysis, Standing};
 use crate::field::{Field, without_zeros};
-use crate::hold::{Hold, OnInconclusive, Then};
+use crate::hold::{Hold, Then};
 use crate::said::Said;
 
 pub(super) fn decide(rolling: &Rolling, field: &Field<'_>) -> Decision {
@@ -54,70 +55,111 @@ pub(super) fn decide(rolling: &Rolling, field: &Field<'_>) -> Decision {
         Spell(spec.min_healthy)
     );
     let look = Next::WakeAt(s.now + s.observe_every);
+    let judged = said_by(rolling, field, &mut memory, whole);
     let give = |memory: &Remembered, next: Next, reason: Reason| Decision {
         want: want.clone(),
-        measure: Vec::new(),
-        next,
+        measure: judged.measure.clone(),
+        next: judged.sooner(next, s.now),
         memory: Memory::of(memory).unwrap_or_default(),
         stage: stage.clone(),
         reason,
-        judgements: Vec::new(),
+        judgements: judged.judgements.clone(),
     };
+    let back = |reason: Reason| Decision {
+        next: Next::RollBack,
+        reason,
+        judgements: judged.judgements.clone(),
+        ..revert(rolling, field)
+    };
+    if let Standing::Bad(code) = judged.standing {
+        let text = format!("{}: {}", stage.name, judged.because);
+        return back(Reason::new(code, text).otherwise(judged.otherwise.clone()));
+    }
     if !whole {
         let moved = u64::from(new.desired.min(goal))
             + u64::from(healthy)
             + u64::from(new.ready.min(goal))
             + u64::from(u32::MAX - old);
         let waited = memory.watch.wait(tick, moved);
-        if waited >= spec.progress_deadline {
-            let text =
-                format!("{said}; nothing has moved for {}, limit {}", Spell(waited), Spell(spec.progress_deadline));
-            let reason = Reason::new(ReasonCode::ProgressDeadline, text)
-                .otherwise("one more ready instance would have started the time again");
-            return Decision { next: Next::RollBack, reason, ..rolling.revert(s) };
+        let over = waited >= spec.progress_deadline;
+        let (waited, limit) = (Spell(waited), Spell(spec.progress_deadline));
+        if over {
+            let text = format!("{said}; nothing has moved for {waited}, limit {limit}");
+            let reason = Reason::new(ReasonCode::ProgressDeadline, text);
+            return back(reason.otherwise("one more ready instance would have started the time again"));
         }
-        let text = format!("{said}; nothing has moved for {} of {}", Spell(waited), Spell(spec.progress_deadline));
+        let text = format!("{said}; nothing has moved for {waited} of {limit}");
         let reason = Reason::new(ReasonCode::WaitingForInstances, text)
             .otherwise("ready instances let the next ones be replaced");
         return give(&memory, look, reason);
     }
     memory.watch.rest();
-    if batch >= last {
-        let settled = s.observed.satisfies(&want);
-        if settled {
-            let code = match (s.wanted.is_none(), field.stable.is_none()) {
-                (true, _) => ReasonCode::AlreadyThere,
-                (false, true) => ReasonCode::FirstInstall,
-                (false, false) => ReasonCode::RolledOut,
-            };
-            return give(&memory, Next::Complete, Reason::new(code, said));
+    if let Some(this) = spec.batches.get(batch).filter(|_| field.stable.is_some() && !memory.full) {
+        let longest = this.analysis.iter().chain(&spec.background).map(Analysis::at_least).max();
+        let hold = Hold {
+            title: &stage.name,
+            soak: this.soak,
+            approval: this.approval.as_ref(),
+            on_inconclusive: &spec.on_inconclusive,
+            patience: spec.progress_deadline + longest.unwrap_or_default(),
+        };
+        match memory.held.decide(&hold, s, &judged, tick) {
+            Then::Stay(next, reason) => return give(&memory, next, reason),
+            Then::Back(reason) => return back(reason),
+            Then::Go(code, text) if batch < last => return onward(rolling, &roll, memory, judged, code, &text),
+            // What was held for is over: only the last old instances are still to go.
+            Then::Go(..) => memory.full = true,
         }
-        let reason = Reason::new(ReasonCode::WaitingForTarget, format!("{said}; the last ones are on their way out"))
-            .otherwise("it is complete when they are gone");
-        return give(&memory, look, reason);
     }
-    let this = &spec.batches[batch];
-    let hold = Hold {
-        title: &stage.name,
-        soak: this.soak,
-        approval: this.approval.as_ref(),
-        on_inconclusive: &OnInconclusive::RollBack,
-        patience: spec.progress_deadline,
-    };
-    let (code, text) = match memory.held.decide(&hold, s, &Said::nothing(), tick) {
-        Then::Stay(next, reason) => return give(&memory, next, reason),
-        Then::Back(reason) => return Decision { next: Next::RollBack, reason, ..rolling.revert(s) },
-        Then::Go(code, text) => (code, text),
-    };
+    if s.observed.satisfies(&want) {
+        let code = match (s.wanted.is_none(), field.stable.is_none()) {
+            (true, _) => ReasonCode::AlreadyThere,
+            (false, true) => ReasonCode::FirstInstall,
+            (false, false) => ReasonCode::RolledOut,
+        };
+        return give(&memory, Next::Complete, Reason::new(code, said));
+    }
+    let reason = Reason::new(ReasonCode::WaitingForTarget, format!("{said}; the last ones are on their way out"))
+        .otherwise("it is complete when they are gone");
+    give(&memory, look, reason)
+}
+
+/// What the analyses of this batch and of all of them say.
+fn said_by(rolling: &Rolling, field: &Field<'_>, memory: &mut Remembered, whole: bool) -> Said {
+    let spec = rolling.spec();
+    if field.stable.is_none() || memory.full {
+        return Said::nothing();
+    }
+    let here: &[Analysis] = spec.batches.get(memory.batch as usize).map_or(&[], |batch| &batch.analysis);
+    let inline = Said::all(field, here, &mut memory.inline, whole);
+    let mut background = Said::all(field, &spec.background, &mut memory.background, field.new_now().ready > 0);
+    // Between batches it only has to be free of doubt; at the end it has to have been measured.
+    if background.standing == Standing::NotYet && (memory.batch as usize) + 1 < spec.batches.len() {
+        background.standing = Standing::Good;
+    }
+    inline.and(background)
+}
+
+/// Enters the next batch, and already asks for what it needs.
+fn onward(
+    rolling: &Rolling,
+    roll: &Roll<'_>,
+    mut memory: Remembered,
+    judged: Said,
+    code: ReasonCode,
+    because: &str,
+) -> Decision {
+    let (spec, field) = (rolling.spec(), roll.field);
     memory.enter(memory.batch.saturating_add(1));
-    let next_goal = spec.batch_goal(memory.batch as usize, size);
-    let roll = Roll { goal: next_goal, ..roll };
-    let want = field.shared_out(roll.step());
-    let stage =
-        Stage { index: memory.batch, name: format!("batch {} of {}", memory.batch + 1, spec.batches.len()), ..stage };
-    let reason = Reason::new(code, format!("{text}; {said}; next: {next_goal}"));
+    let goal = spec.batch_goal(memory.batch as usize, roll.size);
+    let want = field.shared_out(Roll { goal, ..*roll }.step());
+    let of = u32::try_from(spec.batches.len()).unwrap_or(u32::MAX);
+    let stage = Stage { index: memory.batch, of, name: format!("batch {} of {of}", memory.batch + 1) };
+    let text = format!("{because}; next: {goal} instances of {}", field.new);
+    let reason = Reason::new(code, text).otherwise("a soak, an analysis or a person would have held it");
     let memory = Memory::of(&memory).unwrap_or_default();
-    Decision { want, measure: Vec::new(), next: look, memory, stage, reason, judgements: Vec::new() }
+    let next = judged.sooner(Next::WakeAt(field.s.now + field.s.observe_every), field.s.now);
+    Decision { want, measure: judged.measure, next, memory, stage, reason, judgements: judged.judgements }
 }
 
 /// The way back: the same roll towards what served before, within the same limits.

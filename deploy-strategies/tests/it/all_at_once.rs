@@ -7,7 +7,8 @@ use deploy_core::target::TargetState;
 use deploy_strategies::all_at_once::AllAtOnce;
 use proptest::prelude::*;
 
-use crate::closed_loop::{Bar, End, Loop};
+use crate::bar::Bar;
+use crate::closed_loop::{End, Loop, RUNS};
 use crate::model::{Place, release, revision, serving};
 
 #[test]
@@ -58,6 +59,7 @@ fn a_description_round_trips_and_refuses_what_it_does_not_know() {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig::with_cases(RUNS))]
     #[test]
     fn whatever_dies_the_bar_holds_and_it_ends(
         size in 1..6_u32,

@@ -8,8 +8,9 @@ use deploy_strategies::blue_green::{BlueGreen, OnInconclusive, Promote};
 use deploy_strategies::rolling::Amount;
 use proptest::prelude::*;
 
+use crate::bar::Bar;
 use crate::canary_analysis::{BAD, GOOD, error_ratio};
-use crate::closed_loop::{Bar, End, Loop};
+use crate::closed_loop::{End, Loop, RUNS};
 use crate::model::{Place, release, revision, serving};
 
 const BAR: Bar = Bar { least: 4, most: 8, with_ending: false };
@@ -100,6 +101,7 @@ fn a_first_install_and_what_is_there_already_need_no_preview() {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig::with_cases(RUNS))]
     #[test]
     fn whatever_dies_the_bar_holds_and_it_ends(
         size in 1..6_u32,

@@ -9,7 +9,8 @@ use deploy_strategies::canary::{Canary, CanaryCapacity, StableCapacity, Step};
 use deploy_strategies::rolling::Amount;
 use proptest::prelude::*;
 
-use crate::closed_loop::{Bar, End, Loop};
+use crate::bar::Bar;
+use crate::closed_loop::{End, Loop, RUNS, limits};
 use crate::model::{Place, release, revision, serving};
 
 fn three_steps() -> Canary {
@@ -314,6 +315,7 @@ prop_compose! {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig::with_cases(RUNS))]
     #[test]
     fn whatever_dies_or_is_scaled_the_bar_holds_and_it_ends(
         steps in steps(),
@@ -397,19 +399,18 @@ fn without_a_router_instances_carry_the_weight_within_both_limits() {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig::with_cases(RUNS))]
     #[test]
     fn without_a_router_whatever_dies_the_limits_hold_and_it_ends(
         weights in prop::collection::vec((0..=100_u32, 0..3_u64), 0..4),
         size in 1..12_u32,
-        surge in 0..4_u32,
-        unavailable in 0..4_u32,
+        (surge, unavailable) in prop::sample::select(limits()),
         start in 0..4_u32,
         end in 0..3_u32,
         routed in any::<bool>(),
         deaths in prop::collection::vec((0..60_u32, any::<bool>()), 0..12),
         abort in prop::option::of(0..60_u32),
     ) {
-        prop_assume!(surge + unavailable > 0);
         let mut builder = Canary::builder().by_instances(Amount::Count(surge), Amount::Count(unavailable));
         for (weight, soak) in weights {
             builder = builder.step(Step::weight(weight).soak(Duration::from_secs(soak * 15)));

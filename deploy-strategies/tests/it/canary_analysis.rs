@@ -13,7 +13,8 @@ use deploy_strategies::analysis::threshold::{
 use deploy_strategies::analysis::{Analysis, Judge};
 use deploy_strategies::canary::{Canary, OnInconclusive, Step};
 
-use crate::closed_loop::{Answers, Bar, End, Loop};
+use crate::bar::Bar;
+use crate::closed_loop::{Answers, End, Loop};
 use crate::model::{Place, release, revision, serving};
 
 fn limits(name: &str) -> MetricLimits {
@@ -41,7 +42,7 @@ fn answer(request: &MeasureRequest, reading: Reading) -> Result<Vec<Measurement>
 
 pub(crate) const GOOD: Answers = |request, _| answer(request, Reading::Value(Real::ZERO));
 pub(crate) const BAD: Answers = |request, _| answer(request, Reading::Value(Real::from(1)));
-const TURNS_BAD: Answers = |request, now| {
+pub(crate) const TURNS_BAD: Answers = |request, now| {
     let bad = u32::from(now > RunTime(400_000));
     answer(request, Reading::Value(Real::from(bad)))
 };

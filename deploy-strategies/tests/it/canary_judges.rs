@@ -12,7 +12,8 @@ use deploy_strategies::analysis::threshold::{ErrorPolicy, Limit, NoData, OnError
 use deploy_strategies::analysis::{Absence, Analysis, Judge};
 use deploy_strategies::canary::{Canary, OnInconclusive, Step};
 
-use crate::closed_loop::{Answers, Bar, End, Loop};
+use crate::bar::Bar;
+use crate::closed_loop::{Answers, End, Loop};
 use crate::model::{Place, release, serving};
 
 fn errors() -> MetricName {

@@ -11,7 +11,8 @@ use deploy_strategies::analysis::sequential::{Requests, Sequential, Watch, Watch
 use deploy_strategies::analysis::{Absence, Analysis, Judge};
 use deploy_strategies::canary::{Canary, OnInconclusive, Step};
 
-use crate::closed_loop::{Answers, Bar, End, Loop};
+use crate::bar::Bar;
+use crate::closed_loop::{Answers, End, Loop};
 use crate::model::{Place, release, revision, serving};
 
 fn name(name: &str) -> MetricName {

@@ -3,16 +3,25 @@
 use std::time::Duration;
 
 use deploy_core::monitor::{MeasureRequest, Measured, Measurement};
-use deploy_core::name::RevisionName;
 use deploy_core::release::Release;
 use deploy_core::strategy::{Decision, Memory, Next, Promotion, Situation, Strategy};
-use deploy_core::target::{DesiredState, TargetState};
+use deploy_core::target::TargetState;
 use deploy_core::time::RunTime;
 
+use crate::bar::{Bar, Shown};
 use crate::model::Place;
 
 /// How often the loop looks.
 pub(crate) const EVERY: Duration = Duration::from_secs(10);
+
+/// How many random runs each strategy is put through. None may break a promise or fail to end.
+pub(crate) const RUNS: u32 = 100_000;
+
+/// Every pair of limits, surge and unavailable, within which something can move.
+pub(crate) fn limits() -> Vec<(u32, u32)> {
+    let pairs = (0..=3).flat_map(|surge| (0..=3).map(move |unavailable| (surge, unavailable)));
+    pairs.filter(|(surge, unavailable)| surge + unavailable > 0).collect()
+}
 
 /// How a run in the loop ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,17 +29,6 @@ pub(crate) enum End {
     Complete,
     RolledBack,
     Unfinished,
-}
-
-/// What is held against every statement.
-#[derive(Debug, Clone)]
-pub(crate) struct Bar {
-    /// The fewest ready instances that our own action may leave.
-    pub(crate) least: u32,
-    /// The most instances that we may ask for in all.
-    pub(crate) most: u32,
-    /// Whether instances on their way out count among them when more are asked for.
-    pub(crate) with_ending: bool,
 }
 
 /// What a monitor answers at a time.
@@ -93,9 +91,29 @@ impl<'a, S: Strategy + ?Sized> Loop<'a, S> {
         .measured(&measured);
         let decision =
             if self.going_back { self.strategy.revert(&situation) } else { self.strategy.decide(&situation) };
+        if decision.next == Next::RollBack {
+            // What it wants is not asked for: the way back is decided by the run.
+            self.log.push(format!("{} {}", self.now, decision.reason));
+            let want = self.last.take().map_or_else(|| observed.as_desired(), |last| last.want);
+            let (reason, judgements) = (decision.reason.clone(), decision.judgements.clone());
+            self.last = Some(Decision { want, ..decision });
+            self.going_back = true;
+            // The engine begins the way back at once; what is told of this look is why.
+            let end = self.look(Promotion::None);
+            let last = self.last.take().map(|last| Decision { reason, judgements, next: Next::RollBack, ..last });
+            self.last = last;
+            return end;
+        }
         self.log
             .push(format!("{} {} {:?} {:?}", self.now, decision.reason, decision.want.capacity, decision.want.weights));
-        self.check(&observed, &decision.want);
+        let shown = Shown {
+            observed: &observed,
+            since: &[],
+            last: self.last.as_ref().map(|last| &last.want),
+            from: &self.from,
+            release: &self.release,
+        };
+        self.bar.hold(&shown, &decision.want, &|| format!("{observed:?}\n{:?}\n{}", decision.want, self.story()));
         self.place.apply(&decision.want);
         if self.stage != Some(decision.stage.index) {
             self.stage = Some(decision.stage.index);
@@ -104,10 +122,7 @@ impl<'a, S: Strategy + ?Sized> Loop<'a, S> {
         let end = match (&decision.next, self.going_back) {
             (Next::Complete, false) => Some(End::Complete),
             (Next::Complete, true) => Some(End::RolledBack),
-            (Next::RollBack, _) => {
-                self.going_back = true;
-                None
-            }
+            (Next::RollBack, _) => None,
             (Next::WakeAt(at), _) => {
                 assert!(*at > self.now, "a wake in the past: {}", self.story());
                 None
@@ -147,64 +162,5 @@ impl<'a, S: Strategy + ?Sized> Loop<'a, S> {
 
     pub(crate) fn story(&self) -> String {
         self.log.join("\n")
-    }
-
-    fn check(&self, observed: &TargetState, want: &DesiredState) {
-        let story = || format!("{observed:?}\n{want:?}\n{}", self.story());
-        // I10
-        assert!(want.weights_are_whole(), "weights are not whole: {}", story());
-        let ready = |name: &RevisionName| observed.revision(name).ready;
-        let alive = want.capacity.keys().chain(observed.weights.keys()).any(|name| ready(name) > 0);
-        for (name, weight) in &want.weights {
-            // I9
-            let raised = *weight > observed.weight(name);
-            assert!(!raised || ready(name) > 0, "traffic raised to {name} without a ready instance: {}", story());
-            assert!(
-                !alive || ready(name) > 0 || self.nobody_else(observed, want, name),
-                "traffic stays on {name}: {}",
-                story()
-            );
-        }
-        // I8, lower side: what serves keeps as many ready instances as there were, or the declared least; and whatever
-        // serves or not, the last healthy copy stays.
-        let serves = |name: &RevisionName| observed.max_weight == 0 || observed.weight(name) > 0;
-        let stays = |name: &RevisionName, ready: u32| ready.min(want.capacity.get(name).copied().unwrap_or(0));
-        let serving = || observed.revisions.iter().filter(|(name, _)| serves(name));
-        let kept: u32 = serving().map(|(name, r)| stays(name, r.ready)).sum();
-        let before: u32 = serving().map(|(_, r)| r.ready).sum();
-        assert!(
-            kept >= before.min(self.bar.least),
-            "{kept} of {before} serving instances are kept, the least is {}: {}",
-            self.bar.least,
-            story()
-        );
-        let copies: u32 = observed.revisions.iter().map(|(name, r)| stays(name, r.ready)).sum();
-        assert!(copies > 0 || !alive || self.bar.least == 0, "the last healthy copy goes: {}", story());
-        // I8, upper side.
-        let asked: u32 = want.capacity.values().sum();
-        let there: u32 = observed.revisions.values().map(|r| r.desired).sum();
-        let ending: u32 = observed.revisions.values().map(|r| r.terminating).sum();
-        let grows = want.capacity.iter().any(|(name, count)| *count > observed.revision(name).desired);
-        assert!(
-            !self.bar.with_ending || !grows || asked + ending <= self.bar.most.max(there + ending),
-            "{asked} instances are asked for while {ending} still take room, the most is {}: {}",
-            self.bar.most,
-            story()
-        );
-        assert!(
-            asked <= self.bar.most.max(there),
-            "{asked} instances are asked for, the most is {}: {}",
-            self.bar.most,
-            story()
-        );
-    }
-
-    /// Whether none of the sides that could carry traffic has a ready instance.
-    fn nobody_else(&self, observed: &TargetState, want: &DesiredState, but: &RevisionName) -> bool {
-        want.weights
-            .keys()
-            .chain(self.from.weights.keys())
-            .chain([&self.release.revision])
-            .all(|name| name == but || observed.revision(name).ready == 0)
     }
 }

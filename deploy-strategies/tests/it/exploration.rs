@@ -16,14 +16,15 @@ use deploy_strategies::rolling::{Amount, Batch, Rolling};
 use deploy_strategies::share::Percent;
 use serde_json::Value;
 
+use crate::bar::{Bar, Shown};
 use crate::cases::say;
-use crate::closed_loop::Bar;
+
 use crate::model::{release, revision, serving};
 
 /// How many instances, and whether any of them may die at any time. Where nobody dies, they still start at any pace.
 const SIZES: [(u32, bool); 5] = [(1, true), (2, true), (3, true), (4, true), (12, false)];
 
-const EVERY: Duration = Duration::from_secs(10);
+pub(crate) const EVERY: Duration = Duration::from_secs(10);
 
 /// A place as the strategy sees it; nothing else of it matters, since any instance may become ready at any time.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -41,12 +42,12 @@ struct Explored {
 }
 
 /// The same memory with times as distances: when the last look was is now, and a wait is never longer than any limit here.
-fn timeless(memory: &Memory) -> Memory {
+pub(crate) fn timeless(memory: &Memory) -> Memory {
     fn walk(value: &mut Value) {
         let Value::Object(fields) = value else { return };
         for (name, field) in fields {
             match (name.as_str(), field.as_u64()) {
-                ("seen", Some(_)) => *field = 0.into(),
+                ("seen" | "met", Some(_)) => *field = 0.into(),
                 ("soaked" | "quiet" | "stood", Some(ms)) => *field = ms.min(30_000).into(),
                 _ => walk(field),
             }
@@ -107,32 +108,6 @@ fn decide(strategy: &dyn Strategy, release: &Release, from: &TargetState, world:
     if world.going_back { strategy.revert(&situation) } else { strategy.decide(&situation) }
 }
 
-fn hold_against(bar: &Bar, world: &World, want: &DesiredState, from: &TargetState, release: &Release) {
-    let observed = &world.state;
-    let story = || format!("{world:?}\n{want:?}");
-    assert!(want.weights_are_whole(), "I10: {}", story());
-    let ready = |name: &RevisionName| observed.revision(name).ready;
-    let sides: Vec<&RevisionName> = from.weights.keys().chain([&release.revision]).collect();
-    let alive = sides.iter().any(|name| ready(name) > 0);
-    for (name, weight) in &want.weights {
-        assert!(*weight <= observed.weight(name) || ready(name) > 0, "I9, raised: {}", story());
-        assert!(!alive || ready(name) > 0, "I9, kept: {}", story());
-    }
-    let serving =
-        || observed.revisions.iter().filter(|(name, _)| observed.max_weight == 0 || observed.weight(name) > 0);
-    let stays = |name: &RevisionName, ready: u32| ready.min(want.capacity.get(name).copied().unwrap_or(0));
-    let kept: u32 = serving().map(|(name, r)| stays(name, r.ready)).sum();
-    let before: u32 = serving().map(|(_, r)| r.ready).sum();
-    assert!(kept >= before.min(bar.least), "I8, {kept} of {before} kept: {}", story());
-    let asked: u32 = want.capacity.values().sum();
-    let there: u32 = observed.revisions.values().map(|r| r.desired).sum();
-    let ending: u32 = if bar.with_ending { observed.revisions.values().map(|r| r.terminating).sum() } else { 0 };
-    assert!(asked <= bar.most || asked <= there || asked + ending <= bar.most, "I8, {asked} asked for: {}", story());
-    if bar.with_ending && want.capacity.iter().any(|(name, count)| *count > observed.revision(name).desired) {
-        assert!(asked + ending <= bar.most.max(there + ending), "I8, with those on their way out: {}", story());
-    }
-}
-
 /// Walks every world that can be reached, holds each statement against the bar, and then shows that an end can be reached
 /// from each of them.
 fn explore(name: &str, strategy: &dyn Strategy, from: &TargetState, bar: &Bar, deaths: bool) -> Explored {
@@ -151,7 +126,14 @@ fn explore(name: &str, strategy: &dyn Strategy, from: &TargetState, bar: &Bar, d
         }
         for world in courses {
             let decision = decide(strategy, &release, from, &world);
-            hold_against(bar, &world, &decision.want, from, &release);
+            let shown = Shown {
+                observed: &world.state,
+                since: &[],
+                last: world.last.as_ref().map(|(want, _, _)| want),
+                from,
+                release: &release,
+            };
+            bar.hold(&shown, &decision.want, &|| format!("{world:?}\n{:?}", decision.want));
             match (&decision.next, world.going_back) {
                 (Next::Complete, going_back) => {
                     let (explored, alone) =
@@ -166,6 +148,12 @@ fn explore(name: &str, strategy: &dyn Strategy, from: &TargetState, bar: &Bar, d
                 (Next::Await(_) | Next::RollBack, _) => {}
             }
             let going_back = world.going_back || decision.next == Next::RollBack;
+            let mut decision = decision;
+            if decision.next == Next::RollBack {
+                // What it wants is not asked for: the way back is decided by the run.
+                decision.want =
+                    world.last.as_ref().map_or_else(|| world.state.as_desired(), |(want, _, _)| want.clone());
+            }
             let memory = timeless(&decision.memory);
             for state in futures(&world.state, &decision.want, deaths) {
                 let last = Some((decision.want.clone(), memory.clone(), decision.stage.index));
@@ -199,7 +187,7 @@ fn explore(name: &str, strategy: &dyn Strategy, from: &TargetState, bar: &Bar, d
     explored
 }
 
-fn unrouted(instances: u32) -> TargetState {
+pub(crate) fn unrouted(instances: u32) -> TargetState {
     TargetState { weights: [].into(), max_weight: 0, ..serving("v1", instances) }
 }
 

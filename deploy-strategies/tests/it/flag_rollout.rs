@@ -9,8 +9,9 @@ use deploy_strategies::flags::{FlagRollout, FlagStep};
 use deploy_strategies::share::Percent;
 use proptest::prelude::*;
 
+use crate::bar::Bar;
 use crate::canary_analysis::{BAD, GOOD, error_ratio};
-use crate::closed_loop::{Bar, End, Loop};
+use crate::closed_loop::{End, Loop, RUNS};
 use crate::model::{Place, release, serving};
 
 fn flag() -> FlagName {
@@ -95,6 +96,7 @@ fn falling_steps_are_refused() {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig::with_cases(RUNS))]
     #[test]
     fn forward_it_only_adds_users(start in 0..=100_u32, steps in prop::collection::btree_set(1..=100_u32, 1..5)) {
         let mut builder = FlagRollout::builder(flag());

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on says so by panicking")]
 
 mod all_at_once;
+mod bar;
 mod blue_green;
 mod canary;
 mod canary_analysis;
@@ -10,6 +11,7 @@ mod canary_judges;
 mod canary_sequential;
 mod cases;
 mod closed_loop;
+mod disturbed;
 mod exploration;
 mod flag_cases;
 mod flag_rollout;
@@ -18,6 +20,7 @@ mod import;
 mod known_wrong;
 mod model;
 mod replica_cases;
+mod requests;
 mod rolling;
 mod rolling_cases;
 mod threshold;

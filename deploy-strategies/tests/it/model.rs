@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use deploy_core::name::{EnvironmentName, RevisionName, ServiceName};
 use deploy_core::release::Release;
-use deploy_core::target::{DesiredState, RevisionState, TargetState};
+use deploy_core::target::{DesiredState, Experiment, RevisionState, TargetState};
 
 pub(crate) fn revision(name: &str) -> RevisionName {
     RevisionName::new(name).unwrap()
@@ -84,10 +84,10 @@ impl Place {
 
     /// Takes a statement. Traffic moves at once, instances in time.
     pub(crate) fn apply(&mut self, want: &DesiredState) {
-        let names: Vec<_> = self.instances.keys().chain(want.capacity.keys()).cloned().collect();
+        let fresh = want.experiment.as_ref().map(Experiment::revision);
+        let names: Vec<_> = self.instances.keys().chain(want.capacity.keys()).chain(&fresh).cloned().collect();
         for name in names {
-            let count = want.capacity.get(&name).copied().unwrap_or(0);
-            self.scale(&name, count);
+            self.scale(&name, want.instances(&name));
         }
         self.state.weights = want.weights.clone();
         self.state.routes = want.routes.clone();

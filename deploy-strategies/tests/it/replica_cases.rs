@@ -1,7 +1,9 @@
 //! The arithmetic of a canary against the figures of Argo Rollouts, and schedules against those of AWS CodeDeploy.
 
+use std::num::NonZeroU32;
 use std::time::Duration;
 
+use deploy_strategies::canary::Step;
 use deploy_strategies::canary::replicas::{
     ActualWeights, OwnScale, PeerStep, Present, Routed, Sides, approximate, arrived, counted, enough, for_weight,
     reconcile, scale_at, weight_at, weight_on_abort,
@@ -224,7 +226,21 @@ fn the_smaller_rules() {
         let before = start.zip(index).is_some_and(|(start, index)| index < start);
         assert_eq!(expected["before_starting_step"], before, "{name}");
     });
-    // The two rows of experiment_in_force are about a kind of step that our canary does not have.
+    each(FILE, Some("experiment_in_force"), |name, input, expected| {
+        let mut steps: Vec<Step> = vec![];
+        for step in input["steps"].as_array().unwrap() {
+            let seconds =
+                step.as_str().unwrap().strip_prefix("experiment ").map(|s| s.trim_end_matches('s').parse().unwrap());
+            let next = Step::weight(0);
+            steps.push(match seconds {
+                Some(seconds) => next.experiment(NonZeroU32::MIN, 1).soak(Duration::from_secs(seconds)),
+                None => next.approval("go on?"),
+            });
+        }
+        let here = steps.get(n(input, "current_step_index") as usize).filter(|step| step.experiment.is_some());
+        let lasts = here.map(|step| format!("{}s", step.soak.as_secs()));
+        assert_eq!(expected["experiment_duration"].as_str(), lasts.as_deref(), "{name}");
+    });
 }
 
 fn step(row: &Value) -> PeerStep {

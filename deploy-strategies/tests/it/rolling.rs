@@ -9,7 +9,8 @@ use deploy_strategies::rolling::{Amount, Batch, Rolling};
 use deploy_strategies::share::Percent;
 use proptest::prelude::*;
 
-use crate::closed_loop::{Bar, End, Loop};
+use crate::bar::Bar;
+use crate::closed_loop::{End, Loop, RUNS, limits};
 use crate::model::{Place, release, revision, serving};
 
 fn percent(n: u32) -> Amount {
@@ -159,22 +160,22 @@ fn bad_descriptions_are_refused_with_every_problem() {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig::with_cases(RUNS))]
     #[test]
     fn whatever_dies_or_is_scaled_the_limits_hold_and_it_ends(
         size in 1..12_u32,
-        surge in 0..4_u32,
-        unavailable in 0..4_u32,
+        (surge, unavailable) in prop::sample::select(limits()),
         start in 0..4_u32,
         end in 0..3_u32,
         min_healthy in 0..40_u64,
         routed in any::<bool>(),
         half in any::<bool>(),
         deaths in prop::collection::vec((0..60_u32, any::<bool>()), 0..16),
-        meddling in prop::collection::vec((0..60_u32, any::<bool>(), 0..12_u32), 0..4),
+        // Who scales a revision by hand again before our last statement was seen cannot be told from an old observation, so once.
+        meddling in prop::collection::vec((0..60_u32, any::<bool>(), 0..12_u32), 0..2),
         others in prop::option::of((0..60_u32, 1..14_u32)),
         abort in prop::option::of(0..60_u32),
     ) {
-        prop_assume!(surge + unavailable > 0);
         let mut builder = Rolling::builder().surge(Amount::Count(surge)).unavailable(Amount::Count(unavailable)).min_healthy(Duration::from_secs(min_healthy));
         if half {
             builder = builder.batches(vec![Batch::upto(percent(50)).soak(Duration::from_secs(20)), Batch::upto(percent(100))]);

@@ -48,14 +48,20 @@ impl Machine {
     ) -> Vec<Event> {
         let observed_ms = observed_ms(rolling, work, now);
         let from = self.way_back(rolling, &look.observed);
+        // The way back goes on from the last statement of the way out, which nobody may have seen yet.
+        let out = self.state.left_at.get(&rolling.of.step).filter(|_| rolling.of.undo && rolling.want.is_none());
+        let (wanted, memory) = match out {
+            Some(out) => (Some(&out.want), &out.memory),
+            None => (rolling.want.as_ref(), &rolling.memory),
+        };
         let situation = Situation::first(&self.plan.release, &look.observed)
             .from(&from)
-            .memory(&rolling.memory)
+            .memory(memory)
             .measured(&look.measured)
             .promotion(rolling.promotion)
             .observe_every(work.observe_every)
             .at(now, Duration::from_millis(observed_ms))
-            .wanted(rolling.want.as_ref());
+            .wanted(wanted);
         let Some(strategy) = strategies.strategy(&work.strategy) else {
             return broken(rolling, format!("strategy {} is not here", work.strategy));
         };
@@ -64,7 +70,7 @@ impl Machine {
         let Ok(mut decision) = catch_unwind(AssertUnwindSafe(decide)) else {
             return broken(rolling, format!("strategy {} panicked while it decided", work.strategy));
         };
-        if let Some(reason) = unsafe_decision(&decision, &look.observed) {
+        if let Some(reason) = unsafe_decision(&decision, &look.observed, rolling.want.as_ref()) {
             return broken(rolling, format!("strategy {} asked for what must not be: {reason}", work.strategy));
         }
         if decision.memory.len() > crate::strategy::Memory::LONGEST {
@@ -75,6 +81,10 @@ impl Machine {
             decision.want = rolling.want.clone().unwrap_or_else(|| look.observed.as_desired());
         }
         let then = after(rolling, work, &decision, &look.observed, now);
+        if matches!(then, AfterLook::Apply) {
+            // Where the place compares, it refuses what rests on an observation that is no longer so.
+            decision.want.based_on = look.observed.version;
+        }
         if undo && matches!(then, AfterLook::Fail) {
             let reason = decision.reason.to_string();
             return vec![Parked { of: rolling.of, why: Park::UndoFailed { reason } }.into()];
@@ -187,9 +197,11 @@ fn after(
     if matches!(decision.next, Next::RollBack) {
         return AfterLook::Fail;
     }
-    let changed = rolling.want.as_ref() != Some(&decision.want);
+    let changed = !rolling.want.as_ref().is_some_and(|want| want.says_as(&decision.want));
     let satisfied = observed.satisfies(&decision.want);
-    if (changed || !rolling.applied) && !satisfied {
+    // Somebody else changed how many there are, and the strategy stands by what it said: it is said again.
+    let otherwise = !observed.counts_as(&decision.want);
+    if (changed || !rolling.applied || otherwise) && !satisfied {
         return AfterLook::Apply;
     }
     let look = now + work.observe_every;
@@ -202,15 +214,16 @@ fn after(
 }
 
 /// What no strategy may ask for, whatever its reasons.
-fn unsafe_decision(decision: &Decision, observed: &TargetState) -> Option<String> {
+fn unsafe_decision(decision: &Decision, observed: &TargetState, before: Option<&DesiredState>) -> Option<String> {
     let want: &DesiredState = &decision.want;
     if !want.weights_are_whole() {
         let sum: u64 = want.weights.values().map(|w| u64::from(*w)).sum();
         return Some(format!("weights that sum to {sum} instead of {}", want.max_weight));
     }
-    let raised = want
-        .weights
-        .iter()
-        .find(|(name, weight)| **weight > observed.weight(name) && observed.revision(name).ready == 0);
+    // What was asked for before is not raised by asking for it again, though nobody has seen it yet.
+    let before = |name| before.and_then(|before| before.weights.get(name)).copied().unwrap_or(0);
+    let raised = want.weights.iter().find(|(name, weight)| {
+        **weight > observed.weight(name).max(before(name)) && observed.revision(name).ready == 0
+    });
     raised.map(|(name, weight)| format!("weight {weight} for {name}, which has no ready instance"))
 }

@@ -1,0 +1,220 @@
+//! What a strategy is shown may be older than its own last statement. Until the place has been seen to take that statement, the
+//! strategy is shown the worst that can be there: the newest observation, with its own later statements worked in.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use deploy_core::name::RevisionName;
+use deploy_core::strategy::{Decision, Memory, Next, Situation};
+use deploy_core::target::{DesiredState, RevisionState, TargetState};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::share::part_down;
+
+/// How many looks old an observation may be. After so many without a change of ours, what is seen is believed: then it was
+/// somebody else.
+const OLDEST: u8 = 3;
+
+/// More than one; how many more makes no difference.
+const SEVERAL: u8 = 2;
+
+/// The statements that no observation has shown yet. Nothing is remembered where observations are fresh.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub(crate) struct Lag {
+    asked: BTreeMap<RevisionName, Asked>,
+    /// Looks since the last of these statements.
+    looks: u8,
+    /// How many statements there are, counted to two.
+    statements: u8,
+}
+
+/// How many instances of a revision these statements asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+struct Asked {
+    /// The fewest and the most, what was there before them counted.
+    range: (u32, u32),
+    /// By the first of them.
+    first: u32,
+    /// How many were added after the first.
+    added: u32,
+}
+
+#[derive(Deserialize, Default)]
+struct Kept {
+    #[serde(default)]
+    lag: Option<Lag>,
+    #[serde(default)]
+    others: Option<Others>,
+}
+
+/// Decides on what can be relied upon, and remembers what was asked for until it is seen.
+pub(crate) fn through(
+    situation: &Situation<'_>,
+    decide: impl FnOnce(&Situation<'_>, &TargetState) -> Decision,
+) -> Decision {
+    let kept: Kept = situation.memory.read().ok().flatten().unwrap_or_default();
+    let others = situation.observed.wanted_by_others.map(|wanted| Others::look(kept.others, wanted));
+    let follows = others.map(|others| others.follows);
+    let lag = kept.lag;
+    let seen = situation.wanted.is_none_or(|wanted| taken(situation.observed, wanted));
+    let lag = lag.filter(|lag| lag.waits(seen) && !lag.surprised(situation.observed));
+    let mut worst = lag.as_ref().zip(situation.wanted).map(|(lag, wanted)| lag.worst(situation, wanted));
+    if follows != situation.observed.wanted_by_others {
+        worst.get_or_insert_with(|| situation.observed.clone()).wanted_by_others = follows;
+    }
+    let mut shown = *situation;
+    if let Some(worst) = &worst {
+        shown.observed = worst;
+    }
+    let mut decision = decide(&shown, situation.observed);
+    if decision.next == Next::RollBack {
+        // The run decides about the way back; this statement is not made.
+        decision.memory = kept_with(&decision.memory, lag.as_ref(), others);
+        return decision;
+    }
+    if let (Some(worst), Some(wanted)) = (&worst, situation.wanted)
+        && decision.want.weights == worst.weights
+        && worst.weights != situation.observed.weights
+    {
+        // What stays as it is, is what was asked for last.
+        decision.want.weights.clone_from(&wanted.weights);
+    }
+    let seen = taken(situation.observed, &decision.want);
+    let before = match (&lag, situation.wanted) {
+        (Some(_), Some(wanted)) => wanted.capacity.clone(),
+        _ => situation.observed.as_desired().capacity,
+    };
+    let mut lag = lag.unwrap_or_default();
+    lag.looks = lag.looks.saturating_add(1);
+    // The engine states again what is new, and what is seen to be otherwise.
+    if !seen || situation.wanted.is_some_and(|wanted| !wanted.says_as(&decision.want)) {
+        lag.ask(&before, &decision.want);
+        // What is there already cannot be told from what will be there.
+        lag.statements = lag.statements.saturating_add(u8::from(seen)).min(SEVERAL);
+    }
+    let waits = lag.waits(false);
+    decision.memory = kept_with(&decision.memory, Some(&lag).filter(|_| waits), others);
+    decision
+}
+
+/// Whether the place has been seen to take a statement: it asks for as many instances, and traffic goes as stated.
+fn taken(observed: &TargetState, want: &DesiredState) -> bool {
+    observed.routes_as(want) && observed.counts_as(want)
+}
+
+fn asked(capacity: &BTreeMap<RevisionName, u32>, name: &RevisionName) -> u32 {
+    capacity.get(name).copied().unwrap_or(0)
+}
+
+impl Lag {
+    fn ask(&mut self, before: &BTreeMap<RevisionName, u32>, want: &DesiredState) {
+        for name in before.keys().chain(want.capacity.keys()).collect::<BTreeSet<_>>() {
+            let (was, now) = (asked(before, name), want.instances(name));
+            let first = if self.statements == 0 { now } else { was };
+            let of = self.asked.entry(name.clone()).or_insert(Asked { range: (was, was), first, added: 0 });
+            of.range = (of.range.0.min(now), of.range.1.max(now));
+            if self.statements > 0 {
+                of.added = of.added.saturating_add(now.saturating_sub(was));
+            }
+        }
+        self.looks = 0;
+        self.statements = self.statements.saturating_add(1).min(SEVERAL);
+    }
+
+    /// Whether a statement may still be unseen. What looks like the last of several may be what was there before all of them.
+    fn waits(&self, seen: bool) -> bool {
+        self.looks < OLDEST && self.statements > 0 && !(seen && self.statements == 1)
+    }
+
+    /// Whether a count is seen that nobody here asked for: then it was somebody else, and what is seen is believed.
+    fn surprised(&self, observed: &TargetState) -> bool {
+        self.asked.iter().any(|(name, of)| {
+            let is = observed.revision(name).desired;
+            is < of.range.0 || is > of.range.1
+        })
+    }
+
+    /// The fewest that can be ready, and the most that can take room.
+    fn worst(&self, s: &Situation<'_>, wanted: &DesiredState) -> TargetState {
+        let mut state = s.observed.clone();
+        let names: BTreeSet<&RevisionName> = s.observed.revisions.keys().chain(self.asked.keys()).collect();
+        for name in names {
+            let is = s.observed.revision(name);
+            let desired = wanted.instances(name);
+            let nothing = Asked { range: (desired, desired), first: desired, added: 0 };
+            let of = self.asked.get(name).copied().unwrap_or(nothing);
+            // What somebody else took away meanwhile is added again.
+            let first = of.first.max(desired.saturating_sub(of.added));
+            let added = of.added.saturating_add(first.saturating_sub(is.desired));
+            let room = is.desired.max(is.ready).saturating_add(is.terminating).saturating_add(added);
+            let worst = RevisionState {
+                desired,
+                ready: is.ready.min(of.range.0).min(desired),
+                terminating: room.saturating_sub(desired),
+            };
+            if worst == RevisionState::default() {
+                state.revisions.remove(name);
+            } else {
+                state.revisions.insert(name.clone(), worst);
+            }
+        }
+        state.weights = between(s, wanted);
+        state
+    }
+}
+
+/// The memory with these in it.
+fn kept_with(memory: &Memory, lag: Option<&Lag>, others: Option<Others>) -> Memory {
+    if lag.is_none() && others.is_none() {
+        return memory.clone();
+    }
+    let value: Option<Value> = memory.read().ok().flatten();
+    let mut value = value.unwrap_or_else(|| Value::Object(serde_json::Map::new()));
+    if let Value::Object(fields) = &mut value {
+        let lag = lag.and_then(|lag| serde_json::to_value(lag).ok());
+        let others = others.and_then(|others| serde_json::to_value(others).ok());
+        fields.extend(lag.map(|lag| ("lag".to_owned(), lag)));
+        fields.extend(others.map(|others| ("others".to_owned(), others)));
+    }
+    Memory::of(&value).unwrap_or_else(|_| memory.clone())
+}
+
+/// How many instances an autoscaler wants, without its flutter: a larger number is followed at once, a smaller one when it
+/// has stood for [`STEADY`] looks in a row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+struct Others {
+    follows: u32,
+    looks: u8,
+}
+
+/// Half a minute where looks come every 10 s: long enough that a rollout's own few more instances do not send the number
+/// up and down, short beside the minutes that autoscalers wait themselves.
+const STEADY: u8 = 3;
+
+impl Others {
+    fn look(before: Option<Self>, wanted: u32) -> Self {
+        match before {
+            Some(before) if wanted < before.follows && before.looks + 1 < STEADY => {
+                Self { looks: before.looks + 1, ..before }
+            }
+            _ => Self { follows: wanted, looks: 0 },
+        }
+    }
+}
+
+/// Traffic that may be as it was seen or as it was asked for: neither nothing nor everything for whoever has some in either.
+fn between(s: &Situation<'_>, wanted: &DesiredState) -> BTreeMap<RevisionName, u32> {
+    let (whole, new) = (s.observed.max_weight, &s.release.revision);
+    let (was, will) = (s.observed.weight(new), asked(&wanted.weights, new));
+    let other = |weights: &BTreeMap<RevisionName, u32>| {
+        weights.iter().filter(|(name, _)| *name != new).max_by_key(|(_, weight)| **weight).map(|(name, _)| name.clone())
+    };
+    let others = other(&s.observed.weights).or_else(|| other(&wanted.weights));
+    match others {
+        Some(others) if was != will && whole > 1 => {
+            let middle = part_down(1, was.saturating_add(will), 2).clamp(1, whole - 1);
+            BTreeMap::from([(new.clone(), middle), (others, whole - middle)])
+        }
+        _ => s.observed.weights.clone(),
+    }
+}
