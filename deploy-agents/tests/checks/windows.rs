@@ -233,7 +233,7 @@ fn a_calendar_survives_a_file() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 200, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
 
     /// What the gate says about an instant agrees with what it says about its neighbours.
     ///

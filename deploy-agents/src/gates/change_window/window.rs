@@ -6,7 +6,7 @@ use deploy_core::time::Timestamp;
 use jiff::civil::{DateTime, Time, Weekday};
 use jiff::tz::Offset;
 use jiff::{SignedDuration, ToSpan as _};
-use rrule::{RRuleSet, Tz};
+use rrule::{Frequency, RRule, RRuleSet, Tz};
 use serde::{Deserialize, Serialize};
 
 use super::zone::{Edge, Zone};
@@ -232,12 +232,37 @@ impl ChangeWindow {
             return Some(self.opens).filter(inside).into_iter().collect();
         };
         let (Some(after), before) = (floating(from), to.and_then(floating)) else { return Vec::new() };
-        let rule = rule.clone().after(after);
+        let rule = self.nearer(rule, from).after(after);
         let rule = match before {
             Some(before) => rule.before(before),
             None => rule,
         };
         rule.all(at_most).dates.iter().filter_map(wall_of).filter(inside).collect()
+    }
+
+    /// The same rule with a start not long before `from`, where that changes nothing: a rule is expanded from its start, and
+    /// a daily one of twenty years ago has seven thousand openings before the first that anybody asks about.
+    fn nearer(&self, rule: &RRuleSet, from: DateTime) -> RRuleSet {
+        let regular = |r: &RRule| {
+            r.get_count().is_none() && matches!(r.get_freq(), Frequency::Weekly | Frequency::Daily | Frequency::Hourly)
+        };
+        if !rule.get_rrule().iter().all(regular) {
+            return rule.clone();
+        }
+        // Whole weeks, as many as every interval divides, keep weekdays, hours and each interval's beat.
+        let beat = rule.get_rrule().iter().map(|r| i64::from(r.get_interval())).fold(7_i64, i64::saturating_mul);
+        let days = from.date().since(self.opens.date()).map_or(0, |span| i64::from(span.get_days()));
+        let beats = (days - beat) / beat;
+        let moved = (beats > 0 && beat < 3_660)
+            .then(|| self.opens.checked_add((beats * beat).days()).ok().and_then(floating))
+            .flatten();
+        match moved {
+            None => rule.clone(),
+            Some(start) => RRuleSet::new(start)
+                .set_rrules(rule.get_rrule().clone())
+                .set_rdates(rule.get_rdate().clone())
+                .set_exdates(rule.get_exdate().clone()),
+        }
     }
 }
 
@@ -365,5 +390,37 @@ impl Eq for ChangeWindow {}
 impl fmt::Debug for ChangeWindow {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Debug::fmt(&self.written, f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use deploy_core::time::Timestamp;
+
+    use super::{ChangeWindow, RRuleSet, floating, wall_of};
+
+    /// A start moved nearer gives what the whole rule gives.
+    #[test]
+    fn a_rule_is_expanded_from_near_without_a_difference() {
+        for rule in [
+            "RRULE:FREQ=DAILY;INTERVAL=3",
+            "RRULE:FREQ=WEEKLY;INTERVAL=2;BYDAY=MO,FR;WKST=SU",
+            "RRULE:FREQ=WEEKLY;BYDAY=TU,TH;BYSETPOS=-1",
+            "RRULE:FREQ=HOURLY;INTERVAL=5",
+            "RRULE:FREQ=DAILY;BYMONTH=3,11;BYHOUR=4,22",
+            "RRULE:FREQ=DAILY;COUNT=2000",
+            "RRULE:FREQ=DAILY;UNTIL=20260310T000000\nRDATE:20260401T120000\nEXDATE:20260305T090000",
+        ] {
+            let window = ChangeWindow::new("w", "UTC", "2021-02-03T09:00:00", "1h").and_then(|w| w.rule(rule));
+            let window = window.expect("a rule");
+            let from: jiff::civil::DateTime = "2026-03-01T00:00:00".parse().expect("a time");
+            let near = window.walls(from, None, 40);
+            let whole: RRuleSet = window.rule.clone().expect("a rule");
+            let far = whole.after(floating(from).expect("in range")).all(40);
+            assert_eq!(near, far.dates.iter().filter_map(wall_of).collect::<Vec<_>>(), "{rule}");
+            assert!(!near.is_empty() || rule.contains("COUNT"), "{rule}");
+        }
+        let over = ChangeWindow::weekly("w", "UTC", &[], "09:00", "10:00").expect("a window");
+        assert!(over.next_opening(Timestamp(4_000_000_000_000)).is_some());
     }
 }
