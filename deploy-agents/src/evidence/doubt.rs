@@ -45,6 +45,8 @@ pub enum DoubtKind {
     Unfinished,
     /// A number that the producer states is not what its own entries add up to.
     CountsDiffer,
+    /// A number that the producer states was come by in another way than the recount. Cite the rule with the number.
+    RulesDiffer,
     /// The same thing stands there twice and says two things.
     Contradiction,
     /// The input says what it is about in no way that can be compared.
@@ -76,7 +78,13 @@ impl DoubtKind {
             | Self::Contradiction
             | Self::Incomplete
             | Self::Unknown => true,
-            Self::NoSubject | Self::Unjustified | Self::LeftOut | Self::Unsigned | Self::Times | Self::Movable => false,
+            Self::RulesDiffer
+            | Self::NoSubject
+            | Self::Unjustified
+            | Self::LeftOut
+            | Self::Unsigned
+            | Self::Times
+            | Self::Movable => false,
         }
     }
 }

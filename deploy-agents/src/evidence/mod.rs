@@ -5,14 +5,31 @@
 //! be read and must still not be taken at its word (counts that do not add up, a scan that failed and found nothing) is
 //! said in `doubts`, and no check may pass over a blocking one: see [`blocking`].
 
+pub mod cargo_audit;
+pub mod cobertura;
+pub mod csaf;
+pub mod cvss;
+pub mod cyclonedx;
 pub mod facts;
+pub mod grype;
+pub mod junit;
+pub mod lcov;
+pub mod llvm_cov;
+pub mod openvex;
+pub mod osv;
+pub mod sarif;
+pub mod spdx;
+pub mod trivy;
 
 mod doubt;
 mod error;
+mod json;
+mod licence;
 mod limits;
 mod oci;
 mod pointer;
 mod source;
+mod xml;
 
 pub use self::doubt::{Doubt, DoubtKind, blocking};
 pub use self::error::{Problem, ReadError};

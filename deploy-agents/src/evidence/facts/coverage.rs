@@ -12,8 +12,10 @@ use crate::evidence::{Doubt, Pointer, Sourced};
 pub struct CoverageFacts {
     /// How the numbers in `lines` were come by. Different tools count the same run differently, so cite it with the number.
     pub rule: CountingRule,
-    /// Lines that ran, of those that can.
+    /// Lines that ran, of those that can: what the entries of the report add up to.
     pub lines: Share,
+    /// The same by what the report declares, where it declares counts: see [`strictest_lines`](Self::strictest_lines).
+    pub declared_lines: Option<Share>,
     /// Branches that were taken.
     pub branches: Option<Share>,
     /// Functions that ran.
@@ -90,7 +92,8 @@ pub struct DeclaredCoverage {
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct FileCoverage {
-    /// Its path as it stands in the report, with `/` between the parts.
+    /// Its path as it stands in the report, with `/` between the parts, and after the root of the sources where the report
+    /// names exactly one.
     pub path: String,
     /// Where it stands.
     pub at: Pointer,
@@ -119,6 +122,17 @@ pub struct DiffCoverage {
 }
 
 impl CoverageFacts {
+    /// The lower of the recount and of what the report declares. Producers count one run by several rules: of the same
+    /// run, LLVM's tracefile lists two lines that both ran and declares three of four.
+    #[must_use]
+    pub fn strictest_lines(&self) -> Share {
+        let percent = |share: Share| share.percent().unwrap_or(0.0);
+        match self.declared_lines {
+            Some(declared) if percent(declared) < percent(self.lines) => declared,
+            _ => self.lines,
+        }
+    }
+
     /// How much of a change ran. `changed` holds the changed lines of each file, by its path in the repository.
     ///
     /// A file of the report is the changed one if its path is the same or ends in it after a `/`. Where several do,
