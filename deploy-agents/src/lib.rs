@@ -45,6 +45,7 @@
 //! Reading order: [`agents`] for work with evidence, [`monitors`] for what is measured, [`targets`] for where it runs.
 
 pub mod agents;
+pub mod checks;
 pub mod evidence;
 pub mod gates;
 pub mod http;
