@@ -18,7 +18,13 @@ mod reading;
 mod thresholds;
 
 pub mod code;
+pub mod infrastructure;
 pub mod kind;
+pub mod people;
+pub mod performance;
+pub mod rules;
+pub mod runs;
+pub mod shipping;
 pub mod vulnerabilities;
 
 pub use self::assessment::{Assessment, Assessor, Figure};
