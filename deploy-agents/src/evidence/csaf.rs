@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::facts::{VexFacts, VexStatement, VexStatus};
-use super::json::{Document, Node};
+use super::json::{Budget, Document, LONGEST_NAME, Node, clip};
 use super::openvex::{REASONS, unjustified};
 use super::{Doubt, DoubtKind, Problem, ReadError, Source};
 
@@ -35,8 +35,10 @@ pub fn read(source: &Source<'_>) -> Result<VexFacts, ReadError> {
         products.read(&tree)?;
     }
     let issued = facts.issued.as_ref().map(|t| t.value);
+    // References are counted: a group of many products that is named many times must not multiply.
+    let mut budget = Budget::new(source.limits.things);
     for node in root.list("vulnerabilities")? {
-        for mut statement in statements(&node, &products)? {
+        for mut statement in statements(&node, &products, &mut budget)? {
             statement.timestamp = issued;
             facts.statements.push(statement);
         }
@@ -54,7 +56,7 @@ struct Products {
     names: BTreeMap<String, Vec<String>>,
     groups: BTreeMap<String, Vec<String>>,
     /// Combinations of two products, by their own identifiers.
-    combined: Vec<(String, String, String)>,
+    combined: BTreeMap<String, Vec<(String, String)>>,
 }
 
 impl Products {
@@ -72,8 +74,8 @@ impl Products {
         for relation in tree.list("relationships")? {
             let product = relation.need("full_product_name")?;
             self.product(&product)?;
-            self.combined.push((
-                product.need("product_id")?.text()?.to_owned(),
+            let parts = self.combined.entry(product.need("product_id")?.text()?.to_owned()).or_default();
+            parts.push((
                 relation.need("product_reference")?.text()?.to_owned(),
                 relation.need("relates_to_product_reference")?.text()?.to_owned(),
             ));
@@ -88,15 +90,19 @@ impl Products {
 
     fn product(&mut self, product: &Node<'_>) -> Result<(), ReadError> {
         let names = self.names.entry(product.need("product_id")?.text()?.to_owned()).or_default();
-        names.push(product.need("name")?.text()?.to_owned());
+        names.push(clip(product.need("name")?.text()?, LONGEST_NAME));
         let Some(helper) = product.get("product_identification_helper") else { return Ok(()) };
         for name in ["purl", "cpe"] {
-            names.extend(helper.text_of(name)?.map(str::to_owned));
+            names.extend(helper.text_of(name)?.map(|text| clip(text, LONGEST_NAME)));
         }
         for file in helper.list("hashes")? {
             for hash in file.list("file_hashes")? {
                 let (name, value) = (hash.need("algorithm")?.text()?, hash.need("value")?.text()?);
-                names.push(format!("{}:{}", super::cyclonedx::algorithm(name), value.to_ascii_lowercase()));
+                names.push(format!(
+                    "{}:{}",
+                    super::cyclonedx::algorithm(name),
+                    clip(value, LONGEST_NAME).to_ascii_lowercase()
+                ));
             }
         }
         Ok(())
@@ -107,7 +113,7 @@ impl Products {
         let mut names = vec![id.to_owned()];
         names.extend(self.names.get(id).into_iter().flatten().cloned());
         let mut parts = Vec::new();
-        for (_, part, whole) in self.combined.iter().filter(|(mine, ..)| mine == id) {
+        for (part, whole) in self.combined.get(id).into_iter().flatten() {
             parts.extend(self.names.get(part).into_iter().flatten().cloned());
             names.extend(self.names.get(whole).into_iter().flatten().cloned());
         }
@@ -115,24 +121,24 @@ impl Products {
     }
 }
 
-fn statements(node: &Node<'_>, products: &Products) -> Result<Vec<VexStatement>, ReadError> {
-    let mut names: Vec<String> = node.text_of("cve")?.map(str::to_owned).into_iter().collect();
+fn statements(node: &Node<'_>, products: &Products, budget: &mut Budget) -> Result<Vec<VexStatement>, ReadError> {
+    let mut names: Vec<String> = node.text_of("cve")?.map(|text| clip(text, LONGEST_NAME)).into_iter().collect();
     for id in node.list("ids")? {
-        names.push(id.need("text")?.text()?.to_owned());
+        names.push(clip(id.need("text")?.text()?, LONGEST_NAME));
     }
     let mut reasons: BTreeMap<String, String> = BTreeMap::new();
     for threat in node.list("threats")? {
         if threat.text_of("category")? == Some("impact") {
             let details = threat.need("details")?.text()?;
-            for id in concerned(&threat, products)? {
-                reasons.insert(id, details.to_owned());
+            for id in concerned(&threat, products, budget)? {
+                reasons.insert(id, clip(details, LONGEST_NAME));
             }
         }
     }
     for flag in node.list("flags")? {
         let label = flag.need("label")?.text()?;
         if REASONS.contains(&label) {
-            for id in concerned(&flag, products)? {
+            for id in concerned(&flag, products, budget)? {
                 reasons.insert(id, label.to_owned());
             }
         }
@@ -149,6 +155,7 @@ fn statements(node: &Node<'_>, products: &Products) -> Result<Vec<VexStatement>,
         for product in list.items()? {
             let id = product.text()?;
             let (product_names, parts) = products.of(id);
+            budget.take(names.len() + product_names.len() + parts.len(), &product)?;
             all.push(VexStatement {
                 vulnerability: names.clone(),
                 products: product_names,
@@ -163,13 +170,15 @@ fn statements(node: &Node<'_>, products: &Products) -> Result<Vec<VexStatement>,
     Ok(all)
 }
 
-fn concerned(node: &Node<'_>, products: &Products) -> Result<Vec<String>, ReadError> {
+fn concerned(node: &Node<'_>, products: &Products, budget: &mut Budget) -> Result<Vec<String>, ReadError> {
     let mut ids = Vec::new();
     for id in node.list("product_ids")? {
         ids.push(id.text()?.to_owned());
     }
     for group in node.list("group_ids")? {
-        ids.extend(products.groups.get(group.text()?).into_iter().flatten().cloned());
+        let members = products.groups.get(group.text()?).map_or(&[][..], Vec::as_slice);
+        budget.take(members.len(), &group)?;
+        ids.extend(members.iter().cloned());
     }
     Ok(ids)
 }

@@ -28,7 +28,7 @@ pub fn read(source: &Source<'_>) -> Result<BomFacts, ReadError> {
         }
     }
     remarks(&mut facts, root);
-    resolve(&mut facts);
+    resolve(&mut facts, source)?;
     Ok(facts)
 }
 
@@ -61,23 +61,25 @@ pub(super) fn remarks(facts: &mut BomFacts, root: Pointer) {
 }
 
 /// Puts package URLs and names beside the references of statements.
-fn resolve(facts: &mut BomFacts) {
+fn resolve(facts: &mut BomFacts, source: &Source<'_>) -> Result<(), ReadError> {
     let all = facts.subject.iter().chain(&facts.components);
     let named: BTreeMap<&str, &BomComponent> = all.map(|c| (c.reference.as_str(), c)).collect();
+    let mut left = source.limits.bytes;
     for statement in &mut facts.statements {
-        let found: Vec<&BomComponent> =
-            statement.products.iter().filter_map(|r| named.get(r.as_str()).copied()).collect();
-        for component in found {
-            let mut add = |name: String| {
-                if !statement.products.contains(&name) {
-                    statement.products.push(name);
-                }
-            };
-            component.purl.iter().cloned().for_each(&mut add);
-            component.hashes.get("sha256").map(|hex| format!("sha256:{hex}")).into_iter().for_each(&mut add);
-            add(component.name.clone());
+        let mut names: BTreeSet<String> = statement.products.iter().cloned().collect();
+        for component in statement.products.iter().filter_map(|r| named.get(r.as_str())) {
+            names.extend(component.purl.clone());
+            names.extend(component.hashes.get("sha256").map(|hex| format!("sha256:{hex}")));
+            names.insert(component.name.clone());
+            let length = component.purl.as_ref().map_or(0, String::len) + component.name.len() + 71;
+            left = left.checked_sub(length).ok_or_else(|| {
+                let reason = "the components that statements refer to have too long names for so many";
+                ReadError::new(Problem::TooLarge, statement.at.clone(), reason)
+            })?;
         }
+        statement.products = names.into_iter().collect();
     }
+    Ok(())
 }
 
 fn known(version: &str) -> bool {

@@ -24,6 +24,21 @@ pub(super) enum Tree {
     Object(Box<[(Box<str>, Self)]>),
 }
 
+impl serde::Serialize for Tree {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Null => serializer.serialize_unit(),
+            Self::Flag(flag) => serializer.serialize_bool(*flag),
+            Self::Whole(number) => serializer.serialize_u64(*number),
+            Self::Negative(number) => serializer.serialize_i64(*number),
+            Self::Real(number) => serializer.serialize_f64(*number),
+            Self::Text(text) => serializer.serialize_str(text),
+            Self::List(items) => serializer.collect_seq(items.iter()),
+            Self::Object(entries) => serializer.collect_map(entries.iter().map(|(name, value)| (name, value))),
+        }
+    }
+}
+
 impl Tree {
     fn kind(&self) -> &'static str {
         match self {
@@ -53,11 +68,17 @@ pub(super) struct Document {
 }
 
 impl Document {
-    /// Reads a document. Values under a name in `skipped` are passed over without being kept, wherever they stand.
+    /// Reads a document. Values under a name in `skipped` are passed over without being kept, wherever they stand; under
+    /// one with a slash before it, only at the top.
     pub(super) fn parse(source: &Source<'_>, skipped: &[&str]) -> Result<Self, ReadError> {
         let text = source.text()?;
         let root = parse_text(source, text, skipped)?;
         Ok(Self { file: Arc::from(source.file), root, pointers: Cell::new(source.limits.bytes.saturating_mul(2)) })
+    }
+
+    /// The value itself.
+    pub(super) fn into_tree(self) -> Tree {
+        self.root
     }
 
     pub(super) fn root(&self) -> Node<'_> {
@@ -183,7 +204,9 @@ impl<'de> Visitor<'de> for Build<'_> {
         let inside = self.inside()?;
         let mut entries: Vec<(Box<str>, Tree)> = Vec::new();
         while let Some(name) = map.next_key::<String>()? {
-            if self.state.skipped.contains(&name.as_str()) {
+            let top = self.depth == 0;
+            let skipped = |s: &&str| s.strip_prefix('/').map_or(**s == name, |s| top && s == name);
+            if self.state.skipped.iter().any(skipped) {
                 self.state.count()?;
                 map.next_value::<IgnoredAny>()?;
                 continue;
@@ -205,6 +228,25 @@ pub(super) fn clip(text: &str, most: usize) -> String {
     match text.char_indices().nth(most) {
         Some((at, _)) => format!("{}…", &text[..at]),
         None => text.to_owned(),
+    }
+}
+
+/// The most characters of a name that may come to stand in many facts: a long one must not multiply.
+pub(super) const LONGEST_NAME: usize = 300;
+
+/// How much more of something may be made: what the input names once and refers to often must not multiply.
+#[derive(Debug)]
+pub(super) struct Budget(usize);
+
+impl Budget {
+    pub(super) fn new(amount: usize) -> Self {
+        Self(amount)
+    }
+
+    pub(super) fn take(&mut self, amount: usize, node: &Node<'_>) -> Result<(), ReadError> {
+        let left = self.0.checked_sub(amount);
+        self.0 = left.ok_or_else(|| node.error(Problem::TooLarge, "what is named here is referred to too often"))?;
+        Ok(())
     }
 }
 
@@ -303,11 +345,6 @@ impl<'a> Node<'a> {
         Ok(())
     }
 
-    /// It must be an object.
-    pub(super) fn object(&self) -> Result<(), ReadError> {
-        matches!(self.tree, Tree::Object(_)).then_some(()).ok_or_else(|| self.field("an object"))
-    }
-
     /// A text.
     pub(super) fn text(&self) -> Result<&'a str, ReadError> {
         match self.tree {
@@ -319,6 +356,11 @@ impl<'a> Node<'a> {
     /// The text under a name, if there is one; another kind of value is an error.
     pub(super) fn text_of(&self, name: &str) -> Result<Option<&'a str>, ReadError> {
         self.get(name).map(|node| node.text()).transpose()
+    }
+
+    /// The beginning of the text under a name, empty if there is none: for what may come to stand in many facts.
+    pub(super) fn short_of(&self, name: &str) -> Result<String, ReadError> {
+        Ok(clip(self.text_of(name)?.unwrap_or_default(), LONGEST_NAME))
     }
 
     /// The text under a name, empty if there is none.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::facts::{TestCase, TestCounts, TestFacts, TestOutcome, TestSuite};
-use super::json::clip;
+use super::json::{LONGEST_NAME, clip};
 use super::xml::{Element, Next, Xml};
 use super::{Doubt, DoubtKind, Problem, ReadError, Source};
 
@@ -112,7 +112,7 @@ impl Reading {
     fn case(&self, element: &Element) -> Result<Case, ReadError> {
         let suite = self.open.last().and_then(|open| self.facts.suites.get(open.suite));
         let case = TestCase {
-            suite: suite.map(|s| s.name.clone()).unwrap_or_default(),
+            suite: suite.map(|s| clip(&s.name, LONGEST_NAME)).unwrap_or_default(),
             class: element.text_or_empty("classname"),
             name: element.text_or_empty("name"),
             outcome: TestOutcome::Passed,
@@ -174,7 +174,8 @@ impl Reading {
         let mut doubts = Vec::new();
         let mut differs = |declared: u64, what: &str, counted: [u64; 2], at| {
             if !counted.contains(&declared) {
-                let text = format!("{:?} declares {declared} {what}, and {} stand in it", suite.name, counted[1]);
+                let name = clip(&suite.name, LONGEST_NAME);
+                let text = format!("{name:?} declares {declared} {what}, and {} stand in it", counted[1]);
                 doubts.push(Doubt::new(DoubtKind::CountsDiffer, at, text));
             }
         };
@@ -203,7 +204,7 @@ impl Reading {
             }
         }
         if all.total == 0 {
-            let text = format!("there is no test in {:?}", suite.name);
+            let text = format!("there is no test in {:?}", clip(&suite.name, LONGEST_NAME));
             doubts.push(Doubt::new(DoubtKind::LeftOut, suite.at.clone(), text));
         }
         self.facts.doubts.append(&mut doubts);

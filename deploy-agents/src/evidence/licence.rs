@@ -5,9 +5,10 @@ use std::collections::BTreeSet;
 use spdx::{Expression, ParseMode};
 
 use super::facts::{BomComponent, LicenceAnswer, LicenceStatement};
+use super::json::{LONGEST_NAME, clip};
 
 /// The longest expression that is parsed, in bytes.
-const LONGEST_EXPRESSION: usize = 4_096;
+const LONGEST_EXPRESSION: usize = 1_024;
 
 impl LicenceStatement {
     /// What a text says: an SPDX expression, one of SPDX's two words for nothing, or a name.
@@ -18,7 +19,7 @@ impl LicenceStatement {
             "NOASSERTION" | "" => Self::NoAssertion,
             "NONE" => Self::None,
             _ if text.len() <= LONGEST_EXPRESSION && parse(text).is_some() => Self::Expression(text.to_owned()),
-            _ => Self::Name(text.to_owned()),
+            _ => Self::Name(clip(text, LONGEST_NAME)),
         }
     }
 }

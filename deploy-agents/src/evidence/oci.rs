@@ -2,7 +2,11 @@
 
 use std::str::FromStr;
 
-use super::facts::OciReference;
+use deploy_core::digest::Digest;
+
+use super::facts::{ImageFacts, OciReference, PlatformImage};
+use super::json::{Document, Node};
+use super::{Doubt, DoubtKind, Problem, ReadError, Source, Sourced};
 
 /// A text that is no reference to an image.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -29,7 +33,7 @@ impl FromStr for OciReference {
     /// let reference: OciReference = "ghcr.io/shop/cart:1.4".parse()?;
     /// assert_eq!((reference.registry.as_str(), reference.tag.as_deref()), ("ghcr.io", Some("1.4")));
     /// assert!(!reference.is_pinned());
-    /// # Ok::<(), deploy_agents::evidence::ReferenceError>(())
+    /// # Ok::<(), deploy_agents::evidence::oci::ReferenceError>(())
     /// ```
     fn from_str(text: &str) -> Result<Self, ReferenceError> {
         let refused =
@@ -113,4 +117,59 @@ fn is_path_component(text: &str) -> bool {
         && text
             .split(|c: char| c.is_ascii_lowercase() || c.is_ascii_digit())
             .all(|joint| matches!(joint, "" | "." | "_" | "__") || joint.bytes().all(|b| b == b'-'))
+}
+
+/// Reads a manifest or an index of a registry, of OCI or of Docker's second schema.
+///
+/// # Errors
+///
+/// [`ReadError`], with the place: [`Problem::Hostile`] for a document that is both, which two pullers would read as two
+/// different images.
+pub fn read(source: &Source<'_>) -> Result<ImageFacts, ReadError> {
+    let document = Document::parse(source, &["annotations"])?;
+    let root = document.root();
+    let schema = root.need("schemaVersion")?;
+    if schema.whole()?.value != 2 {
+        return Err(schema.error(Problem::Version, "schema version 2 is known"));
+    }
+    let (list, layers) = (root.get("manifests"), root.get("layers"));
+    let media_type = root.text_or_empty("mediaType")?;
+    if list.is_some() && (layers.is_some() || root.get("config").is_some()) {
+        return Err(root.error(Problem::Hostile, "this is a list of images and an image at once"));
+    }
+    let says_list = media_type.ends_with("index.v1+json") || media_type.ends_with("manifest.list.v2+json");
+    if !media_type.is_empty() && says_list != list.is_some() {
+        return Err(root.error(Problem::Hostile, "what it is called and what it is differ"));
+    }
+    let mut facts = ImageFacts { digest: Some(Digest::of(source.bytes)), media_type, ..ImageFacts::default() };
+    if let Some(list) = list {
+        for node in list.items()? {
+            let platform = node.get("platform");
+            let of = |name: &str| platform.as_ref().map_or(Ok(String::new()), |p| p.short_of(name));
+            let (os, architecture, variant) = (of("os")?, of("architecture")?, of("variant")?);
+            let mut name = format!("{os}/{architecture}");
+            if !variant.is_empty() {
+                name = format!("{name}/{variant}");
+            }
+            facts.platforms.push(PlatformImage { platform: name, digest: digest(&node)?, at: node.at() });
+        }
+        if facts.platforms.is_empty() {
+            facts.doubts.push(Doubt::new(DoubtKind::NothingMeasured, root.at(), "the list holds no image"));
+        }
+    } else {
+        facts.config = Some(digest(&root.need("config")?)?);
+        for layer in root.need("layers")?.items()? {
+            facts.layers.push(digest(&layer)?);
+        }
+    }
+    Ok(facts)
+}
+
+fn digest(node: &Node<'_>) -> Result<Sourced<String>, ReadError> {
+    let digest = node.need("digest")?;
+    let text = digest.sourced_text()?;
+    match text.value.parse::<Digest>() {
+        Ok(_) => Ok(text),
+        Err(_) => Err(digest.error(Problem::Field, "sha256: and 64 hexadecimal digits must stand here")),
+    }
 }

@@ -113,10 +113,7 @@ fn names(node: &Node<'_>, into: &mut Vec<String>) -> Result<(), ReadError> {
     }
     into.extend(node.text_of("@id")?.map(str::to_owned));
     for (_, identifier) in node.map("identifiers")? {
-        let name = identifier.text()?.to_owned();
-        if !into.contains(&name) {
-            into.push(name);
-        }
+        into.push(identifier.text()?.to_owned());
     }
     for (algorithm, hash) in node.map("hashes")? {
         into.push(format!("{}:{}", super::cyclonedx::algorithm(algorithm), hash.text()?.to_ascii_lowercase()));

@@ -1,10 +1,12 @@
 //! OSV advisories, and the report of osv-scanner that holds them.
 
+use std::collections::BTreeMap;
+
 use deploy_core::time::Timestamp;
 
 use super::cvss::base_score;
 use super::facts::{LeftOut, SeverityRating, Vulnerability, VulnerabilityFacts};
-use super::json::{Document, Node, Tree};
+use super::json::{Budget, Document, LONGEST_NAME, Node, Tree, clip};
 use super::{Doubt, DoubtKind, Problem, ReadError, Source, Sourced};
 
 /// Reads the JSON report of osv-scanner, one OSV advisory, or a list of advisories.
@@ -28,9 +30,12 @@ pub fn read(source: &Source<'_>) -> Result<VulnerabilityFacts, ReadError> {
     if advisories.is_empty() {
         facts.doubts.push(Doubt::new(DoubtKind::NothingMeasured, root.at(), "there is no advisory in the list"));
     }
+    let mut names = Budget::new(source.limits.things);
     for advisory in &advisories {
         let advisory_read = Advisory::of(advisory)?;
         for (package, fixed) in affected(advisory)? {
+            // Each entry holds all names of its advisory.
+            names.take(1 + advisory_read.vulnerability.aliases.len(), advisory)?;
             let entry = Vulnerability { package, fixed_in: fixed, ..advisory_read.vulnerability.clone() };
             advisory_read.put(entry, &mut facts);
         }
@@ -47,21 +52,22 @@ fn read_report(root: &Node<'_>, facts: &mut VulnerabilityFacts) -> Result<(), Re
         for entry in result.list("packages")? {
             packages += 1;
             let package = entry.need("package")?;
-            let name = package.need("name")?.text()?;
-            let version = package.text_or_empty("version")?;
+            let whole_name = package.need("name")?.text()?;
+            let name = clip(whole_name, LONGEST_NAME);
+            let version = package.short_of("version")?;
             let groups = groups(&entry)?;
             for node in entry.list("vulnerabilities")? {
                 let advisory = Advisory::of(&node)?;
                 let mut vulnerability = advisory.vulnerability.clone();
-                name.clone_into(&mut vulnerability.package);
-                version.clone_into(&mut vulnerability.version);
+                vulnerability.package.clone_from(&name);
+                vulnerability.version.clone_from(&version);
                 vulnerability.fixed_in = affected(&node)?
                     .into_iter()
-                    .filter(|(package, _)| package == name)
+                    .filter(|(package, _)| package == whole_name)
                     .flat_map(|(_, fixed)| fixed)
                     .collect();
                 // The group's number is the highest of all names that the vulnerability has.
-                if let Some(score) = groups.iter().find(|(ids, _)| ids.contains(&vulnerability.id)).map(|(_, s)| s) {
+                if let Some(score) = groups.get(&vulnerability.id) {
                     let rated = SeverityRating::of_score(score.value);
                     if vulnerability.severity == SeverityRating::Unknown || rated > vulnerability.severity {
                         vulnerability.severity = rated;
@@ -80,8 +86,9 @@ fn read_report(root: &Node<'_>, facts: &mut VulnerabilityFacts) -> Result<(), Re
     Ok(())
 }
 
-fn groups(entry: &Node<'_>) -> Result<Vec<(Vec<String>, Sourced<f64>)>, ReadError> {
-    let mut groups = Vec::new();
+/// The highest score of each name.
+fn groups(entry: &Node<'_>) -> Result<BTreeMap<String, Sourced<f64>>, ReadError> {
+    let mut groups = BTreeMap::new();
     for group in entry.list("groups")? {
         let Some(node) = group.get("max_severity") else { continue };
         let text = node.text()?;
@@ -90,11 +97,9 @@ fn groups(entry: &Node<'_>) -> Result<Vec<(Vec<String>, Sourced<f64>)>, ReadErro
         }
         let score: Option<f64> = text.parse().ok().filter(|score| (0.0..=10.0).contains(score));
         let score = score.ok_or_else(|| node.error(Problem::Field, "a score from 0 to 10 must stand here"))?;
-        let mut ids = Vec::new();
         for id in group.list("ids")? {
-            ids.push(id.text()?.to_owned());
+            groups.insert(id.text()?.to_owned(), Sourced::new(score, node.at()));
         }
-        groups.push((ids, Sourced::new(score, node.at())));
     }
     Ok(groups)
 }
@@ -108,13 +113,13 @@ struct Advisory {
 impl Advisory {
     fn of(node: &Node<'_>) -> Result<Self, ReadError> {
         let mut vulnerability = Vulnerability {
-            id: node.need("id")?.text()?.to_owned(),
-            title: node.text_or_empty("summary")?,
+            id: clip(node.need("id")?.text()?, LONGEST_NAME),
+            title: node.short_of("summary")?,
             at: node.at(),
             ..Vulnerability::default()
         };
         for alias in node.list("aliases")? {
-            vulnerability.aliases.push(alias.text()?.to_owned());
+            vulnerability.aliases.push(clip(alias.text()?, LONGEST_NAME));
         }
         let mut vectors = node.list("severity")?;
         for entry in node.list("affected")? {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::facts::{
     AnalysisRun, BaselineState, CodeFinding, CodeLocation, FindingFacts, FindingKind, FindingLevel, Suppression,
 };
-use super::json::{Document, Node, Tree, clip};
+use super::json::{Document, LONGEST_NAME, Node, Tree, clip};
 use super::{Doubt, DoubtKind, Problem, ReadError, Source, Sourced};
 
 /// The most characters of a message that are kept.
@@ -44,7 +44,7 @@ fn read_run(number: usize, run: &Node<'_>, facts: &mut FindingFacts) -> Result<(
     let driver = tool.need("driver")?;
     let rules = Rules::of(&tool)?;
     let mut this = AnalysisRun {
-        tool: driver.need("name")?.text()?.to_owned(),
+        tool: clip(driver.need("name")?.text()?, LONGEST_NAME),
         version: match driver.text_of("semanticVersion")? {
             Some(version) => version.to_owned(),
             None => driver.text_or_empty("version")?,
@@ -81,7 +81,7 @@ fn read_run(number: usize, run: &Node<'_>, facts: &mut FindingFacts) -> Result<(
             let rule = entry.path(&["descriptor", "id"]).map(|n| n.text()).transpose()?;
             let level = entry.path(&["configuration", "level"]).map(|n| level(&n)).transpose()?;
             if let (Some(rule), Some(level)) = (rule, level) {
-                overrides.insert(rule.to_owned(), level);
+                overrides.insert(clip(rule, LONGEST_NAME), level);
             }
         }
     }
@@ -155,7 +155,7 @@ impl Rule {
             },
         };
         Ok(Self {
-            id: node.need("id")?.text()?.to_owned(),
+            id: clip(node.need("id")?.text()?, LONGEST_NAME),
             level: node.path(&["defaultConfiguration", "level"]).map(|n| level(&n)).transpose()?,
             security,
         })
@@ -179,9 +179,10 @@ fn finding(
         None => result.path(&["rule", "index"]).and_then(|n| n.whole().ok()).map(|n| n.value),
     };
     let named = match result.text_of("ruleId")? {
-        Some(id) => Some(id.to_owned()),
-        None => result.path(&["rule", "id"]).map(|n| n.text()).transpose()?.map(str::to_owned),
+        Some(id) => Some(id),
+        None => result.path(&["rule", "id"]).map(|n| n.text()).transpose()?,
     };
+    let named = named.map(|id| clip(id, LONGEST_NAME));
     let rule = rules.find(named.as_deref().unwrap_or_default(), index);
     let id = named.or_else(|| rule.map(|r| r.id.clone())).unwrap_or_default();
     let kind = result.get("kind").map(|n| kind(&n)).transpose()?.unwrap_or_default();

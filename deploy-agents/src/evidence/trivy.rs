@@ -53,7 +53,7 @@ pub fn read(source: &Source<'_>) -> Result<VulnerabilityFacts, ReadError> {
 }
 
 fn read_result(result: &Node<'_>, facts: &mut VulnerabilityFacts) -> Result<(), ReadError> {
-    let target = result.text_or_empty("Target")?;
+    let target = result.short_of("Target")?;
     for node in result.list("Vulnerabilities")? {
         facts.found.push(vulnerability(&node)?);
     }

@@ -31,6 +31,8 @@ pub struct LoadFacts {
     pub cut_off: Option<Sourced<u64>>,
     /// How long requests took.
     pub latencies: Vec<Latency>,
+    /// Checks inside of the measurement that did not hold, where the tool counts them. k6 ends well whatever they say.
+    pub failed_checks: Option<Sourced<u64>>,
     /// Limits that the measurement itself was given.
     pub thresholds: Vec<Threshold>,
     /// Programs or functions that were timed.
@@ -55,6 +57,8 @@ impl LoadFacts {
                 let bad = self.statuses.iter().filter(|(status, _)| !(200..400).contains(*status));
                 bad.fold(0_u64, |sum, (_, n)| sum.saturating_add(n.value))
             }
+            // wrk leaves the line out where there is nothing to say.
+            (None, true) if self.tool == "wrk" => 0,
             (None, true) => return None,
         };
         Some(self.errors.values().fold(bad, |sum, n| sum.saturating_add(n.value)))
@@ -70,7 +74,7 @@ impl LoadFacts {
         let all = match (&self.requests, answered) {
             (_, answered) if answered > 0 => answered.saturating_add(unanswered),
             // wrk counts the answered ones alone.
-            (Some(requests), _) if self.bad_statuses.is_some() => requests.value.saturating_add(unanswered),
+            (Some(requests), _) if self.tool == "wrk" => requests.value.saturating_add(unanswered),
             (Some(requests), _) => requests.value,
             (None, _) => 0,
         };

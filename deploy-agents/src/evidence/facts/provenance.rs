@@ -85,6 +85,17 @@ pub struct BuildProvenance {
 }
 
 impl BuildProvenance {
+    /// Whether its builder is one of a list. An entry without `@` stands for each version of that builder:
+    /// `https://example.com/builder` for `https://example.com/builder@v2`, and not for `https://example.com/builder-of-mallory`.
+    #[must_use]
+    pub fn built_by<'a>(&self, permitted: impl IntoIterator<Item = &'a str>) -> bool {
+        let builder = self.builder.value.as_str();
+        permitted.into_iter().any(|entry| {
+            builder == entry
+                || (!entry.is_empty() && builder.strip_prefix(entry).is_some_and(|rest| rest.starts_with('@')))
+        })
+    }
+
     /// Whether one of its materials is this commit, named in full.
     #[must_use]
     pub fn built_from(&self, commit: &str) -> bool {
