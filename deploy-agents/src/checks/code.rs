@@ -51,6 +51,17 @@ impl Document for CiRun {
     const KIND: &'static str = "ci-run";
 }
 
+/// The commits of a release and the lines that they changed, as git knows them.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ChangeLog {
+    /// What git says.
+    pub history: GitFacts,
+}
+
+impl Document for ChangeLog {
+    const KIND: &'static str = "change-log";
+}
+
 /// The pipeline built this commit, every required job ran and succeeded, and no step failed in one that says it succeeded.
 ///
 /// Rows: M8, M139, M147, M171.

@@ -64,14 +64,14 @@ pub const PROMETHEUS_TARGETS: &str = "prometheus-targets";
 pub const PROMETHEUS_RULES: &str = "prometheus-rules";
 /// A server's answer to a query for the series of the new version.
 pub const PROMETHEUS_SERIES: &str = "prometheus-series";
-/// What git says about the commits of a release.
-pub const GIT: &str = "git-log";
 /// Backups as `pgbackrest info --output=json` writes them.
 pub const PGBACKREST: &str = "pgbackrest";
 /// Backups as `restic snapshots --json` writes them.
 pub const RESTIC: &str = "restic";
-/// Results of policies as `opa` or `conftest` writes them.
-pub const POLICY: &str = "policy";
+/// Results of policies as `conftest test -o json` writes them.
+pub const CONFTEST: &str = "conftest";
+/// Results of policies as `opa eval` writes them.
+pub const OPA: &str = "opa";
 /// A run of the engine as lines of JSON, as it is exported.
 pub const RUN_EXPORT: &str = "run-export";
 /// The exported run of a rollback drill.

@@ -1,15 +1,23 @@
 //! Reads the evidence that a check was given, each piece by the reader of its kind.
 
+use std::collections::BTreeMap;
+
 use deploy_core::evidence::{CheckInput, Evidence, Refusal};
 use deploy_core::release::Release;
 use deploy_core::time::Timestamp;
 
 use super::document::{self, Document, Read, file_of};
 use super::kind;
-use crate::evidence::facts::{BomFacts, CoverageFacts, FindingFacts, TestFacts, VexFacts, VulnerabilityFacts};
+use super::runs::{RunFacts, read_export};
+use crate::evidence::dsse::TrustedKey;
+use crate::evidence::facts::{
+    BackupFacts, BomFacts, CoverageFacts, FindingFacts, KubernetesFacts, LoadFacts, PlanFacts, PolicyFacts,
+    PrometheusFacts, ProvenanceFacts, TestFacts, VexFacts, VulnerabilityFacts,
+};
 use crate::evidence::{
-    ReadError, Source, cargo_audit, cobertura, csaf, cyclonedx, grype, junit, lcov, llvm_cov, openvex, osv, sarif,
-    spdx, trivy,
+    ReadError, Source, Sourced, cargo_audit, cobertura, csaf, cyclonedx, grype, hyperfine, junit, k6, kubernetes, lcov,
+    llvm_cov, oha, openvex, osv, pgbackrest, policy, prometheus, provenance, restic, sarif, spdx, terraform, trivy,
+    wrk,
 };
 
 /// A reader of one kind of report.
@@ -110,12 +118,21 @@ impl<'a> Reading<'a> {
     ///
     /// The refusal.
     pub fn vulnerabilities(&self) -> Result<Vec<(&'a Evidence, VulnerabilityFacts)>, Refusal> {
-        self.each(&[
-            (kind::TRIVY, trivy::read),
+        let mut scans = self.each(&[
+            (kind::TRIVY, trivy::read as Reader<VulnerabilityFacts>),
             (kind::GRYPE, grype::read),
             (kind::OSV, osv::read),
             (kind::CARGO_AUDIT, cargo_audit::read),
-        ])
+        ])?;
+        // Trivy says of when its database is in an answer of its own.
+        let databases =
+            self.each_if_any(&[(kind::TRIVY_DATABASE, trivy::read_database as Reader<Sourced<Timestamp>>)])?;
+        if let Some((_, database)) = databases.into_iter().next() {
+            for (_, scan) in scans.iter_mut().filter(|(evidence, _)| evidence.kind == kind::TRIVY) {
+                scan.database.get_or_insert_with(|| database.clone());
+            }
+        }
+        Ok(scans)
     }
 
     /// Statements about vulnerabilities, of which there may be none.
@@ -136,6 +153,126 @@ impl<'a> Reading<'a> {
     pub fn bills(&self) -> Result<Vec<BomFacts>, Refusal> {
         let readers: [(&str, Reader<BomFacts>); 2] = [(kind::CYCLONE_DX, cyclonedx::read), (kind::SPDX, spdx::read)];
         Ok(self.each(&readers)?.into_iter().map(|(_, facts)| facts).collect())
+    }
+
+    /// Load tests.
+    ///
+    /// # Errors
+    ///
+    /// The refusal.
+    pub fn loads(&self) -> Result<Vec<LoadFacts>, Refusal> {
+        let readers: [(&str, Reader<LoadFacts>); 3] =
+            [(kind::K6, k6::read), (kind::OHA, oha::read), (kind::WRK, wrk::read)];
+        Ok(self.each(&readers)?.into_iter().map(|(_, facts)| facts).collect())
+    }
+
+    /// The load that stood on the service during the rollout.
+    ///
+    /// # Errors
+    ///
+    /// The refusal.
+    pub fn rollout_loads(&self) -> Result<Vec<LoadFacts>, Refusal> {
+        Ok(self.each(&[(kind::ROLLOUT_LOAD, k6::read as Reader<_>)])?.into_iter().map(|(_, facts)| facts).collect())
+    }
+
+    /// Times of programs, of one kind: those of now or those of before.
+    ///
+    /// # Errors
+    ///
+    /// The refusal.
+    pub fn times(&self, kind: &str) -> Result<Vec<LoadFacts>, Refusal> {
+        Ok(self.each(&[(kind, hyperfine::read as Reader<_>)])?.into_iter().map(|(_, facts)| facts).collect())
+    }
+
+    /// Infrastructure plans of one kind, each with its particulars.
+    ///
+    /// # Errors
+    ///
+    /// The refusal.
+    pub fn plan(&self, kind: &str) -> Result<(&'a Evidence, PlanFacts), Refusal> {
+        self.one(kind, terraform::read)
+    }
+
+    /// Objects of a cluster, of one kind of evidence.
+    ///
+    /// # Errors
+    ///
+    /// The refusal.
+    pub fn objects(&self, kind: &str) -> Result<KubernetesFacts, Refusal> {
+        Ok(self.one(kind, kubernetes::read)?.1)
+    }
+
+    /// A server's answer, of one kind of evidence.
+    ///
+    /// # Errors
+    ///
+    /// The refusal.
+    pub fn monitoring(&self, kind: &str) -> Result<PrometheusFacts, Refusal> {
+        Ok(self.one(kind, prometheus::read)?.1)
+    }
+
+    /// Backups.
+    ///
+    /// # Errors
+    ///
+    /// The refusal.
+    pub fn backups(&self) -> Result<Vec<BackupFacts>, Refusal> {
+        let readers: [(&str, Reader<BackupFacts>); 2] =
+            [(kind::PGBACKREST, pgbackrest::read), (kind::RESTIC, restic::read)];
+        Ok(self.each(&readers)?.into_iter().map(|(_, facts)| facts).collect())
+    }
+
+    /// Results of policies.
+    ///
+    /// # Errors
+    ///
+    /// The refusal.
+    pub fn policies(&self) -> Result<Vec<PolicyFacts>, Refusal> {
+        let readers: [(&str, Reader<PolicyFacts>); 2] =
+            [(kind::CONFTEST, policy::read_conftest), (kind::OPA, policy::read_opa)];
+        Ok(self.each(&readers)?.into_iter().map(|(_, facts)| facts).collect())
+    }
+
+    /// Signed statements of one kind, checked against these keys.
+    ///
+    /// # Errors
+    ///
+    /// The refusal; also where a key cannot be read.
+    pub fn signed(&self, kind: &str, keys: &BTreeMap<String, String>) -> Result<Vec<ProvenanceFacts>, Refusal> {
+        let key = |(name, pem): (&String, &String)| {
+            TrustedKey::from_pem(name, pem).map_err(|e| Refusal::Unparseable(format!("the trusted key {name}: {e}")))
+        };
+        let keys = keys.iter().map(key).collect::<Result<Vec<_>, _>>()?;
+        let read = |(evidence, bytes): (&Evidence, &[u8])| {
+            Ok(provenance::read(&Source::new(&file_of(evidence), bytes), &keys)?)
+        };
+        let found = self.pieces(kind).map(read).collect::<Result<Vec<_>, Refusal>>()?;
+        if found.is_empty() { Err(Refusal::Missing(format!("there is no evidence of kind {kind}"))) } else { Ok(found) }
+    }
+
+    /// An exported run, of one kind of evidence.
+    ///
+    /// # Errors
+    ///
+    /// The refusal.
+    pub fn run(&self, kind: &str) -> Result<RunFacts, Refusal> {
+        let (evidence, bytes) = self.only(kind)?;
+        read_export(evidence, bytes)
+    }
+
+    /// The one piece of a kind.
+    fn only(&self, kind: &str) -> Result<(&'a Evidence, &'a [u8]), Refusal> {
+        let mut all = self.pieces(kind);
+        match (all.next(), all.next()) {
+            (None, _) => Err(Refusal::Missing(format!("there is no evidence of kind {kind}"))),
+            (Some(piece), None) => Ok(piece),
+            (Some(_), Some(_)) => Err(Refusal::Duplicate(format!("several pieces of kind {kind}, and one is meant"))),
+        }
+    }
+
+    fn one<T>(&self, kind: &str, reader: Reader<T>) -> Result<(&'a Evidence, T), Refusal> {
+        let (evidence, bytes) = self.only(kind)?;
+        Ok((evidence, reader(&Source::new(&file_of(evidence), bytes))?))
     }
 
     /// Every document of one of our own formats.

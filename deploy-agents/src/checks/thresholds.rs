@@ -30,6 +30,9 @@ pub struct Thresholds {
     /// The oldest database of vulnerabilities. Default 48 hours: the common ones are built daily.
     #[serde(with = "deploy_core::time::duration_ms")]
     pub database_max_age: Duration,
+    /// The scanners that ask a service which is always of today, and so need not say of when their database is. Default
+    /// osv-scanner.
+    pub live_databases: BTreeSet<String>,
     /// The highest 99th percentile of latency, in seconds. Default 0.5.
     pub latency_p99_at_most: f64,
     /// The largest share of failed requests, from 0 to 1. Default 0.001: three nines.
@@ -48,8 +51,10 @@ pub struct Thresholds {
     /// The longest a drill may have taken to get back. Default 15 minutes.
     #[serde(with = "deploy_core::time::duration_ms")]
     pub drill_at_most: Duration,
-    /// The keys whose word on audits and builds counts, by the name under which they are trusted. Empty: any trusted key.
-    pub trusted_keys: BTreeSet<String>,
+    /// Whose word on builds counts: public keys in PEM, by the name under which they are trusted. Default nobody's.
+    pub build_keys: BTreeMap<String, String>,
+    /// Whose word on audits counts, likewise. Default nobody's.
+    pub audit_keys: BTreeMap<String, String>,
     /// The builders whose provenance counts, by URI. Empty: any that a trusted key signed for.
     pub trusted_builders: BTreeSet<String>,
     /// What a security audit must cover. Default nothing in particular.
@@ -113,6 +118,7 @@ impl Default for Thresholds {
             vulnerability_fails_at: SeverityRating::Critical,
             vulnerability_remarked_at: SeverityRating::High,
             database_max_age: 48 * HOUR,
+            live_databases: BTreeSet::from(["osv-scanner".to_owned()]),
             latency_p99_at_most: 0.5,
             failed_share_at_most: 0.001,
             requests_at_least: 1_000,
@@ -121,7 +127,8 @@ impl Default for Thresholds {
             error_budget_at_least: 0.1,
             drill_max_age: 30 * DAY,
             drill_at_most: HOUR / 4,
-            trusted_keys: BTreeSet::new(),
+            build_keys: BTreeMap::new(),
+            audit_keys: BTreeMap::new(),
             trusted_builders: BTreeSet::new(),
             audit_scope: BTreeSet::new(),
             required_policies: BTreeSet::new(),

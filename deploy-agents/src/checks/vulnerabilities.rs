@@ -104,6 +104,9 @@ fn fresh(found: &mut Assessor, scan: &VulnerabilityFacts, now: Timestamp, thresh
                 )));
             }
         }
+        None if thresholds.live_databases.contains(&scan.scanner) => {
+            found.note(format!("{} asks a service that is always of today", scan.scanner));
+        }
         None => found.refuse(Refusal::Stale(format!(
             "{} does not say of when its database is; hand over what says so",
             scan.scanner
