@@ -11,8 +11,10 @@
 
 mod assessment;
 mod catalogue;
+mod checklist;
 mod document;
 mod entries;
+mod evidence_set;
 mod level;
 mod reading;
 mod thresholds;
@@ -25,11 +27,14 @@ pub mod performance;
 pub mod rules;
 pub mod runs;
 pub mod shipping;
+pub mod steps;
 pub mod vulnerabilities;
 
 pub use self::assessment::{Assessment, Assessor, Figure};
 pub use self::catalogue::{Catalogue, CatalogueCheck};
+pub use self::checklist::{AttestError, Checklist, ChecklistItem, ChecklistReading, ItemState, ManualAttestation};
 pub use self::document::{Document, Read, file_of, read};
+pub use self::evidence_set::{EvidenceSet, Judged};
 pub use self::level::{LevelExecution, ValidationLevel};
 pub use self::reading::Reading;
 pub use self::thresholds::Thresholds;

@@ -9,6 +9,8 @@ use deploy_core::time::Timestamp;
 use super::document::{self, Document, Read, file_of};
 use super::kind;
 use super::runs::{RunFacts, read_export};
+use super::steps::StepReport;
+use super::{code, infrastructure, people, performance, rules, shipping};
 use crate::evidence::dsse::TrustedKey;
 use crate::evidence::facts::{
     BackupFacts, BomFacts, CoverageFacts, FindingFacts, KubernetesFacts, LoadFacts, PlanFacts, PolicyFacts,
@@ -273,6 +275,78 @@ impl<'a> Reading<'a> {
     fn one<T>(&self, kind: &str, reader: Reader<T>) -> Result<(&'a Evidence, T), Refusal> {
         let (evidence, bytes) = self.only(kind)?;
         Ok((evidence, reader(&Source::new(&file_of(evidence), bytes))?))
+    }
+
+    /// Opens one piece by the reader of its kind, to its end.
+    ///
+    /// # Errors
+    ///
+    /// The refusal; also for a kind that has no reader.
+    pub fn opens(evidence: &Evidence, bytes: &[u8]) -> Result<(), Refusal> {
+        let file = file_of(evidence);
+        let source = Source::new(&file, bytes);
+        fn own<D: Document>(file: &str, bytes: &[u8]) -> Result<(), Refusal> {
+            document::read::<D>(file, bytes).map(|_| ())
+        }
+        match evidence.kind.as_str() {
+            kind::JUNIT | kind::SMOKE | kind::INTEGRATION | kind::ACCEPTANCE => junit::read(&source).map(|_| ())?,
+            kind::LCOV => lcov::read(&source).map(|_| ())?,
+            kind::COBERTURA => cobertura::read(&source).map(|_| ())?,
+            kind::LLVM_COV => llvm_cov::read(&source).map(|_| ())?,
+            kind::SARIF => sarif::read(&source).map(|_| ())?,
+            kind::CYCLONE_DX => cyclonedx::read(&source).map(|_| ())?,
+            kind::SPDX => spdx::read(&source).map(|_| ())?,
+            kind::OSV => osv::read(&source).map(|_| ())?,
+            kind::CARGO_AUDIT => cargo_audit::read(&source).map(|_| ())?,
+            kind::TRIVY => trivy::read(&source).map(|_| ())?,
+            kind::TRIVY_DATABASE => trivy::read_database(&source).map(|_| ())?,
+            kind::GRYPE => grype::read(&source).map(|_| ())?,
+            kind::OPEN_VEX => openvex::read(&source).map(|_| ())?,
+            kind::CSAF => csaf::read(&source).map(|_| ())?,
+            kind::TERRAFORM_PLAN | kind::TERRAFORM_PLAN_AFTER => terraform::read(&source).map(|_| ())?,
+            kind::KUBERNETES | kind::KUBERNETES_STAGING => kubernetes::read(&source).map(|_| ())?,
+            kind::ATTESTATION | kind::AUDIT => provenance::read(&source, &[]).map(|_| ())?,
+            kind::K6 | kind::ROLLOUT_LOAD => k6::read(&source).map(|_| ())?,
+            kind::OHA => oha::read(&source).map(|_| ())?,
+            kind::WRK => wrk::read(&source).map(|_| ())?,
+            kind::HYPERFINE | kind::HYPERFINE_BEFORE => hyperfine::read(&source).map(|_| ())?,
+            kind::PROMETHEUS_TARGETS | kind::PROMETHEUS_RULES | kind::PROMETHEUS_SERIES => {
+                prometheus::read(&source).map(|_| ())?;
+            }
+            kind::PGBACKREST => pgbackrest::read(&source).map(|_| ())?,
+            kind::RESTIC => restic::read(&source).map(|_| ())?,
+            kind::CONFTEST => policy::read_conftest(&source).map(|_| ())?,
+            kind::OPA => policy::read_opa(&source).map(|_| ())?,
+            kind::RUN_EXPORT | kind::DRILL_EXPORT => read_export(evidence, bytes).map(|_| ())?,
+            code::CiRun::KIND => own::<code::CiRun>(&file, bytes)?,
+            code::ChangeLog::KIND => own::<code::ChangeLog>(&file, bytes)?,
+            infrastructure::EnvironmentProbe::KIND => own::<infrastructure::EnvironmentProbe>(&file, bytes)?,
+            infrastructure::IacApply::KIND => own::<infrastructure::IacApply>(&file, bytes)?,
+            infrastructure::CapacityReport::KIND => own::<infrastructure::CapacityReport>(&file, bytes)?,
+            infrastructure::AlertDrill::KIND => own::<infrastructure::AlertDrill>(&file, bytes)?,
+            infrastructure::RestoreRecord::KIND => own::<infrastructure::RestoreRecord>(&file, bytes)?,
+            infrastructure::HealthReport::KIND => own::<infrastructure::HealthReport>(&file, bytes)?,
+            infrastructure::ConfigRecord::KIND => own::<infrastructure::ConfigRecord>(&file, bytes)?,
+            people::ApprovalRecord::KIND => own::<people::ApprovalRecord>(&file, bytes)?,
+            people::NoticeRecord::KIND => own::<people::NoticeRecord>(&file, bytes)?,
+            people::Roster::KIND => own::<people::Roster>(&file, bytes)?,
+            people::AccessExport::KIND => own::<people::AccessExport>(&file, bytes)?,
+            people::Schedule::KIND => own::<people::Schedule>(&file, bytes)?,
+            people::TrainingPack::KIND => own::<people::TrainingPack>(&file, bytes)?,
+            performance::ErrorBudget::KIND => own::<performance::ErrorBudget>(&file, bytes)?,
+            performance::SuccessMetrics::KIND => own::<performance::SuccessMetrics>(&file, bytes)?,
+            performance::SmokePlan::KIND => own::<performance::SmokePlan>(&file, bytes)?,
+            rules::QaGate::KIND => own::<rules::QaGate>(&file, bytes)?,
+            rules::NfrResults::KIND => own::<rules::NfrResults>(&file, bytes)?,
+            rules::RiskRegister::KIND => own::<rules::RiskRegister>(&file, bytes)?,
+            rules::TraceMatrix::KIND => own::<rules::TraceMatrix>(&file, bytes)?,
+            shipping::DocsInventory::KIND => own::<shipping::DocsInventory>(&file, bytes)?,
+            shipping::ReleaseNotes::KIND => own::<shipping::ReleaseNotes>(&file, bytes)?,
+            shipping::DefectList::KIND => own::<shipping::DefectList>(&file, bytes)?,
+            StepReport::KIND => own::<StepReport>(&file, bytes)?,
+            other => return Err(Refusal::Unparseable(format!("{file}: there is no reader for kind {other}"))),
+        }
+        Ok(())
     }
 
     /// Every document of one of our own formats.
