@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 
 use super::assessment::{Assessment, Assessor, Figure};
 use super::catalogue::{Catalogue, CatalogueCheck};
-use super::document::{Document, Read};
+use super::document::Document;
 use super::level::ValidationLevel;
 use super::reading::Reading;
 use super::{code, infrastructure, kind, people, performance, rules, shipping};
@@ -243,7 +243,7 @@ impl VerifiedStep {
                 let (step, catalogue) = (*self, Arc::clone(&catalogue));
                 let policy = EvidencePolicy {
                     kind: None,
-                    max_age: step.listed(&catalogue).map(|check| check.policy().max_age).max().unwrap_or_default(),
+                    max_age: step.asked(&catalogue).map(|check| check.policy().max_age).max().unwrap_or_default(),
                     // An agent writes its report itself; what the report says is checked against the evidence.
                     self_attested: line == Line::Reports,
                 };
@@ -263,7 +263,7 @@ impl VerifiedStep {
     /// The kinds of evidence that a claim of it cites: what its checks read.
     #[must_use]
     pub fn kinds(&self, catalogue: &Catalogue) -> Vec<&'static str> {
-        let mut kinds: Vec<&'static str> = self.listed(catalogue).flat_map(CatalogueCheck::kinds).copied().collect();
+        let mut kinds: Vec<&'static str> = self.asked(catalogue).flat_map(CatalogueCheck::kinds).copied().collect();
         kinds.sort_unstable();
         kinds.dedup();
         kinds
@@ -294,6 +294,13 @@ impl VerifiedStep {
 
     fn listed<'a>(&'a self, catalogue: &'a Catalogue) -> impl Iterator<Item = &'a CatalogueCheck> {
         self.checks.iter().filter_map(|name| catalogue.check(name))
+    }
+
+    /// The listed checks, and those of the declared level that serve the row.
+    fn asked<'a>(&'a self, catalogue: &'a Catalogue) -> impl Iterator<Item = &'a CatalogueCheck> {
+        let of_level =
+            |check: &&CatalogueCheck| check.lowest_level() <= self.level && check.served().contains(&self.row);
+        catalogue.checks().filter(move |check| of_level(check) || self.checks.contains(&check.name().as_str()))
     }
 
     fn assess(&self, line: Line, catalogue: &Catalogue, input: &CheckInput<'_>) -> Assessment {
@@ -329,8 +336,7 @@ impl VerifiedStep {
     fn standards(&self, catalogue: &Catalogue, input: &CheckInput<'_>) -> Assessment {
         let mut found = Assessor::new();
         let mut carried_out = 0;
-        let wanted: Vec<_> =
-            self.listed(catalogue).filter(|check| check.lowest_level() <= self.level.max(Standard)).collect();
+        let wanted: Vec<_> = self.asked(catalogue).collect();
         for name in self.checks.iter().filter(|name| catalogue.check(name).is_none()) {
             found.refuse(Refusal::Missing(format!("the catalogue has no check {name}")));
         }

@@ -2,7 +2,10 @@
 
 mod approvals;
 mod cases;
+mod catalogue;
+mod exports;
 mod matrix;
 mod preflight;
+mod sample;
 mod windows;
 mod world;
