@@ -90,7 +90,9 @@ pub fn no_drift(plan: &PlanFacts) -> Assessment {
         found.refuse(Refusal::Unfinished(format!("making the plan failed ({})", errored.at)));
     }
     let changes: Vec<_> = plan.effective().collect();
-    let at = changes.first().map(|change| change.at.clone());
+    let whole = plan.errored.as_ref().or(plan.complete.as_ref()).map(|stated| stated.at.clone());
+    let whole = plan.changes.first().map(|change| change.at.clone()).or(whole);
+    let at = changes.first().map(|change| change.at.clone()).or_else(|| whole.clone());
     found.figure(Figure::count("changes planned", changes.len() as u64).limit("none").at(at));
     if let Some(first) = changes.first() {
         found.fail(format!(
@@ -101,7 +103,7 @@ pub fn no_drift(plan: &PlanFacts) -> Assessment {
         ));
     }
     let drift = plan.drift.iter().filter(|change| change.action.changes()).count();
-    let at = plan.drift.first().map(|change| change.at.clone());
+    let at = plan.drift.first().map(|change| change.at.clone()).or(whole);
     found.figure(Figure::count("resources drifted", drift as u64).limit("none").at(at));
     found.require(drift == 0, || format!("{drift} resources were changed by somebody else"));
     found.finish()

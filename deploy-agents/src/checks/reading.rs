@@ -17,9 +17,9 @@ use crate::evidence::facts::{
     PrometheusFacts, ProvenanceFacts, TestFacts, VexFacts, VulnerabilityFacts,
 };
 use crate::evidence::{
-    ReadError, Source, Sourced, cargo_audit, cobertura, csaf, cyclonedx, grype, hyperfine, junit, k6, kubernetes, lcov,
-    llvm_cov, oha, openvex, osv, pgbackrest, policy, prometheus, provenance, restic, sarif, spdx, terraform, trivy,
-    wrk,
+    Place, Pointer, ReadError, Source, Sourced, cargo_audit, cobertura, csaf, cyclonedx, grype, hyperfine, junit, k6,
+    kubernetes, lcov, llvm_cov, oha, openvex, osv, pgbackrest, policy, prometheus, provenance, restic, sarif, spdx,
+    terraform, trivy, wrk,
 };
 
 /// A reader of one kind of report.
@@ -229,10 +229,11 @@ impl<'a> Reading<'a> {
     /// # Errors
     ///
     /// The refusal.
-    pub fn policies(&self) -> Result<Vec<PolicyFacts>, Refusal> {
+    pub fn policies(&self) -> Result<Vec<(Pointer, PolicyFacts)>, Refusal> {
         let readers: [(&str, Reader<PolicyFacts>); 2] =
             [(kind::CONFTEST, policy::read_conftest), (kind::OPA, policy::read_opa)];
-        Ok(self.each(&readers)?.into_iter().map(|(_, facts)| facts).collect())
+        let whole = |evidence: &Evidence| Pointer::new(file_of(evidence), Place::Whole);
+        Ok(self.each(&readers)?.into_iter().map(|(evidence, facts)| (whole(evidence), facts)).collect())
     }
 
     /// Signed statements of one kind, checked against these keys.

@@ -61,6 +61,12 @@ pub fn read_export(evidence: &Evidence, bytes: &[u8]) -> Result<RunFacts, Refusa
         let record = Record::open(&envelope);
         let record = record.map_err(|e| refused(format!("line {line}: {}", deploy_core::report::chain(&e))))?;
         match record.event {
+            Event::Started(started) if started.run != export.header.run => {
+                return Err(refused(format!(
+                    "line 1 names run {}, line {line} run {}",
+                    export.header.run, started.run
+                )));
+            }
             Event::Started(started) => plan = Some(started.plan),
             Event::Looked(looked) => {
                 if let Some(observed) = looked.observed {

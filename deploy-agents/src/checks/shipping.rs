@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::assessment::{Assessment, Assessor, Figure};
 use super::document::{Document, Read};
 use super::thresholds::Thresholds;
+use crate::evidence::Pointer;
 use crate::evidence::facts::{
     BomFacts, GitFacts, LicenceAnswer, PolicyFacts, PolicyOutcome, ProvenanceFacts, VulnerabilityFacts,
     VulnerabilityKind,
@@ -162,15 +163,15 @@ pub fn dependencies(bills: &[BomFacts], scans: &[&VulnerabilityFacts], t: &Thres
     found.finish()
 }
 
-/// Every policy was evaluated and is kept. One without a value for its input is not kept.
+/// Every policy was evaluated and is kept; each report with the place that its numbers stand for. One without a value for its input is not kept.
 ///
 /// Rows: M14, M150.
 #[must_use]
-pub fn compliance(results: &[PolicyFacts], t: &Thresholds) -> Assessment {
+pub fn compliance(results: &[(Pointer, PolicyFacts)], t: &Thresholds) -> Assessment {
     let mut found = Assessor::new();
     let mut kept = 0_u64;
     let mut rules = BTreeSet::new();
-    for facts in results {
+    for (_, facts) in results {
         found.doubts(&facts.doubts);
         kept += facts.successes;
         for result in &facts.results {
@@ -195,7 +196,8 @@ pub fn compliance(results: &[PolicyFacts], t: &Thresholds) -> Assessment {
             ));
         }
     }
-    let at = results.iter().flat_map(|facts| &facts.results).next().map(|result| result.at.clone());
+    let first = results.iter().flat_map(|(_, facts)| &facts.results).next().map(|result| result.at.clone());
+    let at = first.or_else(|| results.first().map(|(at, _)| at.clone()));
     found.figure(Figure::count("policies kept", kept).limit("all").at(at));
     found.require(kept > 0, || "no policy was evaluated".to_owned());
     for wanted in &t.required_policies {
