@@ -191,11 +191,14 @@ impl Assessment {
         Self { verdict: Verdict::Inconclusive { refusal: refusal.into() }, figures: Vec::new(), notes: Vec::new() }
     }
 
-    /// The numbers of a claimed text that no figure is: `None` if all of them are. Each number counts to the places written.
+    /// The numbers of a claimed text that were not read: `None` if all of them were. Each number counts to the places
+    /// written; those that stand in the name of a figure were read as well.
     #[must_use]
     pub fn contradicted(&self, claimed: &str) -> Option<String> {
         let known: Vec<f64> = self.figures.iter().filter_map(|f| f.number).collect();
-        let wrong: Vec<&str> = numbers(claimed).filter(|text| !known.iter().any(|n| is_written_as(*n, text))).collect();
+        let named: Vec<&str> = self.figures.iter().flat_map(|f| numbers(&f.name)).collect();
+        let read = |text: &&str| known.iter().any(|n| is_written_as(*n, text)) || named.contains(text);
+        let wrong: Vec<&str> = numbers(claimed).filter(|text| !read(text)).collect();
         (!wrong.is_empty()).then(|| {
             let there: Vec<String> =
                 self.figures.iter().filter(|f| f.number.is_some()).map(Figure::to_string).collect();
