@@ -46,6 +46,7 @@
 
 pub mod agents;
 pub mod checks;
+pub mod dossier;
 pub mod evidence;
 pub mod gates;
 pub mod http;

@@ -3,6 +3,7 @@
 mod approvals;
 mod cases;
 mod catalogue;
+mod dossier;
 mod exports;
 mod flips;
 mod matrix;
