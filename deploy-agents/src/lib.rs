@@ -19,12 +19,15 @@
 //! | [`agents::BackgroundProgram`] | `Agent` | a program that outlives the engine, and a directory | one directory for each effect key, and a lock in it: it is started at most once |
 //! | [`agents::HttpProbe`] | `Agent` | a URL, with GET | it has no effect |
 //! | [`gates::GoNoGo`] | `Gate` | nothing | it has no effect |
+//! | [`gates::ApprovalGate`] | `Gate` | what the host reads answers from | it has no effect |
+//! | [`gates::ChangeWindowGate`] | `Gate` | nothing | it has no effect |
 //! | [`monitors::ProbeMonitor`] | `Monitor` | a URL, with GET | it has no effect |
 //! | [`monitors::ScrapeMonitor`] | `Monitor` | `/metrics` pages, with GET | it has no effect |
 //! | [`targets::processes::ProcessFleet`] | `Target` | child processes and the proxy in this process | it takes full statements; older fences are refused |
 //! | [`targets::place::PlaceTarget`] | `Target` | a [`Place`](targets::place::Place) in another process | the same, over HTTP |
 //!
-//! Beside them: [`targets::proxy::Proxy`], a weighted reverse proxy that may be used alone; [`http::HttpClient`], the port
+//! Beside them: [`checks`], what evidence must say, as a catalogue; [`dossier`], a run as one value for people;
+//! [`targets::proxy::Proxy`], a weighted reverse proxy that may be used alone; [`http::HttpClient`], the port
 //! through which blocks ask over HTTP; [`process::CommandLine`], what is to be run; [`secret::Secret`], what is never shown.
 //!
 //! ```

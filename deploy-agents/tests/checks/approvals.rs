@@ -135,7 +135,7 @@ async fn the_gate_reads_the_sheet_of_its_own_plan_anew_each_time() {
         let path = StepPath::new("ship/approval").expect("a path");
         let now = Now { wall: now(), run: RunTime(0) };
         let cx = GateContext::new(path, Arc::new(release()), now, Default::default(), Default::default());
-        plan.map_or(cx.clone(), |plan| cx.plan(plan))
+        plan.map_or_else(|| cx.clone(), |plan| cx.clone().plan(plan))
     };
     let asked = cx(Some(plan()));
     assert!(matches!(gate.evaluate(&asked).await, Ok(GateDecision::Hold { .. })), "nobody was asked yet");

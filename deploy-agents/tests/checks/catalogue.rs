@@ -31,8 +31,11 @@ fn every_check_passes_on_good_evidence_and_says_where_its_numbers_stood() {
     println!("{} checks", catalogue.checks().count());
 }
 
+/// What is wrong, what is handed over instead, and which refusal belongs to it.
+type Spoilt = (&'static str, Vec<Collected>, fn(&Refusal) -> bool);
+
 /// What may be wrong with a piece of evidence before anybody reads what it says, and the refusal that belongs to it.
-fn spoilt(check: &CatalogueCheck, good: &Collected) -> Vec<(&'static str, Vec<Collected>, fn(&Refusal) -> bool)> {
+fn spoilt(check: &CatalogueCheck, good: &Collected) -> Vec<Spoilt> {
     let change = |change: &dyn Fn(&mut Collected)| {
         let mut piece = good.clone();
         change(&mut piece);

@@ -1,5 +1,7 @@
 //! Gates, checks and the dossier: what evidence may open, and what it may not.
 
+#![expect(clippy::print_stdout, reason = "how much was tried is shown with --nocapture")]
+
 mod approvals;
 mod cases;
 mod catalogue;
