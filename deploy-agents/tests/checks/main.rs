@@ -5,6 +5,7 @@
 mod approvals;
 mod cases;
 mod catalogue;
+mod checklists;
 mod dossier;
 mod exports;
 mod flips;
