@@ -20,6 +20,8 @@
 //! | [`agents::BackgroundProgram`] | `Agent` | a program that outlives the engine, and a directory | one directory for each effect key, and a lock in it: it is started at most once |
 //! | [`agents::HttpProbe`] | `Agent` | a URL, with GET | it has no effect |
 //! | [`gates::GoNoGo`] | `Gate` | nothing | it has no effect |
+//! | [`gates::ApprovalGate`] | `Gate` | what the host reads answers from | it has no effect |
+//! | [`gates::ChangeWindowGate`] | `Gate` | nothing | it has no effect |
 //! | [`monitors::ProbeMonitor`] | `Monitor` | a URL, with GET | it has no effect |
 //! | [`monitors::ScrapeMonitor`] | `Monitor` | `/metrics` pages, HAProxy's socket, log files; reads only | it has no effect |
 //! | [`monitors::prometheus::PrometheusMonitor`] | `Monitor` | the HTTP interface of a Prometheus; reads only | it has no effect |
@@ -40,7 +42,8 @@
 //!
 //! `docs/balancers.md`, `docs/flags.md` and `docs/kubernetes.md` beside this crate say what each can do, and why it does it so.
 //!
-//! Beside them: [`targets::proxy::Proxy`] may be used alone; [`targets::haproxy::RuntimeSocket`], a client of HAProxy's runtime socket; [`http::HttpClient`], the port
+//! Beside them: [`checks`], what evidence must say, as a catalogue; [`dossier`], a run as one value for people;
+//! [`targets::proxy::Proxy`], which may be used alone; [`targets::haproxy::RuntimeSocket`], a client of HAProxy's runtime socket; [`http::HttpClient`], the port
 //! through which blocks ask over HTTP; [`process::CommandLine`], what is to be run; [`secret::Secret`], what is never shown.
 //!
 //! ```
@@ -61,6 +64,8 @@
 //! Reading order: [`agents`] for work with evidence, [`monitors`] for what is measured, [`targets`] for where it runs.
 
 pub mod agents;
+pub mod checks;
+pub mod dossier;
 pub mod evidence;
 pub mod gates;
 pub mod http;

@@ -177,6 +177,9 @@ pub struct ApprovalRequest {
     /// Any one of these roles is enough; empty means anybody whom the host lets through.
     #[serde(default)]
     pub roles: BTreeSet<String>,
+    /// Any of these people, by subject, is enough too, whatever their roles. Where only people are named, nobody else is.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub people: BTreeSet<String>,
     /// How many different people must say yes.
     pub quorum: u32,
     /// Whether an author of the change or the person who started the run may say yes.
@@ -194,6 +197,7 @@ impl ApprovalRequest {
         Self {
             question: question.into(),
             roles: BTreeSet::new(),
+            people: BTreeSet::new(),
             quorum: 1,
             self_approval: false,
             expires_after: Duration::from_secs(24 * 60 * 60),
@@ -204,6 +208,13 @@ impl ApprovalRequest {
     #[must_use]
     pub fn role(mut self, role: impl Into<String>) -> Self {
         self.roles.insert(role.into());
+        self
+    }
+
+    /// The same request, answered by this person too, by subject.
+    #[must_use]
+    pub fn person(mut self, subject: impl Into<String>) -> Self {
+        self.people.insert(subject.into());
         self
     }
 

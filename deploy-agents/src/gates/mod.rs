@@ -1,5 +1,15 @@
-//! Gates that read what was reported and verified.
+//! Gates that read what was reported and verified, what people have said, and the calendar.
 
+mod approval;
+mod change_window;
+mod criteria;
 mod go_no_go;
+mod preflight;
 
+pub use self::approval::{Answer, ApprovalGate, ApprovalPolicy, ApprovalRule, ApprovalSheet, RuleTally, Tally};
+pub use self::change_window::{
+    ChangeCalendar, ChangeWindow, ChangeWindowGate, Freeze, Opening, Standing, WhenShut, WindowError,
+};
+pub use self::criteria::{Criterion, ReadinessMatrix};
 pub use self::go_no_go::{GoNoGo, VetoMatrix, VetoRow};
+pub use self::preflight::{Preflight, Prerequisite};

@@ -1,7 +1,7 @@
 //! Carries out one command: one arm per call, each bounded, each guarded against a panic.
 
 use std::any::Any;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Display;
 use std::future::Future;
 use std::panic::AssertUnwindSafe;
@@ -16,7 +16,7 @@ use crate::agent::{Agent, AgentError, Cancellation, Certainty, Handle, Lookup, P
 use crate::deliverable::{LONGEST_INLINE, Payload};
 use crate::digest::Digest;
 use crate::effect::{EffectKey, Fence};
-use crate::evidence::{Receipt, Waiver, verify};
+use crate::evidence::{Receipt, Refusal, Verdict, Waiver, verify};
 use crate::gate::{GateContext, StepFacts};
 use crate::journal::Journal;
 use crate::machine::{Answer, Call, Command, Fault, Found, Look, Machine, Progress, Reported};
@@ -218,24 +218,33 @@ impl Job {
                 Err(error) => tracing::warn!(%digest, %error, "evidence could not be read back"),
             }
         }
-        let receipts: Vec<Receipt> = self
-            .step()
-            .verifications
-            .iter()
-            .map(|wanted| {
-                let (check, waiver) = (self.bound.check(&wanted.check), waivers.get(&wanted.check));
-                let (claims, evidence) = (&report.claims, &report.evidence);
-                let judge =
-                    || verify(wanted, agent, &self.release, claims, evidence, &bytes, check, waiver, self.now.wall);
-                std::panic::catch_unwind(AssertUnwindSafe(judge)).unwrap_or_else(|panic| Receipt {
-                    check: wanted.check.clone(),
-                    read: Vec::new(),
-                    verdict: crate::evidence::Verdict::Fail {
-                        reason: format!("the check panicked: {}", spell(&*panic)),
-                    },
-                })
+        let mut wanted = self.step().verifications.clone();
+        // What is claimed beside what is asked for counts only if a check can say so.
+        let mut unknown = BTreeSet::new();
+        for claim in &report.claims {
+            match self.bound.check(&claim.check) {
+                _ if wanted.iter().any(|w| w.check == claim.check) => {}
+                Some(check) => wanted.push(check.verification()),
+                None => {
+                    unknown.insert(claim.check.clone());
+                }
+            }
+        }
+        let judged = wanted.iter().map(|wanted| {
+            let (check, waiver) = (self.bound.check(&wanted.check), waivers.get(&wanted.check));
+            let (claims, evidence) = (&report.claims, &report.evidence);
+            let judge = || verify(wanted, agent, &self.release, claims, evidence, &bytes, check, waiver, self.now.wall);
+            std::panic::catch_unwind(AssertUnwindSafe(judge)).unwrap_or_else(|panic| Receipt {
+                check: wanted.check.clone(),
+                read: Vec::new(),
+                verdict: Verdict::Fail { reason: format!("the check panicked: {}", spell(&*panic)) },
             })
-            .collect();
+        });
+        let unresolved = unknown.into_iter().map(|check| {
+            let refusal = Refusal::Missing("it was claimed, and no check of this name is registered".to_owned());
+            Receipt { check, read: Vec::new(), verdict: Verdict::Inconclusive { refusal } }
+        });
+        let receipts: Vec<Receipt> = judged.chain(unresolved).collect();
         Answer::Verified(receipts).into()
     }
 
@@ -249,7 +258,8 @@ impl Job {
                 .into();
         };
         let release = Arc::clone(&self.release);
-        let cx = GateContext::new(self.step().path.clone(), release, self.now, reports.clone(), waivers.clone());
+        let cx = GateContext::new(self.step().path.clone(), release, self.now, reports.clone(), waivers.clone())
+            .plan(self.plan.fingerprint());
         Answer::Evaluated(self.bounded(name.clone(), gate.evaluate(&cx)).await).into()
     }
 

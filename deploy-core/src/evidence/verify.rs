@@ -48,6 +48,25 @@ pub struct CheckInput<'a> {
     pub release: &'a Release,
     /// The accepted evidence and its bytes.
     pub evidence: &'a [(&'a Evidence, &'a [u8])],
+    /// What was claimed of this check. Its texts may lower a verdict, never raise one.
+    pub claims: &'a [&'a Claim],
+    /// Wall time: for what the evidence says expires.
+    pub now: Timestamp,
+}
+
+impl<'a> CheckInput<'a> {
+    /// An input without claims. The verifier makes its own; tests and hosts may judge evidence that nobody claims.
+    #[must_use]
+    pub fn new(release: &'a Release, evidence: &'a [(&'a Evidence, &'a [u8])], now: Timestamp) -> Self {
+        Self { release, evidence, claims: &[], now }
+    }
+
+    /// The same input with what was claimed.
+    #[must_use]
+    pub fn claims(mut self, claims: &'a [&'a Claim]) -> Self {
+        self.claims = claims;
+        self
+    }
 }
 
 /// The judgement behind a check.
@@ -58,12 +77,32 @@ type Judge = dyn Fn(&CheckInput<'_>) -> Verdict + Send + Sync;
 pub struct Check {
     name: CheckName,
     judge: Arc<Judge>,
+    policy: EvidencePolicy,
 }
 
 impl Check {
     /// A check.
     pub fn new(name: CheckName, judge: impl Fn(&CheckInput<'_>) -> Verdict + Send + Sync + 'static) -> Self {
-        Self { name, judge: Arc::new(judge) }
+        Self { name, judge: Arc::new(judge), policy: EvidencePolicy::default() }
+    }
+
+    /// The same check with what its evidence must satisfy where an agent claims it and no step asks for it.
+    #[must_use]
+    pub fn policy(mut self, policy: EvidencePolicy) -> Self {
+        self.policy = policy;
+        self
+    }
+
+    /// This check as a mandatory verification of a step, under its own policy.
+    #[must_use]
+    pub fn verification(&self) -> Verification {
+        Verification { check: self.name.clone(), policy: self.policy.clone() }
+    }
+
+    /// Its verdict on evidence that was accepted already.
+    #[must_use]
+    pub fn judge(&self, input: &CheckInput<'_>) -> Verdict {
+        (self.judge)(input)
     }
 
     /// Its name.
@@ -87,7 +126,7 @@ const CLOCK_SKEW: Duration = Duration::from_secs(60);
 /// `bytes` holds what the journal's blobs gave back, by digest. `check` is the host's function for the name; without one,
 /// evidence that is bound, fresh, whole and from a finished producer is enough.
 ///
-/// The verdict never depends on what the claim says its value is.
+/// What the claim says its value is can lower the verdict, where the check compares it, and never raises it.
 #[must_use]
 #[expect(
     clippy::too_many_arguments,
@@ -105,8 +144,8 @@ pub fn verify(
     now: Timestamp,
 ) -> Receipt {
     let receipt = |read: Vec<Digest>, verdict| Receipt { check: wanted.check.clone(), read, verdict };
-    let cited: Vec<&Digest> =
-        claims.iter().filter(|c| c.check == wanted.check).flat_map(|c| c.evidence.iter()).collect();
+    let mine: Vec<&Claim> = claims.iter().filter(|c| c.check == wanted.check).collect();
+    let cited: Vec<&Digest> = mine.iter().flat_map(|c| c.evidence.iter()).collect();
     let waived = |verdict: Verdict| match waiver {
         Some(waiver) if !verdict.is_met() && waiver.expires >= now => Verdict::Waived(waiver.clone()),
         _ => verdict,
@@ -116,7 +155,8 @@ pub fn verify(
         Err(refusal) => receipt(Vec::new(), waived(Verdict::Inconclusive { refusal })),
         Ok(accepted) => {
             let read = accepted.iter().map(|(e, _)| e.digest).collect();
-            let verdict = check.map_or(Verdict::Pass, |c| (c.judge)(&CheckInput { release, evidence: &accepted }));
+            let input = CheckInput { release, evidence: &accepted, claims: &mine, now };
+            let verdict = check.map_or(Verdict::Pass, |c| c.judge(&input));
             receipt(read, waived(verdict))
         }
     }

@@ -13,6 +13,7 @@ use async_trait::async_trait;
 pub use self::closure::{ClosureGate, gate_fn};
 pub use self::combine::{AllOf, AnyOf, Not, Quorum};
 pub use self::decision::{GateDecision, Veto};
+use crate::digest::Digest;
 use crate::evidence::{Claim, Evidence, Receipt, Waiver};
 use crate::identity::Identity;
 use crate::name::{BlockName, CheckName};
@@ -73,6 +74,8 @@ pub struct GateContext {
     pub reports: Arc<BTreeMap<StepPath, StepFacts>>,
     /// The waivers in force, by check.
     pub waivers: Arc<BTreeMap<CheckName, Waiver>>,
+    /// The fingerprint of the plan: what people said of another plan does not count. Absent where there is no plan.
+    pub plan: Option<Digest>,
 }
 
 impl GateContext {
@@ -85,7 +88,14 @@ impl GateContext {
         reports: BTreeMap<StepPath, StepFacts>,
         waivers: BTreeMap<CheckName, Waiver>,
     ) -> Self {
-        Self { step, release, now, reports: Arc::new(reports), waivers: Arc::new(waivers) }
+        Self { step, release, now, reports: Arc::new(reports), waivers: Arc::new(waivers), plan: None }
+    }
+
+    /// The same context under the plan of this fingerprint.
+    #[must_use]
+    pub fn plan(mut self, fingerprint: Digest) -> Self {
+        self.plan = Some(fingerprint);
+        self
     }
 }
 

@@ -183,7 +183,8 @@ impl Blocks {
     ///
     /// [`MissingBlocks`] names everything that is missing.
     pub fn bind(&self, plan: &Plan) -> Result<Bound, MissingBlocks> {
-        let mut bound = Self::default();
+        // All checks: an agent may claim one that no step of the plan asks for.
+        let mut bound = Self { checks: self.checks.clone(), ..Self::default() };
         let mut missing = Vec::new();
         for (name, pin) in &plan.blocks {
             match self.blocks.get(name) {
@@ -216,11 +217,8 @@ impl Blocks {
         }
         for step in &plan.steps {
             for wanted in &step.verifications {
-                match self.checks.get(&wanted.check) {
-                    None => missing.push(MissingBlock::NoCheck { name: wanted.check.clone() }),
-                    Some(check) => {
-                        bound.checks.insert(wanted.check.clone(), check.clone());
-                    }
+                if !self.checks.contains_key(&wanted.check) {
+                    missing.push(MissingBlock::NoCheck { name: wanted.check.clone() });
                 }
             }
             if let Work::Rollout(work) = &step.work

@@ -273,12 +273,15 @@ fn attempts(retry: &RetryPolicy, timeout: Duration) -> String {
 
 fn people(request: &ApprovalRequest) -> String {
     let roles: Vec<_> = request.roles.iter().map(String::as_str).collect();
+    let named: Vec<_> = request.people.iter().map(String::as_str).collect();
     let who = match (request.quorum, roles.is_empty()) {
+        (n, true) if !named.is_empty() => format!("{n} of {}", named.join(", ")),
         (1, true) => "anybody".to_owned(),
         (1, false) => format!("one {}", roles.join(" or ")),
         (n, true) => format!("{n} people"),
         (n, false) => format!("{n} people of role {}", roles.join(" or ")),
     };
+    let who = if roles.is_empty() || named.is_empty() { who } else { format!("{who}, or {}", named.join(", ")) };
     let own = if request.self_approval { "its authors and starter included" } else { "not its authors or starter" };
     format!("{who}, {own}; expires after {}", Spell(request.expires_after))
 }

@@ -430,9 +430,9 @@ impl fmt::Display for Waits {
             Self::Answer { call, at_most: None } => write!(f, "for an answer to {call}"),
             Self::People { request, yes, span } => {
                 write!(f, "{:?}: {} of {} said yes", request.question, yes.len(), request.quorum)?;
-                if !request.roles.is_empty() {
-                    let roles: Vec<_> = request.roles.iter().map(String::as_str).collect();
-                    write!(f, ", asks {}", roles.join(" or "))?;
+                let asked: Vec<_> = request.roles.iter().chain(&request.people).map(String::as_str).collect();
+                if !asked.is_empty() {
+                    write!(f, ", asks {}", asked.join(" or "))?;
                 }
                 write!(f, ", for {} more", Spell(*span))
             }

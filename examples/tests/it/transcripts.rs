@@ -40,6 +40,33 @@ fn approval() {
 }
 
 #[test]
+fn evidence() {
+    says_what_its_transcript_says("evidence");
+}
+
+/// A folder in which one report says otherwise: its check fails, with the place; as JSON too.
+#[test]
+fn evidence_of_a_folder_that_was_changed() {
+    let sample = Path::new(env!("CARGO_MANIFEST_DIR")).join("evidence/sample");
+    let folder = tempfile::tempdir().expect("a folder");
+    for file in std::fs::read_dir(sample).expect("the sample") {
+        let file = file.expect("a file");
+        std::fs::copy(file.path(), folder.path().join(file.file_name())).expect("copied");
+    }
+    let changed = folder.path().join("health.json");
+    let text = std::fs::read_to_string(&changed).expect("text").replace("\"v2\"", "\"v1\"");
+    std::fs::write(&changed, text).expect("written");
+    std::fs::remove_file(folder.path().join("lcov.info")).expect("it was there");
+    let output = Command::new(program("evidence")).arg("--json").arg(folder.path()).output().expect("it starts");
+    let lines: Vec<serde_json::Value> = serde_json::from_slice(&output.stdout).expect("JSON");
+    let verdict =
+        |check: &str| lines.iter().find(|line| line["check"] == check).expect("a check")["verdict"].to_string();
+    assert!(verdict("health").contains("foreign"), "{}", verdict("health"));
+    assert!(verdict("coverage").contains("missing"), "{}", verdict("coverage"));
+    assert_eq!(verdict("smoke"), "\"pass\"");
+}
+
+#[test]
 fn resume_after_crash() {
     says_what_its_transcript_says("resume_after_crash");
 }

@@ -195,9 +195,14 @@ impl Machine {
         if yes.iter().any(same) {
             return Err(format!("{who} has approved it already, and different people must"));
         }
-        if !request.roles.is_empty() && request.roles.is_disjoint(&who.roles) {
-            let roles: Vec<_> = request.roles.iter().map(String::as_str).collect();
-            return Err(format!("{who} has none of the roles that may approve: {}", roles.join(", ")));
+        let anybody = request.roles.is_empty() && request.people.is_empty();
+        if !anybody && request.roles.is_disjoint(&who.roles) && !request.people.contains(&who.subject) {
+            let may: Vec<_> = request.roles.iter().chain(&request.people).map(String::as_str).collect();
+            return Err(if request.people.is_empty() {
+                format!("{who} has none of the roles that may approve: {}", may.join(", "))
+            } else {
+                format!("{who} is none of those who may approve: {}", may.join(", "))
+            });
         }
         let wrote = self.plan.release.change.authors.contains(&who.subject);
         if !request.self_approval && (wrote || same(&self.plan.started_by)) {

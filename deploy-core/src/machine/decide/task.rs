@@ -189,6 +189,11 @@ impl Machine {
                 Some(receipt) => Some(format!("{}: {}", wanted.check, spell(&receipt.verdict))),
                 None => Some(format!("{}: nobody verified it", wanted.check)),
             })
+            .chain(receipts.iter().filter_map(|claimed| {
+                let asked = mandatory.iter().any(|wanted| wanted.check == claimed.check);
+                (!asked && !self.counts(of, claimed))
+                    .then(|| format!("{} was claimed: {}", claimed.check, spell(&claimed.verdict)))
+            }))
             .collect();
         if unmet.is_empty() {
             return vec![Verified { of, receipts: receipts.to_vec() }.into()];

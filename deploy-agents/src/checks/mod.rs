@@ -1,0 +1,40 @@
+//! Checks: pure functions from facts and thresholds to verdicts, and the catalogue of all of them.
+//!
+//! ```text
+//!  evidence bytes ──readers──► facts ──check──► Assessment { verdict, figures (each with its place), notes }
+//!                                                    │
+//!               deploy_core::evidence::verify ───────┴──► Receipt ──► gates, checklists, the dossier
+//! ```
+//!
+//! A [`Catalogue`] holds checks by name. The engine runs them as mandatory verifications ([`CatalogueCheck::verification`],
+//! [`CatalogueCheck::check`]); a host may run one on evidence of its own ([`CatalogueCheck::assess`]).
+
+mod assessment;
+mod catalogue;
+mod checklist;
+mod document;
+mod entries;
+mod evidence_set;
+mod level;
+mod reading;
+mod thresholds;
+
+pub mod code;
+pub mod infrastructure;
+pub mod kind;
+pub mod people;
+pub mod performance;
+pub mod rules;
+pub mod runs;
+pub mod shipping;
+pub mod steps;
+pub mod vulnerabilities;
+
+pub use self::assessment::{Assessment, Assessor, Figure};
+pub use self::catalogue::{Catalogue, CatalogueCheck};
+pub use self::checklist::{AttestError, Checklist, ChecklistItem, ChecklistReading, ItemState, ManualAttestation};
+pub use self::document::{Document, Read, file_of, read};
+pub use self::evidence_set::{EvidenceSet, Judged};
+pub use self::level::{LevelExecution, ValidationLevel};
+pub use self::reading::Reading;
+pub use self::thresholds::Thresholds;
