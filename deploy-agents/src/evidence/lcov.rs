@@ -27,7 +27,7 @@ pub fn read(source: &Source<'_>) -> Result<CoverageFacts, ReadError> {
     }
     if reading.open.is_some() {
         let reason = "the text ends without end_of_record: it was cut short";
-        return Err(reading.error(text.lines().count(), 1, Problem::Truncated, reason));
+        return Err(reading.error(text.lines().count().saturating_sub(1), 1, Problem::Truncated, reason));
     }
     Ok(reading.finish())
 }
