@@ -10,7 +10,8 @@
 //!                                                               │ HTTP/JSON, token, fence
 //!                                                               ▼
 //!                                        targets::place::Place ─► processes::ProcessFleet ─► child processes
-//!                                                              └► proxy::Proxy ◄─ users
+//!                                                              └► Balancer: proxy, haproxy, envoy ◄─ users
+//!                                        ── apply ────►  targets::flags::FlagFile         ──►  a file in flagd's format
 //! ```
 //!
 //! | building block | trait | what it touches | what makes it safe to repeat |
@@ -21,10 +22,20 @@
 //! | [`gates::GoNoGo`] | `Gate` | nothing | it has no effect |
 //! | [`monitors::ProbeMonitor`] | `Monitor` | a URL, with GET | it has no effect |
 //! | [`monitors::ScrapeMonitor`] | `Monitor` | `/metrics` pages, with GET | it has no effect |
-//! | [`targets::processes::ProcessFleet`] | `Target` | child processes and the proxy in this process | it takes full statements; older fences are refused |
+//! | [`targets::processes::ProcessFleet`] | `Target` | child processes and the balancer in front of them | it takes full statements; older fences are refused |
+//! | [`targets::flags::FlagFile`] | `Target` | a file in flagd's format | it takes full statements; only weights are replaced |
+//! | `targets::flags::UnleashTarget` (feature `unleash`) | `Target` | Unleash's admin API | it takes full statements, and reads them back |
 //! | [`targets::place::PlaceTarget`] | `Target` | a [`Place`](targets::place::Place) in another process | the same, over HTTP |
 //!
-//! Beside them: [`targets::proxy::Proxy`], a weighted reverse proxy that may be used alone; [`http::HttpClient`], the port
+//! | balancer | what it is |
+//! |---|---|
+//! | [`targets::proxy::Proxy`] | the weighted reverse proxy in this process |
+//! | [`targets::haproxy::Haproxy`] | HAProxy, with a configuration of its own or attached to the host's |
+//! | [`targets::envoy::Envoy`] | Envoy, with a configuration of its own |
+//!
+//! `docs/balancers.md` and `docs/flags.md` beside this crate say what each can do, and why it does it so.
+//!
+//! Beside them: [`targets::proxy::Proxy`] may be used alone; [`targets::haproxy::RuntimeSocket`], a client of HAProxy's runtime socket; [`http::HttpClient`], the port
 //! through which blocks ask over HTTP; [`process::CommandLine`], what is to be run; [`secret::Secret`], what is never shown.
 //!
 //! ```
@@ -52,4 +63,6 @@ pub mod monitors;
 pub mod process;
 pub mod secret;
 pub mod targets;
+#[cfg(feature = "testing")]
+pub mod testing;
 pub mod wait;

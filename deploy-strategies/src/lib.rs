@@ -21,8 +21,8 @@
 //! | [`BurnRate`](analysis::burn_rate::BurnRate) | users were promised something: catches harm to both arms, which no comparison can | Site Reliability Workbook, chapter 5 |
 //! | [`ServiceScore`](analysis::service_score::ServiceScore) | a weighted score judges your releases today | Keptn's quality gates |
 //!
-//! Strategies ask by an [`Analysis`](analysis::Analysis), whose [`Judge`](analysis::Judge) is a threshold or sequential. The
-//! last three judge batches that you hand them, as a [`BatchJudge`](analysis::batch_judge::BatchJudge).
+//! They are one closed [`Judge`](analysis::Judge): strategies ask it through an [`Analysis`](analysis::Analysis), and anybody may hand it
+//! batches.
 
 pub mod all_at_once;
 pub mod analysis;

@@ -1,5 +1,6 @@
 //! A journal that kills its own process, to show what a crash at any record does.
 
+use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 use std::time::Duration;
 
@@ -17,32 +18,48 @@ use nix::unistd::getpid;
 
 use crate::show;
 
-/// Passes everything on, and kills the process the moment that enough records are durable: nobody is told of the last of them.
-#[derive(Debug)]
+/// Passes everything on, and stops the moment that enough records are durable: nobody is told of the last of them.
 pub(crate) struct KillAt<J> {
     journal: J,
     at: u64,
     written: AtomicU64,
+    stop: Box<dyn Fn(u64) + Send + Sync>,
 }
 
 impl<J> KillAt<J> {
-    /// Kills at the record of this number, counted from 1 and from here on.
+    /// Kills the process at the record of this number, counted from 1 and from here on.
     pub(crate) fn new(journal: J, at: u64) -> Self {
-        Self { journal, at, written: AtomicU64::new(0) }
+        Self::with(journal, at, kill_this_process)
     }
 
-    fn count(&self, records: usize) {
+    /// The same, where `stop` ends whatever waits for the journal.
+    pub(crate) fn with(journal: J, at: u64, stop: impl Fn(u64) + Send + Sync + 'static) -> Self {
+        Self { journal, at, written: AtomicU64::new(0), stop: Box::new(stop) }
+    }
+
+    async fn count(&self, records: usize) {
         let records = u64::try_from(records).unwrap_or(u64::MAX);
         let written = self.written.fetch_add(records, SeqCst).saturating_add(records);
         if written >= self.at {
-            show::complain(&format!(
-                "the engine is killed now: {written} records of this process are durable; run the same again without --kill-at to go on"
-            ));
-            // SIGKILL to oneself arrives before the call returns; if it could not be sent, nothing was proven.
-            let sent = kill(getpid(), Signal::SIGKILL);
-            unreachable!("SIGKILL to this very process returned {sent:?}");
+            (self.stop)(written);
+            std::future::pending::<()>().await;
         }
     }
+}
+
+impl<J> fmt::Debug for KillAt<J> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("KillAt").field("at", &self.at).finish_non_exhaustive()
+    }
+}
+
+fn kill_this_process(written: u64) {
+    show::complain(&format!(
+        "the engine is killed now: {written} records of this process are durable; run the same again without --kill-at to go on"
+    ));
+    // SIGKILL to oneself arrives before the call returns; if it could not be sent, nothing was proven.
+    let sent = kill(getpid(), Signal::SIGKILL);
+    unreachable!("SIGKILL to this very process returned {sent:?}");
 }
 
 #[async_trait]
@@ -51,14 +68,14 @@ impl<J: Journal> Journal for KillAt<J> {
         let records = run.records.len();
         let created = self.journal.create(run).await?;
         if !created.already {
-            self.count(records);
+            self.count(records).await;
         }
         Ok(created)
     }
     async fn append(&self, append: Append) -> Result<Head, AppendError> {
         let records = append.records.len();
         let head = self.journal.append(append).await?;
-        self.count(records);
+        self.count(records).await;
         Ok(head)
     }
     async fn claim(&self, run: &RunId, owner: &OwnerName, lease: Duration) -> Result<Claim, ClaimError> {

@@ -13,6 +13,8 @@ mod args;
 mod crash;
 mod desk;
 mod engine;
+#[cfg(test)]
+mod every_record;
 mod facts;
 mod follow;
 mod place;

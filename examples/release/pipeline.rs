@@ -1,5 +1,6 @@
 //! What a host writes: the pipeline that every version of the service goes through.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use deploy_agents::agents::{HttpProbe, Program};
@@ -10,11 +11,12 @@ use deploy_agents::secret::Secret;
 use deploy_agents::targets::place::PlaceTarget;
 use deploy_core::agent::{Agent, AgentCard, AgentError, Performed, agent_fn};
 use deploy_core::evidence::{Check, CheckInput, EvidencePolicy, Refusal, Verdict, Verification};
-use deploy_core::monitor::Comparison;
+use deploy_core::monitor::{Comparison, Monitor};
 use deploy_core::name::{BlockName, CheckName, MetricName, NameError, TargetName};
 use deploy_core::pipeline::Pipeline;
 use deploy_core::plan::{RetryPolicy, RollbackTo};
 use deploy_core::real::Real;
+use deploy_core::target::Target;
 use deploy_strategies::analysis::threshold::{
     Bound, Condition, ErrorPolicy, Limit, MetricLimits, NoData, OnError, Threshold,
 };
@@ -39,12 +41,59 @@ pub(crate) fn target() -> Result<TargetName, NameError> {
     TargetName::new("place")
 }
 
+/// What touches the world: everything else about the pipeline is the same wherever it runs.
+#[derive(Debug)]
+pub(crate) struct Parts {
+    pub(crate) self_test: Arc<dyn Agent>,
+    pub(crate) place_answers: Arc<dyn Agent>,
+    pub(crate) target: Arc<dyn Target>,
+    pub(crate) monitor: Arc<dyn Monitor>,
+    pub(crate) release_serves: Arc<dyn Agent>,
+}
+
+impl Parts {
+    /// The parts that work on the place that was found or started.
+    fn of(place: &PlaceFile, checks: &Checks) -> Result<Self, Failure> {
+        let quickly = Duration::from_secs_f64(0.2 * place.pace);
+        let healthy = HttpProbe::new(BlockName::new("probe-place")?, format!("http://{}/healthz", place.traffic));
+        let version = HttpProbe::new(BlockName::new("probe-release")?, format!("http://{}/version", place.traffic));
+        Ok(Self {
+            self_test: Arc::new(self_test_agent(checks.self_test.clone())?),
+            place_answers: Arc::new(healthy.every(quickly).claims(checks.reachable.clone())),
+            target: Arc::new(target_of(place)?),
+            monitor: Arc::new(monitor(place)?),
+            release_serves: Arc::new(version.every(quickly).times(5).claims(checks.serves.clone())),
+        })
+    }
+}
+
+/// What is claimed and checked.
+#[derive(Debug)]
+pub(crate) struct Checks {
+    pub(crate) self_test: CheckName,
+    pub(crate) reachable: CheckName,
+    pub(crate) serves: CheckName,
+}
+
+impl Checks {
+    pub(crate) fn new() -> Result<Self, NameError> {
+        Ok(Self {
+            self_test: CheckName::new("self-test-passes")?,
+            reachable: CheckName::new("place-answers")?,
+            serves: CheckName::new("release-serves")?,
+        })
+    }
+}
+
 /// The pipeline, for the place that was found or started.
 pub(crate) fn pipeline(place: &PlaceFile) -> Result<Pipeline, Failure> {
-    let (self_test, reachable, serves) =
-        (CheckName::new("self-test-passes")?, CheckName::new("place-answers")?, CheckName::new("release-serves")?);
-    let quickly = Duration::from_secs_f64(0.2 * place.pace);
+    let checks = Checks::new()?;
+    compose(Parts::of(place, &checks)?, checks, place.pace)
+}
 
+/// The pipeline, of any parts.
+pub(crate) fn compose(parts: Parts, checks: Checks, pace: f64) -> Result<Pipeline, Failure> {
+    let Checks { self_test, reachable, serves } = checks;
     let p = Pipeline::builder("release-orders");
     p.rollback(RollbackTo::Previous);
     p.check(Check::new(self_test.clone(), says_that_it_passed));
@@ -54,30 +103,28 @@ pub(crate) fn pipeline(place: &PlaceFile) -> Result<Pipeline, Failure> {
     let before = p.phase("pre-deployment");
     before.exit(GoNoGo::new(BlockName::new("go-no-go")?, [self_test.clone(), reachable.clone()]));
     before
-        .task("self-test", self_test_agent(self_test.clone())?)
+        .task("self-test", parts.self_test)
         .timeout(Duration::from_secs(30))
         .retry(RetryPolicy::attempts(2))
         .verify(mandatory(self_test))
         .add();
-    let probe = HttpProbe::new(BlockName::new("probe-place")?, format!("http://{}/healthz", place.traffic));
     before
-        .task("place-answers", probe.every(quickly).claims(reachable.clone()))
+        .task("place-answers", parts.place_answers)
         .timeout(Duration::from_secs(30))
         .verify(mandatory(reachable))
         .add();
 
     p.phase("rollout")
-        .rollout("canary", canary(place.pace)?, target_of(place)?)
-        .monitor(monitor(place)?)
+        .rollout("canary", canary(pace)?, parts.target)
+        .monitor(parts.monitor)
         .observe_every(Duration::from_millis(400))
         .timeout(Duration::from_secs(600))
         .add();
 
     let after = p.phase("post-deployment");
-    let settled = after.soak("settle", Duration::from_secs_f64(3.0 * place.pace)).add();
-    let probe = HttpProbe::new(BlockName::new("probe-release")?, format!("http://{}/version", place.traffic));
+    let settled = after.soak("settle", Duration::from_secs_f64(3.0 * pace)).add();
     after
-        .task("release-serves", probe.every(quickly).times(5).claims(serves.clone()))
+        .task("release-serves", parts.release_serves)
         .timeout(Duration::from_secs(30))
         .verify(mandatory(serves))
         .after(&settled)

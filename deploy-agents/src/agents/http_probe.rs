@@ -13,7 +13,7 @@ use deploy_core::time::{Clock, Spell, SystemClock};
 use serde::Serialize;
 
 use super::subject;
-use crate::http::{HttpClient, HttpLimits, PlainHttp};
+use crate::http::{HttpClient, HttpLimits, PlainHttp, shown};
 use crate::wait::pause;
 
 /// How much of a body is quoted in evidence and errors, in bytes.
@@ -50,15 +50,6 @@ impl Expectation {
             }
         }
     }
-}
-
-/// A URL without what may be secret in it: user and password, and the values of its query.
-fn shown(url: &str) -> String {
-    let (before, query) = url.split_once('?').map_or((url, ""), |(before, _)| (before, "?…"));
-    let (scheme, rest) = before.split_once("://").unwrap_or(("", before));
-    let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
-    let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
-    if scheme.is_empty() { format!("{host}{path}{query}") } else { format!("{scheme}://{host}{path}{query}") }
 }
 
 fn quote(text: &str) -> String {

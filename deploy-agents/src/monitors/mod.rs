@@ -1,19 +1,49 @@
 //! Monitors: what a revision measured.
 
+pub mod envoy;
+mod excused;
 pub mod exposition;
+pub mod families;
+pub mod haproxy;
+mod heartbeat;
+mod log_lines;
+mod meter;
+mod network;
 mod probe;
+mod program;
+pub mod prometheus;
 mod quantile;
+mod query;
 mod scrape;
 mod series;
+mod source;
 
+pub use self::excused::Excused;
+pub use self::heartbeat::{Heartbeats, HeartbeatsError};
+pub use self::log_lines::{LogLines, LogLinesError};
+pub use self::meter::{Meter, MeterError};
+pub use self::network::NetworkProbe;
 pub use self::probe::ProbeMonitor;
-pub use self::scrape::{Query, ScrapeMonitor};
+pub use self::program::ProgramMonitor;
+pub use self::query::Query;
+pub use self::scrape::ScrapeMonitor;
 pub use self::series::Selector;
+pub use self::source::Source;
 
 use std::fmt;
 use std::sync::Arc;
 
 use deploy_core::name::RevisionName;
+
+/// A count that was added up as a float.
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "growth is finite and not negative; a cast saturates"
+)]
+fn whole(count: f64) -> u64 {
+    count.round() as u64
+}
 
 /// Where a revision is asked: a template in which `{revision}` is replaced, or a closure.
 #[derive(Clone)]

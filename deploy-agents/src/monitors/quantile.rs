@@ -1,5 +1,9 @@
 //! Quantiles of histograms with buckets, as Prometheus computes them.
 
+use deploy_core::monitor::{Counts, Reading};
+
+use super::whole;
+
 /// The quantile `q` (0 to 1) of cumulative bucket counts by upper bound; nothing where Prometheus answers NaN: fewer than two
 /// buckets, no bucket without bound, no observations.
 ///
@@ -27,6 +31,21 @@ pub(super) fn bucket_quantile(q: f64, buckets: impl IntoIterator<Item = (f64, f6
     (inside > 0.0).then(|| start + (end - start) * ((rank - below) / inside))
 }
 
+/// Half points of contentment (Apdex): two for who waited at most `satisfied`, one for who waited at most four times as long.
+/// The error: a limit is no bound of the histogram.
+pub(super) fn apdex(satisfied: f64, buckets: Vec<(f64, f64)>) -> Result<Reading, String> {
+    let buckets = prepared(buckets);
+    let Some((_, all)) = buckets.last().copied() else { return Ok(Reading::NoData) };
+    let within = |limit: f64| {
+        let same = |bound: f64| (bound - limit).abs() <= limit.abs() * 1e-9;
+        let found = buckets.iter().find(|(bound, _)| same(*bound));
+        found.map(|(_, count)| *count).ok_or_else(|| format!("{limit} is no bound of the histogram"))
+    };
+    let (content, half) = (whole(within(satisfied)?), whole(within(satisfied * 4.0)?));
+    let points = 2 * whole(all);
+    Counts::new(points, points.saturating_sub(content + half)).map(Reading::Counts).map_err(|error| error.to_string())
+}
+
 /// In order of their bounds, equal bounds added up, and never falling: counts read one after another may disagree by a few.
 fn prepared(buckets: impl IntoIterator<Item = (f64, f64)>) -> Vec<(f64, f64)> {
     let mut sorted: Vec<(f64, f64)> = buckets.into_iter().filter(|(bound, _)| !bound.is_nan()).collect();
@@ -48,7 +67,9 @@ fn prepared(buckets: impl IntoIterator<Item = (f64, f64)>) -> Vec<(f64, f64)> {
 
 #[cfg(test)]
 mod tests {
-    use super::bucket_quantile;
+    use deploy_core::monitor::Reading;
+
+    use super::{apdex, bucket_quantile};
 
     const INF: f64 = f64::INFINITY;
 
@@ -76,6 +97,19 @@ mod tests {
         assert_eq!(bucket_quantile(0.5, [(1.0, 3.0), (2.0, 4.0)]), None);
         assert_eq!(bucket_quantile(0.5, [(INF, 4.0)]), None);
         assert_eq!(bucket_quantile(0.5, []), None);
+    }
+
+    /// Rows: M74.
+    #[test]
+    fn contentment_is_counted_in_half_points_with_the_events_that_it_rests_on() {
+        // The worked example of the Apdex specification: 60 satisfied, 30 tolerating, 10 frustrated of 100 are 0.75.
+        let buckets = vec![(0.5, 60.0), (2.0, 90.0), (INF, 100.0)];
+        let Ok(Reading::Counts(counts)) = apdex(0.5, buckets.clone()) else { panic!() };
+        assert_eq!((counts.events(), counts.bad()), (200, 50));
+        assert!(apdex(0.4, buckets).is_err(), "between bounds nothing is known");
+        assert_eq!(apdex(0.5, Vec::new()), Ok(Reading::NoData));
+        let Ok(Reading::Counts(none)) = apdex(0.5, vec![(0.5, 0.0), (2.0, 0.0), (INF, 0.0)]) else { panic!() };
+        assert_eq!(none.events(), 0);
     }
 
     proptest::proptest! {

@@ -1,24 +1,22 @@
 //! Reads counters, gauges and histograms from `/metrics` pages.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use deploy_core::monitor::{
-    Arm, Counts, MeasureContext, MeasureRequest, Measurement, Monitor, MonitorError, Reading, Window,
-};
+use deploy_core::monitor::{Arm, MeasureContext, MeasureRequest, Measurement, Monitor, MonitorError, Window};
 use deploy_core::name::{BlockName, MetricName, RevisionName};
-use deploy_core::real::Real;
 use deploy_core::time::{Clock, SystemClock, Timestamp};
 use http::header;
 use tokio::sync::Mutex;
 
-use super::Urls;
 use super::exposition::{Format, Sample, parse};
-use super::quantile::bucket_quantile;
-use super::series::{History, Scrape, Selector, increases};
+use super::query::{Query, read};
+use super::series::{History, Scrape};
+use super::source::{Origin, Source};
+use super::{Urls, haproxy};
 use crate::http::{HttpClient, HttpLimits, PlainHttp};
 use crate::secret::Secret;
 
@@ -27,38 +25,8 @@ const STALE: Duration = Duration::from_secs(5 * 60);
 /// How many endpoints are remembered; those asked longest ago are forgotten first.
 const MOST_ENDPOINTS: usize = 256;
 
-/// What is read from the series.
-#[derive(Debug, Clone, PartialEq)]
-#[non_exhaustive]
-pub enum Query {
-    /// How fast counters grow, per second, added up. A [`Reading::Value`].
-    Rate(Selector),
-    /// How many of the events were bad: the growth of both. A [`Reading::Counts`]. The bad ones must be among all.
-    Ratio {
-        /// The counters of the bad events.
-        bad: Selector,
-        /// The counters of all events, the bad ones among them.
-        all: Selector,
-        /// Whether bad events without any series are zero bad events. Say yes for services that only begin to expose a series
-        /// with its first event; say no where every series is there from the start, because then a label that was mistyped is
-        /// no data, and does not look like a service without errors.
-        absent_is_zero: bool,
-    },
-    /// A quantile of what a histogram observed in the window, by Prometheus' `histogram_quantile`. A [`Reading::Value`], in the
-    /// histogram's unit.
-    Quantile {
-        /// Which quantile, 0 to 1.
-        q: f64,
-        /// The histogram, by its name without `_bucket`.
-        histogram: Selector,
-    },
-    /// Gauges as they are now, added up. A [`Reading::Value`].
-    Sum(Selector),
-    /// The largest gauge. A [`Reading::Value`].
-    Max(Selector),
-}
-
-/// Scrapes one or more endpoints of each revision, in the text format of Prometheus or in OpenMetrics.
+/// Scrapes one or more endpoints of each revision, in the text format of Prometheus or in OpenMetrics, or a [`Source`] that counts in
+/// another way.
 ///
 /// It scrapes when it is asked, remembers what it saw (the last 360 scrapes of an endpoint, and of each only the series that
 /// its queries name), and answers from the oldest scrape within the lookback to the one just made. So
@@ -72,6 +40,7 @@ pub enum Query {
 pub struct ScrapeMonitor {
     name: BlockName,
     endpoints: Vec<Urls>,
+    sources: Vec<Source>,
     queries: BTreeMap<MetricName, Query>,
     token: Option<Secret>,
     limits: HttpLimits,
@@ -87,6 +56,7 @@ impl ScrapeMonitor {
         Self {
             name,
             endpoints: Vec::new(),
+            sources: Vec::new(),
             queries: BTreeMap::new(),
             token: None,
             limits: HttpLimits { max_body: 4 * 1024 * 1024, ..HttpLimits::default() },
@@ -107,6 +77,13 @@ impl ScrapeMonitor {
     #[must_use]
     pub fn endpoints(mut self, of: impl Fn(&RevisionName) -> Vec<String> + Send + Sync + 'static) -> Self {
         self.endpoints.push(Urls(Arc::new(of)));
+        self
+    }
+
+    /// The same with one more source beside the endpoints.
+    #[must_use]
+    pub fn source(mut self, source: impl Into<Source>) -> Self {
+        self.sources.push(source.into());
         self
     }
 
@@ -145,11 +122,24 @@ impl ScrapeMonitor {
         self
     }
 
-    fn urls(&self, revision: &RevisionName) -> BTreeSet<String> {
-        self.endpoints.iter().flat_map(|urls| urls.of(revision)).collect()
+    fn origins(&self, revision: &RevisionName) -> BTreeMap<String, Origin> {
+        let pages = self.endpoints.iter().flat_map(|urls| urls.of(revision)).map(Origin::Page);
+        let others = self.sources.iter().map(|source| source.origin(revision));
+        pages.chain(others).map(|origin| (origin.key(), origin)).collect()
     }
 
-    async fn scrape(&self, url: &str) -> Result<Scrape, MonitorError> {
+    async fn scrape(&self, origin: &Origin) -> Result<Scrape, MonitorError> {
+        let samples = match origin {
+            Origin::Page(url) => self.page(url).await?,
+            Origin::Haproxy(socket) => haproxy::samples(socket).await?,
+            Origin::Log(lines, path) => lines.samples(path).await?,
+        };
+        let (at, wall) = (self.clock.monotonic(), self.clock.wall());
+        let samples = samples.into_iter().filter(|sample| self.is_wanted(sample, wall)).collect();
+        Ok(Scrape { at, wall, samples })
+    }
+
+    async fn page(&self, url: &str) -> Result<Vec<Sample>, MonitorError> {
         let failed = |error| MonitorError::new(format!("{url} could not be scraped")).because(error);
         let mut request = http::Request::get(url)
             .header(header::ACCEPT, "application/openmetrics-text;version=1.0.0;q=0.9,text/plain;version=0.0.4;q=0.8");
@@ -167,20 +157,13 @@ impl ScrapeMonitor {
         }
         let kind = answer.headers().get(header::CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or("");
         let text = std::str::from_utf8(answer.body()).map_err(|e| failed(e.into()))?;
-        let samples = parse(text, Format::of(kind)).map_err(|e| failed(e.into()))?;
-        let (at, wall) = (self.clock.monotonic(), self.clock.wall());
-        let samples = samples.into_iter().filter(|sample| self.is_wanted(sample, wall)).collect();
-        Ok(Scrape { at, wall, samples })
+        parse(text, Format::of(kind)).map_err(|e| failed(e.into()))
     }
 
     /// Whether a query names the series, and the sample is not old news.
     fn is_wanted(&self, sample: &Sample, now: Timestamp) -> bool {
         let fresh = sample.at_ms.is_none_or(|at| now.since(Timestamp(at)) <= STALE);
-        let named = self.queries.values().any(|query| match query {
-            Query::Rate(selector) | Query::Sum(selector) | Query::Max(selector) => selector.name() == sample.name,
-            Query::Ratio { bad, all, .. } => bad.name() == sample.name || all.name() == sample.name,
-            Query::Quantile { histogram, .. } => sample.name.strip_suffix("_bucket") == Some(histogram.name()),
-        });
+        let named = self.queries.values().any(|query| query.reads(&sample.name));
         fresh && named
     }
 
@@ -191,8 +174,8 @@ impl ScrapeMonitor {
         request: &MeasureRequest,
         seen: &BTreeMap<String, History>,
     ) -> Result<Vec<Measurement>, MonitorError> {
-        let urls = self.urls(revision);
-        let histories: Vec<&History> = urls.iter().filter_map(|url| seen.get(url)).collect();
+        let origins = self.origins(revision);
+        let histories: Vec<&History> = origins.keys().filter_map(|key| seen.get(key)).collect();
         let covered = |history: &&History| {
             let (first, last) = (history.within(request.lookback).next()?, history.newest()?);
             Some(Window { from: first.wall, to: last.wall })
@@ -213,62 +196,6 @@ impl ScrapeMonitor {
     }
 }
 
-/// One number out of the histories of all endpoints of a revision.
-fn read(
-    query: &Query,
-    histories: &[&History],
-    revision: &RevisionName,
-    lookback: Duration,
-) -> Result<Reading, Box<dyn std::error::Error + Send + Sync>> {
-    let value = |number: Option<f64>| number.and_then(|n| Real::new(n).ok()).map_or(Reading::NoData, Reading::Value);
-    // What each endpoint says about growth, with the seconds that it covers; endpoints scraped once are not counted yet.
-    let grown = |selector: &Selector| {
-        let each = histories.iter().filter_map(|history| {
-            let scrapes = history.within(lookback);
-            let (first, last) = (scrapes.clone().next()?.at, history.newest()?.at);
-            Some((increases(scrapes, selector, revision)?, last.saturating_sub(first).as_secs_f64()))
-        });
-        each.filter(|(series, seconds)| !series.is_empty() && *seconds > 0.0).collect::<Vec<_>>()
-    };
-    let total = |selector: &Selector| {
-        let grown = grown(selector);
-        (!grown.is_empty()).then(|| grown.iter().flat_map(|(series, _)| series.values()).sum::<f64>())
-    };
-    let gauges = |selector: &Selector| {
-        let newest = histories.iter().filter_map(|history| history.newest());
-        let samples = newest.flat_map(|scrape| scrape.samples.iter());
-        samples.filter(|s| selector.selects(s, revision) && s.value.is_finite()).map(|s| s.value).collect::<Vec<_>>()
-    };
-    Ok(match query {
-        Query::Rate(selector) => {
-            let rates = grown(selector).into_iter().map(|(series, seconds)| series.values().sum::<f64>() / seconds);
-            value(rates.reduce(|a, b| a + b))
-        }
-        Query::Ratio { bad, all, absent_is_zero } => {
-            match (total(bad).or_else(|| absent_is_zero.then_some(0.0)), total(all)) {
-                (Some(bad), Some(all)) => Reading::Counts(Counts::new(whole(all), whole(bad))?),
-                _ => Reading::NoData,
-            }
-        }
-        Query::Quantile { q, histogram } => {
-            let series = grown(&histogram.buckets()).into_iter().flat_map(|(series, _)| series);
-            let buckets = series.filter_map(|(labels, count)| Some((labels.get("le")?.parse().ok()?, count)));
-            value(bucket_quantile(*q, buckets.collect::<Vec<_>>()))
-        }
-        Query::Sum(selector) => value(gauges(selector).into_iter().reduce(|a, b| a + b)),
-        Query::Max(selector) => value(gauges(selector).into_iter().reduce(f64::max)),
-    })
-}
-
-#[expect(
-    clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
-    reason = "growth is finite and not negative; a cast saturates"
-)]
-fn whole(count: f64) -> u64 {
-    count.round() as u64
-}
-
 #[async_trait]
 impl Monitor for ScrapeMonitor {
     fn name(&self) -> BlockName {
@@ -281,12 +208,12 @@ impl Monitor for ScrapeMonitor {
         }
         let arms = [(Arm::Candidate, Some(&request.candidate)), (Arm::Baseline, request.baseline.as_ref())];
         let arms: Vec<_> = arms.into_iter().filter_map(|(arm, revision)| Some((arm, revision?))).collect();
-        let urls: BTreeSet<String> = arms.iter().flat_map(|(_, revision)| self.urls(revision)).collect();
+        let origins: BTreeMap<_, _> = arms.iter().flat_map(|(_, revision)| self.origins(revision)).collect();
         // Held over the scrapes, so that two questions at once do not put their scrapes out of order.
         let mut seen = self.seen.lock().await;
-        for url in &urls {
-            let scrape = self.scrape(url).await?;
-            seen.entry(url.clone()).or_default().push(scrape);
+        for (key, origin) in &origins {
+            let scrape = self.scrape(origin).await?;
+            seen.entry(key.clone()).or_default().push(scrape);
         }
         while seen.len() > MOST_ENDPOINTS {
             let asked = |history: &History| history.newest().map(|scrape| scrape.at);

@@ -7,6 +7,7 @@ use deploy_core::name::RevisionName;
 use deploy_core::time::Timestamp;
 
 use super::exposition::Sample;
+use super::prometheus::{matching_itself, quoted};
 
 /// Which series: a name, and what some labels must or must not be.
 ///
@@ -58,6 +59,21 @@ impl Selector {
         &self.name
     }
 
+    /// The same as PromQL has it.
+    pub(super) fn promql(&self, revision: &RevisionName) -> String {
+        let matcher = |(label, matcher): &(String, Matcher)| {
+            let (operator, value) = match matcher {
+                Matcher::Is(value) => ("=", filled(value, revision)),
+                Matcher::IsNot(value) => ("!=", filled(value, revision)),
+                Matcher::StartsWith(value) => ("=~", format!("{}.*", matching_itself(&filled(value, revision)))),
+            };
+            format!("{}{operator}\"{}\"", label_name(label), quoted(&value, '"'))
+        };
+        let name = format!("__name__=\"{}\"", quoted(&self.name, '"'));
+        let matchers: Vec<String> = std::iter::once(name).chain(self.matchers.iter().map(matcher)).collect();
+        format!("{{{}}}", matchers.join(","))
+    }
+
     /// The same for the buckets of the histogram of this name.
     pub(super) fn buckets(&self) -> Self {
         Self { name: format!("{}_bucket", self.name), matchers: self.matchers.clone() }
@@ -65,14 +81,25 @@ impl Selector {
 
     pub(super) fn selects(&self, sample: &Sample, revision: &RevisionName) -> bool {
         let label = |name: &String| sample.labels.get(name).map_or("", String::as_str);
-        let filled = |value: &String| value.replace("{revision}", revision.as_str());
         sample.name == self.name
             && self.matchers.iter().all(|(name, matcher)| match matcher {
-                Matcher::Is(value) => label(name) == filled(value),
-                Matcher::IsNot(value) => label(name) != filled(value),
-                Matcher::StartsWith(value) => label(name).starts_with(&filled(value)),
+                Matcher::Is(value) => label(name) == filled(value, revision),
+                Matcher::IsNot(value) => label(name) != filled(value, revision),
+                Matcher::StartsWith(value) => label(name).starts_with(&filled(value, revision)),
             })
     }
+}
+
+fn filled(value: &str, revision: &RevisionName) -> String {
+    value.replace("{revision}", revision.as_str())
+}
+
+/// A label's name as PromQL has it: in quotes where it is no classic name (Prometheus 3).
+fn label_name(name: &str) -> String {
+    let classic = !name.starts_with(|c: char| c.is_ascii_digit())
+        && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
+        && !name.is_empty();
+    if classic { name.to_owned() } else { format!("\"{}\"", quoted(name, '"')) }
 }
 
 /// What one endpoint said at one time.
@@ -193,6 +220,15 @@ mod tests {
         assert_eq!(sum(of_revision().starts_with("code", "5")), 2.0);
         assert_eq!(sum(of_revision().is_not("code", "503")), 4.0);
         assert_eq!(sum(of_revision().is("absent", "")), 6.0);
+    }
+
+    #[test]
+    fn selectors_are_written_as_promql() {
+        let revision = RevisionName::new("v1.2").expect("a name");
+        let selector =
+            Selector::new("c").is("version", "{revision}").is_not("a", "x\"y").starts_with("v", "{revision}");
+        let due = "{__name__=\"c\",version=\"v1.2\",a!=\"x\\\"y\",v=~\"v1\\\\.2.*\"}";
+        assert_eq!(selector.promql(&revision), due);
     }
 
     #[test]

@@ -8,13 +8,22 @@
 )]
 
 mod background;
+mod balancers;
 mod components;
 mod conformance;
+mod envoy;
+mod flags;
+mod families;
 mod fleet;
 mod gate;
+mod haproxy;
 mod load;
 mod measuring;
+mod peers;
 mod place;
 mod program;
+mod prometheus;
+mod prometheus_policy;
 mod proxy;
 mod service;
+mod victoria;

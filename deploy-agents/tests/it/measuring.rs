@@ -7,7 +7,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use deploy_agents::agents::{Expectation, HttpProbe};
 use deploy_agents::http::{HttpClient, HttpError, HttpLimits};
-use deploy_agents::monitors::{ProbeMonitor, Query, ScrapeMonitor, Selector};
+use deploy_agents::monitors::{ProbeMonitor, ProgramMonitor, Query, ScrapeMonitor, Selector};
+use deploy_agents::process::CommandLine;
 use deploy_agents::secret::Secret;
 use deploy_agents::targets::AdminAccess;
 use deploy_agents::targets::proxy::{Proxy, ProxyAdmin, ProxyConfig, Routing};
@@ -193,4 +194,45 @@ async fn the_scrape_monitor_reads_the_proxys_own_counters() {
     drop(admin);
     let stranger = ScrapeMonitor::new(block("scrape")).endpoint("http://127.0.0.1:1/metrics");
     assert!(stranger.measure(&question(), &cx).await.is_err(), "unreachable is an error, not a number");
+}
+
+#[tokio::test]
+async fn a_program_is_asked_and_what_it_does_not_print_is_no_number() {
+    let shell = |script: &str| {
+        let line = CommandLine::new("/bin/sh").args(["-c", script, "sh", "{revision}"]);
+        ProgramMonitor::new(
+            block("program"),
+            line,
+            [metric("depth"), metric("errors"), metric("sizes"), metric("none")],
+        )
+    };
+    let good = shell(
+        r#"test "$DEPLOY_REVISION" = "$1" && test "$DEPLOY_LOOKBACK_MS" = 600000 || exit 9
+           bad=0; test "$DEPLOY_ARM" = candidate && bad=3
+           echo "{\"depth\": 4.5, \"errors\": {\"events\": 10, \"bad\": $bad}, \"sizes\": {\"samples\": [1, 2]}, \"none\": null}""#,
+    );
+    let all = measure(&good, &question()).await;
+    assert_eq!(reading(&all, "errors", Arm::Candidate), Reading::Counts(Counts::new(10, 3).expect("counts")));
+    assert_eq!(reading(&all, "errors", Arm::Baseline), Reading::Counts(Counts::new(10, 0).expect("counts")));
+    assert_eq!(reading(&all, "depth", Arm::Baseline).number(), Some(4.5));
+    assert!(matches!(reading(&all, "sizes", Arm::Baseline), Reading::Samples(all) if all.len() == 2));
+    assert_eq!(reading(&all, "none", Arm::Candidate), Reading::NoData);
+    let suite = deploy_core::testing::conformance::monitor::MonitorSuite::new(question());
+    assert_eq!(suite.run(&good).await.len(), 5);
+
+    let cx = MeasureContext::new(Arc::clone(&task().release), Now::default());
+    let said = async |monitor: ProgramMonitor| {
+        deploy_core::report::chain(&monitor.measure(&question(), &cx).await.expect_err("no measurement"))
+    };
+    assert!(said(shell("echo no luck >&2; exit 3")).await.contains("exit status: 3: no luck"));
+    assert!(said(shell("echo {}")).await.contains("printed no depth of v2"));
+    assert!(said(shell("echo 4")).await.contains("does not print measurements"));
+    let more_bad = r#"echo '{"depth": 1, "errors": {"events": 1, "bad": 2}, "sizes": null, "none": null}'"#;
+    assert!(said(shell(more_bad)).await.contains("2 bad events among 1"));
+    assert!(said(shell("head -c 400000 /dev/zero")).await.contains("more than"));
+    let slow = shell("exec tail -f /dev/null").within(Duration::from_millis(50));
+    assert!(said(slow).await.contains("longer than 50ms"));
+    let absent =
+        ProgramMonitor::new(block("program"), CommandLine::new("/there/is/no/such/program"), [metric("depth")]);
+    assert!(said(absent).await.contains("could not be started"));
 }

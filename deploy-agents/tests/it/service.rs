@@ -38,7 +38,8 @@ fn serves_as_a_child() {
     runtime.block_on(async {
         let listener = TcpListener::bind(("127.0.0.1", port)).await.expect("the port is free");
         let revision = std::env::var("SERVICE_REVISION").unwrap_or_default();
-        serve(listener, revision).await;
+        let fails_every = std::env::var("SERVICE_FAILS_EVERY").ok().and_then(|n| n.parse().ok());
+        serve(listener, revision, fails_every).await;
     });
 }
 
@@ -46,16 +47,27 @@ fn serves_as_a_child() {
 pub(crate) async fn spawn(revision: &str) -> SocketAddr {
     let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("a free port");
     let address = listener.local_addr().expect("an address");
-    tokio::spawn(serve(listener, revision.to_owned()));
+    tokio::spawn(serve(listener, revision.to_owned(), None));
     address
 }
 
-async fn serve(listener: TcpListener, revision: String) {
+/// How many requests an instance has answered with its revision.
+type Answered = std::sync::Arc<std::sync::atomic::AtomicU64>;
+
+async fn serve(listener: TcpListener, revision: String, fails_every: Option<u64>) {
+    let answered = Answered::default();
     loop {
         let (stream, _) = listener.accept().await.expect("a connection");
         let _ = stream.set_nodelay(true);
         let revision = revision.clone();
-        let answer = service_fn(move |request| answer(request, revision.clone()));
+        let answered = Answered::clone(&answered);
+        let answer = service_fn(move |request| {
+            let fails = request.uri().path() == "/" && {
+                let before = answered.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+                fails_every.is_some_and(|every| before % every == 0)
+            };
+            answer(request, revision.clone(), fails)
+        });
         tokio::spawn(http1::Builder::new().serve_connection(TokioIo::new(stream), answer));
     }
 }
@@ -65,8 +77,8 @@ fn text(text: String) -> Body {
 }
 
 /// `/` says the revision, `/echo` gives back what it is sent as it comes, `/fail` is a 500, `/header/NAME` says what a header holds,
-/// `/wait-for/FILE` answers once the file is there.
-async fn answer(request: Request<Incoming>, revision: String) -> Result<Response<Body>, Infallible> {
+/// `/wait-for/FILE` answers once the file is there. A request that fails is a 500 too.
+async fn answer(request: Request<Incoming>, revision: String, fails: bool) -> Result<Response<Body>, Infallible> {
     let path = request.uri().path().to_owned();
     if path == "/echo" {
         return Ok(Response::new(request.into_body().boxed_unsync()));
@@ -81,7 +93,7 @@ async fn answer(request: Request<Incoming>, revision: String) -> Result<Response
         }
     }
     let mut response = Response::new(text(revision));
-    if path == "/fail" {
+    if path == "/fail" || fails {
         *response.status_mut() = http::StatusCode::INTERNAL_SERVER_ERROR;
     }
     Ok(response)

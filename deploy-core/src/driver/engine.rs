@@ -17,8 +17,8 @@ use super::lease::LeaseWatch;
 use super::load::load;
 use super::options::EngineOptions;
 use super::perform::spell;
-use super::turn::{Begin, Dormant, Left, drive};
-use crate::journal::{Claim, Envelope, Journal, JournalError, NewRun, SubmitError, Which};
+use super::turn::{Begin, Dormant, Fresh, Left, drive};
+use crate::journal::{Claim, CreateError, Envelope, Journal, JournalError, NewRun, SubmitError, Which};
 use crate::machine::{Machine, Outcome, Reply};
 use crate::name::{OwnerName, PipelineName, RunId};
 use crate::operator::{OperatorInput, Principal};
@@ -92,7 +92,8 @@ pub(super) struct Closing {
 /// What the engine keeps of a run that it drives.
 enum Slot {
     Live(Live),
-    Dormant(Box<Dormant>, Arc<watch::Sender<Progress>>),
+    /// With the channel of those who hold a handle, if anybody does.
+    Dormant(Dormant, Option<Arc<watch::Sender<Progress>>>),
 }
 
 struct Live {
@@ -265,13 +266,22 @@ impl Engine {
         }
         let (service, environment) = (plan.release.service.clone(), plan.release.environment.clone());
         let queue = plan.queue;
+        let began = self.inner.clock.monotonic();
         let mut machine = Machine::new(Arc::new(plan), &run);
         let record = machine.start(Now { wall: self.inner.clock.wall(), run: RunTime::START });
         let records: Vec<Envelope> = vec![record.seal()?];
         let new = NewRun { run: run.clone(), service, environment, queue, records };
-        self.inner.journal.create(new).await?;
+        let created = self.inner.journal.create(new).await?;
+        if created.already && self.has_ended(&run).await.map_err(CreateError::from)? {
+            return Ok(RunHandle::watching(Arc::clone(&self.inner), run));
+        }
+        let fresh = created.head.map(|head| Box::new(Fresh { machine, head, began }));
         // Where another run holds the lock, the loop says what the plan says about runs in flight.
-        Ok(self.inner.adopt(&run))
+        Ok(self.inner.adopt_as(&run, fresh))
+    }
+
+    async fn has_ended(&self, run: &RunId) -> Result<bool, JournalError> {
+        Ok(self.inner.journal.entry(run).await?.is_some_and(|entry| entry.outcome.is_some()))
     }
 
     /// A handle for a run that exists: driven by this engine if nobody else owns it, otherwise watched through the journal.
@@ -424,6 +434,11 @@ impl Inner {
 
     /// Drives a run, unless it is driven already.
     pub(super) fn adopt(self: &Arc<Self>, run: &RunId) -> RunHandle {
+        self.adopt_as(run, None)
+    }
+
+    /// Drives a run, unless it is driven already; one that was just created as it stands in memory.
+    fn adopt_as(self: &Arc<Self>, run: &RunId, fresh: Option<Box<Fresh>>) -> RunHandle {
         let mut slots = self.slots();
         let (dormant, progress) = match slots.remove(run) {
             Some(Slot::Live(live)) => {
@@ -432,11 +447,10 @@ impl Inner {
                 return handle;
             }
             Some(Slot::Dormant(dormant, progress)) => (Some(dormant), progress),
-            None => {
-                let progress = Progress { next: 0, standing: Standing::Driven };
-                (None, Arc::new(watch::Sender::new(progress)))
-            }
+            None => (None, None),
         };
+        let progress =
+            progress.unwrap_or_else(|| Arc::new(watch::Sender::new(Progress { next: 0, standing: Standing::Driven })));
         let handle = RunHandle::driving(Arc::clone(self), run.clone(), progress.subscribe());
         let (mailbox, messages) = mpsc::channel(MAILBOX);
         let begin = Begin {
@@ -445,6 +459,7 @@ impl Inner {
             mailbox: messages,
             progress: Arc::clone(&progress),
             dormant,
+            fresh,
             claim: Arc::default(),
         };
         let task = tokio::spawn(Arc::clone(self).keep(begin));
@@ -463,7 +478,7 @@ impl Inner {
                 self.slots().remove(&run);
                 self.nudge_waiting();
             }
-            Err(error) => self.stopped(&run, error, claim.get().cloned(), &progress).await,
+            Err(error) => Box::pin(self.stopped(&run, error, claim.get().cloned(), &progress)).await,
         }
     }
 
@@ -471,7 +486,7 @@ impl Inner {
     async fn lay_down(
         self: &Arc<Self>,
         run: &RunId,
-        dormant: Box<Dormant>,
+        dormant: Dormant,
         progress: Arc<watch::Sender<Progress>>,
         mailbox: Option<mpsc::Receiver<Message>>,
     ) {
@@ -482,18 +497,21 @@ impl Inner {
                 waiting.push(message);
             }
         }
-        let (claim, wake_at) = (dormant.claim.clone(), dormant.wake_at);
+        let (claim, wake_at) = (dormant.claim(run, &self.owner), dormant.wake_at);
         let closing = {
             // Asked under the lock: whoever shuts down later finds the run asleep and hands it back.
             let mut slots = self.slots();
             let closing = self.closing.borrow().asked;
             if !closing {
-                slots.insert(run.clone(), Slot::Dormant(dormant, Arc::clone(&progress)));
+                // Subscribed to under the lock only: where nobody listens now, nobody can come by a receiver but here.
+                let heard = (progress.receiver_count() > 0).then(|| Arc::clone(&progress));
+                slots.insert(run.clone(), Slot::Dormant(dormant, heard));
             }
             closing
         };
         if closing {
-            return self.stopped(run, RunError::HandedBack { run: run.clone() }, Some(claim), &progress).await;
+            let handed_back = RunError::HandedBack { run: run.clone() };
+            return Box::pin(self.stopped(run, handed_back, Some(claim), &progress)).await;
         }
         if let Some(at) = wake_at {
             self.alarms().insert((at, run.clone()));
@@ -580,7 +598,7 @@ impl Inner {
                 true
             }
             Slot::Dormant(sleeping, _) => {
-                dormant.push((run.clone(), sleeping.claim.clone()));
+                dormant.push((run.clone(), sleeping.claim(run, &self.owner)));
                 false
             }
         });

@@ -339,9 +339,10 @@ impl Store {
             waiting: BTreeMap::new(),
             snapshot: None,
         };
-        chain::extend(&mut run.records, Head { next: 0, hash: Digest::ZERO }, &new.records);
+        let head = chain::extend(&mut run.records, Head { next: 0, hash: Digest::ZERO }, &new.records);
         self.runs.push(run);
-        Ok(Created { already: false, behind: holder.map(|at| self.runs[at].run.clone()), superseded })
+        let behind = holder.map(|at| self.runs[at].run.clone());
+        Ok(Created { already: false, head: Some(head), behind, superseded })
     }
 
     fn created_already(&self, at: usize, content: Digest, holder: Option<usize>) -> Result<Created, CreateError> {
@@ -352,6 +353,7 @@ impl Store {
         let superseded = self.runs.iter().filter(|other| other.superseded_by.as_ref() == Some(run));
         Ok(Created {
             already: true,
+            head: None,
             behind: holder.filter(|holder| *holder != at).map(|at| self.runs[at].run.clone()),
             superseded: superseded.map(|other| other.run.clone()).collect(),
         })

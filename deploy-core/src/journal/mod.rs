@@ -234,6 +234,8 @@ impl QueuePolicy {
 pub struct Created {
     /// Whether the run was there already, with the same content.
     pub already: bool,
+    /// Where its records end now; absent if it was there already.
+    pub head: Option<Head>,
     /// The run that holds the lock now, if one does.
     pub behind: Option<RunId>,
     /// The waiting runs that this one superseded. Each has an abort in its inbox that says so.

@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::attendant;
 use super::faults::{AppendFault, Draw, EffectFault, Faults};
 use super::random::Random;
-use super::world::World;
+use super::world::{Answers, World};
 use crate::agent::Certainty;
 use crate::digest::Digest;
 use crate::effect::{EffectKey, Fence};
@@ -191,6 +191,13 @@ impl Simulation {
     #[must_use]
     pub fn failing(mut self, step: StepPath, attempts: u32) -> Self {
         self.world.failing.insert(step, attempts);
+        self
+    }
+
+    /// The same run; monitors answer so.
+    #[must_use]
+    pub fn answers(mut self, answers: Answers) -> Self {
+        self.world.answers = answers;
         self
     }
 

@@ -14,4 +14,4 @@ mod world;
 pub use self::driver::{Finished, Simulation, SimulationError};
 pub use self::faults::Faults;
 pub use self::random::Random;
-pub use self::world::{EffectCount, World};
+pub use self::world::{Answers, EffectCount, World};

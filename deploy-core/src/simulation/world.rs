@@ -1,6 +1,8 @@
 //! A world made up: it does what it is asked, once for each key, and counts.
 
 use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
 
 use crate::agent::{Certainty, Handle};
 use crate::deliverable::Payload;
@@ -8,7 +10,7 @@ use crate::digest::Digest;
 use crate::effect::{EffectKey, Fence};
 use crate::evidence::{Receipt, Verdict};
 use crate::machine::{Fault, Found, Look, Machine, Progress, Reported};
-use crate::monitor::{MeasureRequest, Measured};
+use crate::monitor::{MeasureRequest, Measured, Measurement};
 use crate::name::TargetName;
 use crate::plan::{StepId, StepPath, Work};
 use crate::target::{DesiredState, RevisionState, TargetState};
@@ -40,8 +42,37 @@ pub struct World {
     pub polls: BTreeMap<StepPath, u32>,
     /// How many attempts of a step fail for good before one succeeds.
     pub failing: BTreeMap<StepPath, u32>,
+    /// What monitors answer.
+    pub answers: Answers,
     fences: BTreeMap<StepPath, Fence>,
     polled: BTreeMap<EffectKey, u32>,
+}
+
+/// What monitors answer in a simulation: a function of the question, of the time and of what is at the target. Nothing by default: an
+/// empty answer to every question.
+#[derive(Clone, Default)]
+pub struct Answers(Option<Arc<Answering>>);
+
+type Answering = dyn Fn(&MeasureRequest, RunTime, &TargetState) -> Result<Vec<Measurement>, String> + Send + Sync;
+
+impl Answers {
+    /// These answers. To the same question they have to be the same: a seed gives the same run only then.
+    #[must_use]
+    pub fn new(
+        answers: impl Fn(&MeasureRequest, RunTime, &TargetState) -> Result<Vec<Measurement>, String> + Send + Sync + 'static,
+    ) -> Self {
+        Self(Some(Arc::new(answers)))
+    }
+
+    fn to(&self, request: &MeasureRequest, at: RunTime, there: &TargetState) -> Result<Vec<Measurement>, String> {
+        self.0.as_ref().map_or_else(|| Ok(Vec::new()), |answers| answers(request, at, there))
+    }
+}
+
+impl fmt::Debug for Answers {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.0.is_some() { "Answers(given)" } else { "Answers(none)" })
+    }
 }
 
 impl World {
@@ -129,8 +160,13 @@ impl World {
     /// What is at the target of a rollout.
     pub(super) fn look(&self, machine: &Machine, step: StepId, asked: &[MeasureRequest], at: RunTime) -> Look {
         let there = target(machine, step).and_then(|t| self.targets.get(t)).cloned().unwrap_or_default();
-        let measured = asked.iter().map(|request| Measured { request: request.clone(), at, result: Ok(Vec::new()) });
-        Look { observed: there, measured: measured.collect() }
+        let measured = |request: &MeasureRequest| Measured {
+            request: request.clone(),
+            at,
+            result: self.answers.to(request, at, &there),
+        };
+        let measured = asked.iter().map(measured).collect();
+        Look { observed: there, measured }
     }
 
     /// Makes a target as it is wanted.

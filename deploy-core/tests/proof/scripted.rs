@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Debug;
-use std::future::Future;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::task::Poll;
@@ -18,6 +17,8 @@ use deploy_core::name::{InputId, OwnerName, RunId};
 use deploy_core::operator::OperatorInput;
 use deploy_core::time::Timestamp;
 use tokio::sync::watch;
+
+pub(crate) use deploy_core::testing::attentive;
 
 use crate::world::pass;
 
@@ -145,20 +146,6 @@ impl Scripted {
         let head = attentive(self.inner.append(append)).await?;
         Ok(head)
     }
-}
-
-/// Waits without letting virtual time run on: what the store does in real time takes no time at all.
-pub(crate) async fn attentive<T>(work: impl Future<Output = T>) -> T {
-    let mut work = std::pin::pin!(work);
-    std::future::poll_fn(|cx| {
-        let answer = work.as_mut().poll(cx);
-        if answer.is_pending() {
-            cx.waker().wake_by_ref();
-            std::thread::yield_now();
-        }
-        answer
-    })
-    .await
 }
 
 async fn never<T>() -> T {

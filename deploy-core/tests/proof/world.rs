@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -23,7 +22,8 @@ use deploy_core::strategy::{Decision, Memory, Next, Outline, Reason, ReasonCode,
 use deploy_core::target::{
     Applied, Capabilities, DesiredState, EffectContext, RevisionState, Target, TargetError, TargetState,
 };
-use deploy_core::time::{Clock, Timestamp, millis};
+use deploy_core::testing::VirtualClock;
+use deploy_core::time::{Clock, Timestamp};
 
 use crate::ledger::Ledger;
 
@@ -273,34 +273,6 @@ impl Strategy for Halves {
     }
 }
 
-/// Virtual time, as threads without a runtime see it too: there it stands where the runtime's own thread read it last.
-#[derive(Debug)]
-struct Mirrored {
-    steady: RuntimeClock,
-    home: std::thread::ThreadId,
-    last: AtomicU64,
-}
-
-impl Mirrored {
-    fn new() -> Self {
-        let steady = RuntimeClock::new(Timestamp(0));
-        Self { steady, home: std::thread::current().id(), last: AtomicU64::new(0) }
-    }
-}
-
-impl Clock for Mirrored {
-    fn wall(&self) -> Timestamp {
-        Timestamp(1_795_334_400_000).after(self.monotonic())
-    }
-
-    fn monotonic(&self) -> Duration {
-        if std::thread::current().id() == self.home {
-            self.last.store(millis(self.steady.monotonic()), Ordering::SeqCst);
-        }
-        Duration::from_millis(self.last.load(Ordering::SeqCst))
-    }
-}
-
 /// Everything beside the engine: it outlives engines, and in part processes.
 #[derive(Debug, Clone)]
 pub(crate) struct World {
@@ -342,7 +314,7 @@ impl World {
 
     /// A world in virtual time on a journal in a file.
     pub(crate) fn on_sqlite(file: &Path) -> Self {
-        let clock = Arc::new(Mirrored::new());
+        let clock = Arc::new(VirtualClock::new(Timestamp(1_795_334_400_000)));
         let journal = sqlite(file, Arc::clone(&clock) as _);
         Self::new(Ledger::in_memory(), Arc::new(journal), clock, UNIT)
     }

@@ -5,50 +5,30 @@ use std::time::Duration;
 
 use deploy_core::monitor::{Judgement, MeasureRequest, Measured};
 use deploy_core::name::{BlockName, MetricName, RevisionName};
+use deploy_core::real::Real;
 use deploy_core::strategy::{ReasonCode, Situation};
 use deploy_core::time::RunTime;
 use serde::{Deserialize, Serialize};
 
+use super::absence::Absence;
 use super::compared::ComparedState;
-use super::sequential::Sequential;
-use super::threshold::{Threshold, ThresholdState};
+use super::judge::Judge;
+use super::threshold::ThresholdState;
+use super::written::compared_as_written;
 use crate::refusal::Problems;
 use crate::span;
 
-/// The judges there are.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+/// What is kept of a judge between looks.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Judge {
-    /// Each measurement against a fixed limit.
-    Threshold(Threshold),
-    /// Both arms against each other, at any look, with one chance of error. Where an analysis belongs to one step, that
-    /// chance is the step's, and the step is left only with the judge's proof. In the background of a canary it is that of the
-    /// whole rollout, and the proof is asked for in the last step: with all traffic on one side there is nothing to compare.
-    /// Give it then as many stages as there are steps, and steps that are longer than a window: none covers two steps.
-    ///
-    /// The warm-up counts from when the stage went live. The check of the sample ratio needs the weights, which it is not
-    /// given here. Where the baseline gets no traffic any more, as after the switch of a blue-green release, it never says yes.
-    Sequential(Sequential),
-}
-
-impl Judge {
-    /// Whether it says nothing without traffic on both sides.
-    pub(crate) fn compares_sides(&self) -> bool {
-        matches!(self, Self::Sequential(_))
-    }
-}
-
-/// What a judge remembers between looks.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum JudgeState {
+enum Kept {
     /// Nothing yet.
     #[default]
     Fresh,
     /// Of a threshold judge.
     Threshold(ThresholdState),
-    /// Of a sequential judge.
-    Sequential(Box<ComparedState>),
+    /// Of a judge of batches.
+    Batches(Box<ComparedState>),
 }
 
 /// Where an analysis stands. Worst wins.
@@ -99,23 +79,24 @@ pub struct Analysis {
     pub lookback: Duration,
     /// Who judges.
     pub judge: Judge,
+    /// What it means that there was nothing to be judged. It has no default, and must be written; except for a threshold judge, of
+    /// which every metric has its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub absence: Option<Absence>,
 }
 
 /// How long after the first error the question is asked again; twice as long after each further one. As Argo Rollouts has it.
 const FIRST_RETRY: Duration = Duration::from_secs(10);
 
-/// How many metrics may be judged at a time. What is remembered of so many stays well below what a record may hold.
-const MOST_METRICS: usize = 24;
-
-/// As many metrics of a threshold judge take the room of one series of a sequential judge: a number of errors is one, a
-/// latency one for each quantile.
-const SERIES_SIZE: usize = 2;
+/// How many characters may be remembered of the judges that are at work at the same time: so many stay well below what a record
+/// may hold beside the rest of a strategy's memory.
+const MOST_REMEMBERED: usize = 12_000;
 
 /// What is remembered of an analysis.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct AnalysisState {
-    judge: JudgeState,
+    judge: Kept,
     #[serde(skip_serializing_if = "Option::is_none")]
     started: Option<RunTime>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -127,12 +108,22 @@ pub struct AnalysisState {
     stage: u32,
 }
 
+compared_as_written!(AnalysisState);
+
 impl Analysis {
     /// A question each minute about the last minute, so that windows do not overlap.
     #[must_use]
     pub fn new(monitor: BlockName, judge: Judge) -> Self {
         let minute = Duration::from_secs(60);
-        Self { monitor, every: minute, lookback: minute, judge }
+        Self { monitor, every: minute, lookback: minute, judge, absence: None }
+    }
+
+    /// The same analysis; this is what absence of data and errors of the question mean. Every judge but the threshold judge
+    /// needs it.
+    #[must_use]
+    pub fn absence(mut self, absence: Absence) -> Self {
+        self.absence = Some(absence);
+        self
     }
 
     /// The same analysis, asked this often about this long.
@@ -156,34 +147,23 @@ impl Analysis {
                 longest.max().unwrap_or_default()
             }
             Judge::Sequential(judge) => judge.least_observed.max(judge.warm_up + self.lookback + self.every),
+            Judge::BurnRate(_) => self.lookback + self.every,
+            Judge::Kayenta(_) | Judge::ServiceScore(_) => {
+                self.judge.judged_after().unwrap_or_default().max(self.lookback) + self.every
+            }
         }
     }
 
     /// The metrics that are asked for.
     #[must_use]
     pub fn metrics(&self) -> Vec<MetricName> {
-        match &self.judge {
-            Judge::Threshold(judge) => {
-                let mut names: Vec<_> = judge.metrics().iter().map(|limits| limits.metric.clone()).collect();
-                names.sort();
-                names.dedup();
-                names
-            }
-            Judge::Sequential(judge) => {
-                let names: BTreeSet<_> = judge.metrics.iter().map(|watched| watched.metric.clone()).collect();
-                names.into_iter().collect()
-            }
-        }
+        self.judge.metrics()
     }
 
     /// Whether the revision that served before is measured too.
     #[must_use]
     pub fn comparand(&self) -> Comparand {
-        let compares = match &self.judge {
-            Judge::Threshold(judge) => judge.metrics().iter().any(|limits| limits.of.needs_baseline()),
-            Judge::Sequential(_) => true,
-        };
-        if compares { Comparand::Stable } else { Comparand::Nothing }
+        if self.judge.needs_baseline() { Comparand::Stable } else { Comparand::Nothing }
     }
 
     /// The question.
@@ -209,15 +189,16 @@ impl Analysis {
         live: bool,
     ) -> Verdict {
         let now = situation.now;
-        if let (Judge::Sequential(judge), JudgeState::Fresh) = (&self.judge, &state.judge)
-            && let Ok(kept) = ComparedState::begin(judge)
-        {
-            state.judge = JudgeState::Sequential(Box::new(kept));
+        if let (Kept::Fresh, Ok(kept)) = (&state.judge, ComparedState::begin(&self.judge)) {
+            state.judge = match &self.judge {
+                Judge::Threshold(_) => Kept::Threshold(ThresholdState::default()),
+                _ => Kept::Batches(Box::new(kept)),
+            };
         }
-        if let JudgeState::Sequential(kept) = &mut state.judge
+        if let Kept::Batches(kept) = &mut state.judge
             && live
         {
-            kept.at(state.stage, situation.observed_for);
+            kept.at(state.stage, situation.observed_for, share(situation, stable));
         }
         if !live {
             state.due = None;
@@ -235,6 +216,9 @@ impl Analysis {
                 state.due = Some(last + if failed { retry.min(self.every) } else { self.every });
             }
         }
+        if let (Kept::Batches(kept), Some(absence)) = (&mut state.judge, &self.absence) {
+            kept.settle(&self.judge, absence, now);
+        }
         // One look may come right after a change of ours, so the first window leaves room for a whole interval of looks.
         state.due.get_or_insert(now + self.lookback + situation.observe_every);
         self.verdict(state, now)
@@ -250,56 +234,62 @@ impl Analysis {
     pub(crate) fn check(&self, problems: &mut Problems, at: &str) {
         problems.require(!self.every.is_zero(), format!("{at}.every"), "it is 0s", "more than 0s");
         problems.require(!self.lookback.is_zero(), format!("{at}.lookback"), "it is 0s", "more than 0s");
+        let written =
+            || "no_data and errors, for example {no_data: inconclusive, errors: {consecutive_limit: …, on_error: …}}";
+        match (&self.judge, &self.absence) {
+            (Judge::Threshold(_), given) => {
+                let once = given.is_none();
+                problems.require(once, format!("{at}.absence"), "each metric has its own", "nothing");
+                return;
+            }
+            (_, None) => {
+                problems.add(format!("{at}.absence"), "what no data and errors mean is not written", written())
+            }
+            (judge, Some(absence)) => {
+                absence.check(problems, &format!("{at}.absence"), matches!(judge, Judge::BurnRate(_)));
+            }
+        }
         if let Judge::Sequential(judge) = &self.judge {
             let wrong = judge.check().err().map(|error| error.to_string());
             let fits = wrong.is_none();
             problems.require(fits, format!("{at}.judge"), wrong.unwrap_or_default(), "figures that make sense");
-            let apart = self.every >= self.lookback;
-            problems.require(apart, format!("{at}.every"), "windows overlap", "at least as long as the lookback");
         }
+        let apart = self.every >= self.lookback;
+        problems.require(apart, format!("{at}.every"), "windows overlap", "at least as long as the lookback");
+        let size = self.judge.remembers(self.every);
+        problems.require(
+            size <= MOST_REMEMBERED,
+            format!("{at}.judge"),
+            format!("it would remember up to {size} characters"),
+            format!("at most {MOST_REMEMBERED}: fewer metrics, a longer `every`, or for Kayenta a shorter `after`"),
+        );
     }
 
     /// Adds a problem if those that go on at the same time judge too many metrics.
     pub(crate) fn check_all<'a>(problems: &mut Problems, at: &str, all: impl Iterator<Item = &'a Self>) {
-        let metrics: usize = all.map(Self::size).sum();
-        let wrong = format!("{metrics} metrics are judged at a time");
-        problems.require(metrics <= MOST_METRICS, at, wrong, format!("at most {MOST_METRICS}"));
+        let size = all.map(|analysis| analysis.judge.remembers(analysis.every)).fold(0, usize::saturating_add);
+        let wrong = format!("what is judged at a time would take up to {size} characters to remember");
+        let allowed = format!("at most {MOST_REMEMBERED}: fewer metrics, or fewer analyses at a time");
+        problems.require(size <= MOST_REMEMBERED, at, wrong, allowed);
     }
 
     fn observe(&self, state: &mut AnalysisState, started: RunTime, answers: &[&Measured]) {
         match (&self.judge, &mut state.judge) {
-            (Judge::Threshold(judge), JudgeState::Threshold(kept)) => judge.observe(kept, started, answers),
-            (Judge::Threshold(judge), other) => {
-                let mut kept = ThresholdState::default();
-                judge.observe(&mut kept, started, answers);
-                *other = JudgeState::Threshold(kept);
-            }
-            (Judge::Sequential(judge), JudgeState::Sequential(kept)) => {
-                answers.iter().for_each(|answer| kept.take(judge, started, answer));
-            }
-            // It could not even begin: what it says is that it cannot tell.
-            (Judge::Sequential(_), _) => {}
+            (Judge::Threshold(judge), Kept::Threshold(kept)) => judge.observe(kept, started, answers),
+            (judge, Kept::Batches(kept)) => answers.iter().for_each(|answer| kept.take(judge, started, answer)),
+            // It could not even begin, or was kept for another kind of judge: what it says is that it cannot tell.
+            (_, Kept::Fresh | Kept::Threshold(_)) => {}
         }
     }
 
     /// What the judge says now.
     #[must_use]
     pub fn verdict(&self, state: &AnalysisState, now: RunTime) -> Verdict {
-        match (&self.judge, &state.judge) {
-            (Judge::Threshold(judge), JudgeState::Threshold(kept)) => judge.verdict(kept, now),
-            (Judge::Threshold(judge), _) => judge.verdict(&ThresholdState::default(), now),
-            (Judge::Sequential(judge), JudgeState::Sequential(kept)) => kept.verdict(judge, now, self.lookback),
-            (Judge::Sequential(_), _) => {
-                Verdict { standing: Standing::Unclear(ReasonCode::AnalysisErrors), judgements: Vec::new() }
-            }
-        }
-    }
-
-    /// How much of what may be remembered it takes, in metrics of a threshold judge.
-    fn size(&self) -> usize {
-        match &self.judge {
-            Judge::Threshold(_) => self.metrics().len(),
-            Judge::Sequential(judge) => SERIES_SIZE * judge.series(),
+        match (&self.judge, &state.judge, &self.absence) {
+            (Judge::Threshold(judge), Kept::Threshold(kept), _) => judge.verdict(kept, now),
+            (Judge::Threshold(judge), ..) => judge.verdict(&ThresholdState::default(), now),
+            (judge, Kept::Batches(kept), Some(absence)) => kept.verdict(judge, absence, now, self.lookback),
+            _ => Verdict { standing: Standing::Unclear(ReasonCode::AnalysisErrors), judgements: Vec::new() },
         }
     }
 }
@@ -310,11 +300,19 @@ impl AnalysisState {
     pub(crate) fn enter(&mut self, stage: u32) {
         if stage > self.stage {
             self.stage = stage;
-            if matches!(self.judge, JudgeState::Sequential(_)) {
+            if matches!(self.judge, Kept::Batches(_)) {
                 (self.started, self.due) = (None, None);
             }
         }
     }
+}
+
+/// The share of both arms' traffic that the candidate should see by the weights that are in force; nothing where nothing is split by
+/// weight, or one arm gets it all.
+fn share(situation: &Situation<'_>, stable: Option<&RevisionName>) -> Option<Real> {
+    let candidate = f64::from(situation.observed.weight(&situation.release.revision));
+    let baseline = f64::from(situation.observed.weight(stable?));
+    if candidate > 0.0 && baseline > 0.0 { Real::new(candidate / (candidate + baseline)).ok() } else { None }
 }
 
 /// Every monitor that these ask, once.

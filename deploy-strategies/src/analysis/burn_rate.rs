@@ -13,9 +13,10 @@ use serde::{Deserialize, Serialize};
 use super::evidence::ratio::confidence_interval;
 use super::special::real;
 use super::verdict::{Cause, Estimate, Explanation, Input, Limit, Verdict, finite, short};
+use super::written::compared_as_written;
 
 /// An objective and the rates at which its budget may not burn.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct BurnRate {
     /// The metric: bad events among events.
     pub metric: MetricName,
@@ -46,6 +47,8 @@ pub struct BurnPair {
     #[serde(with = "deploy_core::time::duration_ms")]
     pub short: Duration,
 }
+
+compared_as_written!(BurnRate);
 
 /// What was counted in a span of time.
 pub type Counted = (Window, Counts);
@@ -180,7 +183,12 @@ impl BurnRate {
             }),
             evidence: Vec::new(),
             because: because.to_owned(),
-            otherwise: String::new(),
+            otherwise: match burning.state {
+                State::Burning => "a rate below the limit over either window would pass it",
+                State::Within => "a rate for certain above the limit over both windows would fail it",
+                State::Unknown => "more events would decide it",
+            }
+            .to_owned(),
         }
     }
 }
@@ -203,7 +211,7 @@ enum State {
 }
 
 /// What was counted in the last `span` before `now`: the windows that begin in it.
-fn within(counted: &[Counted], now: Timestamp, span: Duration) -> Counts {
+pub(super) fn within(counted: &[Counted], now: Timestamp, span: Duration) -> Counts {
     let from = now.0.saturating_sub(i64::try_from(millis(span)).unwrap_or(i64::MAX));
     counted
         .iter()

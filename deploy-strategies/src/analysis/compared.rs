@@ -1,28 +1,31 @@
-//! The sequential judge at work in a strategy: measurements of both arms in, batch by batch, and a standing out.
+//! A judge of batches at work in a strategy: measurements of both arms in, batch by batch, and a standing out.
 
 use std::time::Duration;
 
-use deploy_core::monitor::{Batch, BatchKey, Measured, Measurement, Window};
+use deploy_core::monitor::{Arm, Batch, BatchKey, Measured, Measurement, Window};
+use deploy_core::real::Real;
 use deploy_core::strategy::ReasonCode;
 use deploy_core::time::{RunTime, Timestamp, millis};
 use serde::{Deserialize, Serialize};
 
-use super::sequential::{Look, Sequential, SequentialError, SequentialState};
+use super::absence::{Absence, Absent};
+use super::judge::{Judge, JudgeError, JudgeState};
+use super::sequential::Look;
 use super::taken::Taken;
-use super::verdict::Cause;
+use super::verdict::{Cause, Verdict as Said};
 use super::{Standing, Verdict};
 
 /// An overlap of two windows by less than this part of the later one is the jitter of clocks; beyond it events would be
 /// counted twice.
 const JITTER: i64 = 20;
 
-/// The most characters that are kept of what was wrong with an answer.
-const LONGEST_NOTE: usize = 120;
+/// How many windows in a row may lack what decides before it counts as absent.
+const STALE_AFTER: u32 = 3;
 
-/// What is remembered of a comparison.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub struct ComparedState {
-    sums: SequentialState,
+/// What is remembered of a judge of batches.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(super) struct ComparedState {
+    sums: JudgeState,
     /// The stage of the strategy.
     stage: u32,
     /// How many batches there were.
@@ -34,50 +37,76 @@ pub struct ComparedState {
     until: Option<Timestamp>,
     /// For how long the stage has been observed; milliseconds.
     observed: u64,
-    /// Answers in a row that gave nothing to compare.
-    #[serde(default)]
-    failed: u32,
-    /// What was wrong with the last of them.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
-    note: String,
+    /// Whether the stage was judged, by a judge that does so once.
+    #[serde(default, skip_serializing_if = "is_false")]
+    judged: bool,
+    /// The share of both arms' traffic that the candidate should see, where traffic is split by weight.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    share: Option<Real>,
+    #[serde(flatten)]
+    absent: Absent,
 }
 
 impl ComparedState {
     /// The state before the first batch.
-    pub(super) fn begin(judge: &Sequential) -> Result<Self, SequentialError> {
-        let sums = judge.begin()?;
-        Ok(Self { sums, stage: 0, windows: 0, counted: 0, until: None, observed: 0, failed: 0, note: String::new() })
+    pub(super) fn begin(judge: &Judge) -> Result<Self, JudgeError> {
+        Ok(Self {
+            sums: judge.begin()?,
+            stage: 0,
+            windows: 0,
+            counted: 0,
+            until: None,
+            observed: 0,
+            judged: false,
+            share: None,
+            absent: Absent::default(),
+        })
     }
 
-    /// The strategy is in this stage, and has observed it for so long.
-    pub(super) fn at(&mut self, stage: u32, observed_for: Duration) {
+    /// The strategy is in this stage, has observed it for so long, and gives the candidate this share of both arms' traffic.
+    pub(super) fn at(&mut self, stage: u32, observed_for: Duration, share: Option<Real>) {
         if stage > self.stage {
-            (self.stage, self.counted) = (stage, 0);
+            (self.stage, self.counted, self.judged) = (stage, 0, false);
         }
-        self.observed = millis(observed_for);
+        (self.observed, self.share) = (millis(observed_for), share);
     }
 
     /// Takes in an answer, as one batch. `started` is when the stage went live.
-    pub(super) fn take(&mut self, judge: &Sequential, started: RunTime, measured: &Measured) {
-        match self.try_take(judge, started, measured) {
-            Ok(()) => (self.failed, self.note) = (0, String::new()),
-            Err(note) => {
-                self.failed = self.failed.saturating_add(1);
-                self.note = note.chars().take(LONGEST_NOTE).collect();
-            }
+    pub(super) fn take(&mut self, judge: &Judge, started: RunTime, measured: &Measured) {
+        if !self.judged {
+            let taken = self.try_take(judge, started, measured);
+            self.absent.answered(taken.as_ref().map(|_| ()).map_err(String::as_str));
         }
     }
 
-    fn try_take(&mut self, judge: &Sequential, started: RunTime, measured: &Measured) -> Result<(), String> {
+    /// Notes what follows from what was taken in.
+    pub(super) fn settle(&mut self, judge: &Judge, absence: &Absence, now: RunTime) {
+        let absent = self.said(judge).is_ok_and(|said| self.is_absent(judge, &said));
+        self.absent.settle(absence, absent, now);
+        let due = |after: Duration| self.counted > 0 && Duration::from_millis(self.observed) >= after;
+        self.judged |= judge.judged_after().is_some_and(due);
+    }
+
+    fn try_take(&mut self, judge: &Judge, started: RunTime, measured: &Measured) -> Result<(), String> {
         let measurements = measured.result.as_ref().map_err(Clone::clone)?;
-        let window = around(measurements).ok_or("there was nothing in the answer")?;
+        // An empty answer is an answer: of no data.
+        let at = self.until.unwrap_or_default();
+        let window = around(measurements).unwrap_or(Window { from: at, to: at });
         let jitter = window.to.0.saturating_sub(window.from.0) / JITTER;
         if self.until.is_some_and(|until| window.from.0.saturating_add(jitter) < until.0) {
             return Err("its window overlaps the one before, so that events would be counted twice".to_owned());
         }
         let age = measured.at.since(started).saturating_sub(measured.request.lookback);
         let batch = Batch::new(BatchKey::new(self.stage, self.windows), window).youngest(age);
-        let batch = batch.measured(measurements).map_err(|error| error.to_string())?;
+        let batch = if judge.needs_baseline() {
+            batch.measured(measurements)
+        } else {
+            batch.measured(&in_both_arms(measurements))
+        };
+        let mut batch = batch.map_err(|error| error.to_string())?;
+        if let (Judge::Sequential(sequential), Some(share)) = (judge, self.share) {
+            batch.traffic = sequential.traffic(&batch, share);
+        }
         let taken = judge.take(&mut self.sums, &batch).map_err(|error| error.to_string())?;
         if taken == Taken::Counted {
             self.counted = self.counted.saturating_add(1);
@@ -87,36 +116,59 @@ impl ComparedState {
         Ok(())
     }
 
+    fn said(&self, judge: &Judge) -> Result<Said, JudgeError> {
+        judge.verdict(&self.sums, &Look { stage: self.stage, observed_for: Duration::from_millis(self.observed) })
+    }
+
+    /// Whether what decides was looked for and is not there.
+    fn is_absent(&self, judge: &Judge, said: &Said) -> bool {
+        let stale_after = if let Judge::Sequential(judge) = judge { judge.stale_after } else { STALE_AFTER };
+        said.cause == Cause::NoData && self.counted >= stale_after.max(1)
+    }
+
     /// What the judge says now, of windows of this length.
-    pub(super) fn verdict(&self, judge: &Sequential, now: RunTime, lookback: Duration) -> Verdict {
-        let look = Look { stage: self.stage, observed_for: Duration::from_millis(self.observed) };
-        let Ok(said) = judge.verdict(&self.sums, &look) else {
+    pub(super) fn verdict(&self, judge: &Judge, absence: &Absence, now: RunTime, lookback: Duration) -> Verdict {
+        let Ok(said) = self.said(judge) else {
             // Only another configuration than that of the state gets here: what it knew is void.
             return Verdict { standing: Standing::Unclear(ReasonCode::AnalysisErrors), judgements: Vec::new() };
         };
         let mut judgements = said.judgements(now, lookback);
-        let failing = self.failed >= judge.stale_after.max(1) && said.cause != Cause::Harm;
-        let standing = if failing {
-            Standing::Unclear(ReasonCode::AnalysisErrors)
-        } else {
-            match said.cause {
-                Cause::Harm => Standing::Bad(ReasonCode::AnalysisFailed),
-                Cause::Proven => Standing::Good,
-                Cause::WithinMargin | Cause::SampleRatio => Standing::Unclear(ReasonCode::AnalysisInconclusive),
-                Cause::NoData if self.counted >= judge.stale_after => Standing::Unclear(ReasonCode::NoData),
-                Cause::Error => Standing::Unclear(ReasonCode::AnalysisErrors),
-                // Patience is the strategy's: when it ends, these are doubts.
-                Cause::NoData | Cause::NoBaseline | Cause::TooShort | Cause::LowTraffic | Cause::Undecided => {
-                    Standing::NotYet
-                }
+        if judgements.is_empty() {
+            // Something must be said even where nothing is said of any metric yet.
+            judgements.extend(judge.metrics().into_iter().next().map(|metric| said.alone(metric, now, lookback)));
+        }
+        let absent = self.is_absent(judge, &said);
+        let mut why = vec![self.absent.note().to_owned()];
+        let standing = match self.absent.standing(absence, absent, now) {
+            Some((standing, sentence)) if said.cause != Cause::Harm => {
+                why.push(sentence);
+                standing
             }
+            _ => standing(said.cause),
         };
-        let why = if self.note.is_empty() { said.because } else { format!("{}; {}", self.note, said.because) };
+        why.push(said.because);
+        why.retain(|part| !part.is_empty());
+        let why = why.join("; ");
         for judgement in &mut judgements {
-            judgement.because = format!("{why}; {}: {}", judgement.metric, judgement.because);
+            judgement.because = match judgement.because.as_str() {
+                "" => why.clone(),
+                own => format!("{why}; {}: {own}", judgement.metric),
+            };
             judgement.otherwise.clone_from(&said.otherwise);
         }
         Verdict { standing, judgements }
+    }
+}
+
+/// What a cause means for a strategy.
+fn standing(cause: Cause) -> Standing {
+    match cause {
+        Cause::Harm => Standing::Bad(ReasonCode::AnalysisFailed),
+        Cause::Proven => Standing::Good,
+        Cause::WithinMargin | Cause::SampleRatio => Standing::Unclear(ReasonCode::AnalysisInconclusive),
+        Cause::Error => Standing::Unclear(ReasonCode::AnalysisErrors),
+        // Patience is the strategy's: when it ends, these are doubts.
+        Cause::NoData | Cause::NoBaseline | Cause::TooShort | Cause::LowTraffic | Cause::Undecided => Standing::NotYet,
     }
 }
 
@@ -125,4 +177,16 @@ fn around(measurements: &[Measurement]) -> Option<Window> {
     let from = measurements.iter().map(|m| m.window.from).min()?;
     let to = measurements.iter().map(|m| m.window.to).max()?;
     Some(Window { from, to })
+}
+
+/// What was measured of the candidate, in both arms: a judge that compares with nobody looks at the candidate's alone, and a
+/// batch holds pairs.
+fn in_both_arms(measurements: &[Measurement]) -> Vec<Measurement> {
+    let own = measurements.iter().filter(|measurement| measurement.arm == Arm::Candidate);
+    own.flat_map(|own| [own.clone(), Measurement { arm: Arm::Baseline, ..own.clone() }]).collect()
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature that serde calls")]
+fn is_false(b: &bool) -> bool {
+    !*b
 }

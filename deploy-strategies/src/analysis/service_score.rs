@@ -2,14 +2,17 @@
 //!
 //! A score informs; what must not fail is marked as key and decides on its own.
 
+use std::time::Duration;
+
 use deploy_core::monitor::{Advice, Comparison, JudgementResult};
 use deploy_core::name::MetricName;
 use serde::{Deserialize, Serialize};
 
-use super::verdict::{Cause, Estimate, Explanation, Limit, Verdict, finite, short};
+use super::verdict::{Cause, Estimate, Explanation, Input, Limit, Verdict, finite, short};
+use super::written::compared_as_written;
 
 /// Objectives and the score to reach.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct ServiceScore {
     /// The objectives.
     pub objectives: Vec<Objective>,
@@ -19,7 +22,12 @@ pub struct ServiceScore {
     pub warning: f64,
     /// What a comparison with the last release means if there was none.
     pub without_previous: WithoutPrevious,
+    /// After how long a stage is judged, once. Before, nothing is said. At once by default.
+    #[serde(default, with = "deploy_core::time::duration_ms")]
+    pub after: Duration,
 }
+
+compared_as_written!(ServiceScore);
 
 /// What a comparison with the last release means if there was none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -149,6 +157,13 @@ impl ServiceScore {
         Verdict { result, advice, cause, because, otherwise, explanations }
     }
 
+    /// Whether any criterion is held against the last release, or the baseline in its place.
+    #[must_use]
+    pub fn compares(&self) -> bool {
+        let groups = self.objectives.iter().flat_map(|objective| objective.pass.iter().chain(&objective.warning));
+        groups.flatten().any(|criterion| !matches!(criterion.limit, CriterionLimit::Fixed(_)))
+    }
+
     fn kept(&self, objective: &Objective, numbers: Measured) -> Kept {
         if objective.pass.is_empty() {
             return Kept::Shown;
@@ -195,7 +210,10 @@ fn explanation(objective: &Objective, numbers: Measured, kept: Kept) -> Explanat
         decides: kept != Kept::Shown,
         result,
         advice,
-        inputs: Vec::new(),
+        inputs: [("this release", numbers.now), ("the last one, or the baseline", numbers.previous)]
+            .into_iter()
+            .filter_map(|(name, number)| Some(Input { name: name.to_owned(), value: finite(number?)? }))
+            .collect(),
         estimate: numbers.now.and_then(finite).map(|value| Estimate {
             name: "measured".to_owned(),
             value,
@@ -209,7 +227,14 @@ fn explanation(objective: &Objective, numbers: Measured, kept: Kept) -> Explanat
         }),
         evidence: Vec::new(),
         because: because.to_owned(),
-        otherwise: if objective.key { "missed, it alone fails the release".to_owned() } else { String::new() },
+        otherwise: match (kept, objective.key) {
+            (Kept::Unknown, _) => "a number would be held against its criteria".to_owned(),
+            (Kept::Shown, _) => "nothing: it is not scored".to_owned(),
+            (_, true) => "missed, it alone fails the release".to_owned(),
+            (_, false) => {
+                format!("its weight is {}: it moves the score by as much of all weights", short(objective.weight))
+            }
+        },
     }
 }
 
@@ -260,6 +285,7 @@ mod tests {
             pass: 90.0,
             warning: 75.0,
             without_previous: WithoutPrevious::Inconclusive,
+            after: std::time::Duration::ZERO,
         }
     }
 

@@ -2,13 +2,16 @@
 
 use std::fmt::Write as _;
 
-use super::sequential::TraceLine;
+use deploy_core::monitor::Advice;
+
+use super::sequential::{Decided, TraceLine};
 use super::verdict::short;
 
-/// Draws what was known of an odds ratio look by look: the band that it lies in at every look, the estimate, a line at one
-/// and a dashed one at the margin. The picture is a complete SVG document without references to anything outside.
+/// Draws what was known of an odds ratio look by look: the band that it lies in at every look, the estimate, a line at one,
+/// a dashed one at the margin, and an upright one where it was decided. The picture is a complete SVG document without references to
+/// anything outside.
 #[must_use]
-pub fn confidence_sequence(line: &TraceLine, margin: f64) -> String {
+pub fn confidence_sequence(line: &TraceLine, margin: f64, decided: Option<Decided>) -> String {
     let title = line.quantile.map_or_else(
         || format!("{}: odds ratio", line.metric),
         |quantile| format!("{}, {} %: odds ratio of being slower", line.metric, short(100.0 * quantile)),
@@ -69,6 +72,24 @@ pub fn confidence_sequence(line: &TraceLine, margin: f64) -> String {
         (upper + &lower).trim_end(),
         middle.trim_end()
     );
+    if let Some(decided) = decided.filter(|decided| (first..=last).contains(&decided.at.0)) {
+        let at = x(decided.at.0);
+        let (word, colour) = match decided.advice {
+            Advice::RollBack => ("roll back", "#c00"),
+            Advice::Warn => ("warn", "#a60"),
+            Advice::Promote => ("promote", "#070"),
+            Advice::Continue => ("continue", "#333"),
+        };
+        // The words stand on the side where there is room.
+        let (anchor, words) = if at > LEFT + WIDE / 2.0 { ("end", at - 4.0) } else { ("start", at + 4.0) };
+        let _ = write!(
+            svg,
+            "<line x1=\"{at:.1}\" x2=\"{at:.1}\" y1=\"{TOP}\" y2=\"{:.1}\" stroke=\"{colour}\" stroke-width=\"2\"/>\
+             <text x=\"{words:.1}\" y=\"{:.1}\" text-anchor=\"{anchor}\" fill=\"{colour}\">{word}</text>",
+            TOP + HIGH,
+            TOP + 14.0
+        );
+    }
     let minutes = (last - first) / 60_000;
     let _ = write!(
         svg,
@@ -87,17 +108,18 @@ const HIGH: f64 = 240.0;
 /// Odds ratios are drawn from a fifth to fivefold.
 const REACH: f64 = 5.0;
 
-fn escaped(text: &str) -> String {
+pub(super) fn escaped(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }
 
 #[cfg(test)]
 mod tests {
+    use deploy_core::monitor::Advice;
     use deploy_core::name::MetricName;
     use deploy_core::time::Timestamp;
 
     use super::{confidence_sequence, escaped};
-    use crate::analysis::sequential::{TraceLine, TracePoint};
+    use crate::analysis::sequential::{Decided, TraceLine, TracePoint};
 
     #[test]
     fn the_band_narrows_from_left_to_right() {
@@ -111,14 +133,17 @@ mod tests {
                 TracePoint { at: at(2), estimate: Some(1.4), low: Some(1.0), high: Some(2.0) },
             ],
         };
-        let svg = confidence_sequence(&line, 1.2);
+        let decided = Decided { at: at(2), advice: Advice::RollBack };
+        let svg = confidence_sequence(&line, 1.2, Some(decided));
         assert!(svg.starts_with("<svg ") && svg.ends_with("</svg>"));
         assert!(svg.contains("<title>errors: odds ratio</title>"));
         assert!(svg.contains("2 min"));
         // The first point has no bound: the band spans the whole frame there.
         assert!(svg.contains("points=\"50.0,34.0 330.0,"), "{svg}");
         assert_eq!(svg.matches("<polyline").count(), 1);
+        assert!(svg.contains("x1=\"610.0\" x2=\"610.0\"") && svg.contains(">roll back</text>"), "{svg}");
         assert!(!svg.contains("NaN"));
+        assert!(!confidence_sequence(&line, 1.2, None).contains("roll back"));
     }
 
     #[test]

@@ -6,8 +6,11 @@ use std::time::Duration;
 use deploy_core::monitor::{Advice, Comparison, Judgement, JudgementResult};
 use deploy_core::name::MetricName;
 use deploy_core::real::Real;
-use deploy_core::time::RunTime;
+use deploy_core::strategy::ReasonCode;
+use deploy_core::time::{RunTime, Spell};
 use serde::{Deserialize, Serialize};
+
+use super::Standing;
 
 /// What a judge says about a release, with everything that it was said on.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -152,6 +155,85 @@ impl Verdict {
     }
 }
 
+impl Verdict {
+    /// The whole as the judgement of one metric, where nothing is said of any; without a reason of its own.
+    pub(crate) fn alone(&self, metric: MetricName, at: RunTime, over: Duration) -> Judgement {
+        Judgement {
+            metric,
+            result: self.result,
+            advice: self.advice,
+            measured: None,
+            limit: None,
+            at,
+            over,
+            because: String::new(),
+            otherwise: self.otherwise.clone(),
+        }
+    }
+
+    /// Nothing is said before this time has passed: looked at more than once a judgement at a fixed time would not keep its
+    /// rate of false alarms.
+    pub(crate) fn too_short(after: Duration) -> Self {
+        Self {
+            result: JudgementResult::Inconclusive,
+            advice: Advice::Continue,
+            cause: Cause::TooShort,
+            because: format!("it is judged once, after {}", Spell(after)),
+            otherwise: "time alone changes this".to_owned(),
+            explanations: Vec::new(),
+        }
+    }
+}
+
+/// What limits said, in the words of a judge over batches.
+impl From<super::Verdict> for Verdict {
+    fn from(said: super::Verdict) -> Self {
+        let (result, advice, cause) = match said.standing {
+            Standing::Good => (JudgementResult::Pass, Advice::Promote, Cause::Proven),
+            Standing::NotYet => (JudgementResult::Inconclusive, Advice::Continue, Cause::Undecided),
+            Standing::Holding(code) | Standing::Unclear(code) => match code {
+                ReasonCode::NoData => (JudgementResult::Inconclusive, Advice::Warn, Cause::NoData),
+                ReasonCode::AnalysisErrors => (JudgementResult::Error, Advice::Warn, Cause::Error),
+                _ => (JudgementResult::Inconclusive, Advice::Warn, Cause::Undecided),
+            },
+            Standing::Bad(ReasonCode::AnalysisErrors) => (JudgementResult::Error, Advice::RollBack, Cause::Error),
+            Standing::Bad(ReasonCode::NoData) => (JudgementResult::Fail, Advice::RollBack, Cause::NoData),
+            Standing::Bad(_) => (JudgementResult::Fail, Advice::RollBack, Cause::Harm),
+        };
+        let worst = said.judgements.iter().max_by_key(|judgement| (judgement.advice, judgement.result));
+        let (because, otherwise) = worst.map_or_else(
+            || ("nothing was measured".to_owned(), String::new()),
+            |judgement| (judgement.because.clone(), judgement.otherwise.clone()),
+        );
+        let explanations = said.judgements.into_iter().map(Explanation::of_limit).collect();
+        Self { result, advice, cause, because, otherwise, explanations }
+    }
+}
+
+impl Explanation {
+    fn of_limit(judgement: Judgement) -> Self {
+        Self {
+            metric: judgement.metric,
+            subject: String::new(),
+            decides: true,
+            result: judgement.result,
+            advice: judgement.advice,
+            inputs: judgement.measured.map(|value| Input { name: "measured".to_owned(), value }).into_iter().collect(),
+            estimate: judgement.measured.map(|value| Estimate {
+                name: "measured".to_owned(),
+                value,
+                low: None,
+                high: None,
+                confidence: Real::ZERO,
+            }),
+            limit: judgement.limit.map(|(comparison, value)| Limit { name: "limit".to_owned(), comparison, value }),
+            evidence: Vec::new(),
+            because: judgement.because,
+            otherwise: judgement.otherwise,
+        }
+    }
+}
+
 impl fmt::Display for Verdict {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "{}: {}", advice(self.advice), self.because)?;
@@ -172,7 +254,7 @@ impl fmt::Display for Explanation {
             write!(f, " (does not decide)")?;
         }
         writeln!(f, ": {}", self.because)?;
-        if let Some(estimate) = &self.estimate {
+        if let Some(estimate) = self.estimate.as_ref().filter(|e| e.low.is_some() || e.high.is_some()) {
             let end = |end: Option<Real>| end.map_or_else(|| "?".to_owned(), |end| short(end.get()));
             let (low, high) = (end(estimate.low), end(estimate.high));
             let sure = short(100.0 * estimate.confidence.get());
@@ -218,7 +300,7 @@ pub(crate) fn finite(number: f64) -> Option<Real> {
     Real::new(number).ok()
 }
 
-fn advice(advice: Advice) -> &'static str {
+pub(super) fn advice(advice: Advice) -> &'static str {
     match advice {
         Advice::Promote => "promote",
         Advice::Continue => "continue",

@@ -21,10 +21,11 @@ use tokio::sync::watch;
 pub use self::client::PlaceTarget;
 pub use self::wire::{Problem, PutDesired};
 use crate::targets::admin::{AdminAccess, Answer, Call, json, listen, metrics, problem};
+use crate::targets::balancer::Balancer;
 use crate::targets::processes::{FleetConfig, ProcessFleet};
 use crate::targets::proxy::{Proxy, ProxyConfig};
 
-/// A fleet and its proxy, served to engines in other processes.
+/// A fleet and its balancer, served to engines in other processes.
 ///
 /// | call | body | answer |
 /// |---|---|---|
@@ -33,10 +34,10 @@ use crate::targets::proxy::{Proxy, ProxyConfig};
 /// | `GET /v1/capabilities` | | the [`Capabilities`](deploy_core::target::Capabilities) |
 /// | `GET /v1/instances` | | every [`Instance`](crate::targets::processes::Instance) |
 /// | `GET /v1/effects` | | every [`EffectSeen`](crate::targets::processes::EffectSeen): which key came how often |
-/// | `GET /metrics` | | the proxy's counters, in the text format of Prometheus |
+/// | `GET /metrics` | | the balancer's counters, in the text format of Prometheus; 404 where it has a page of its own |
 #[derive(Debug)]
-pub struct Place {
-    fleet: Arc<ProcessFleet>,
+pub struct Place<B = Proxy> {
+    fleet: Arc<ProcessFleet<B>>,
     admin: SocketAddr,
     stop: watch::Sender<bool>,
 }
@@ -99,21 +100,36 @@ impl Place {
     /// Dropping the future stops what was started.
     pub async fn start(config: PlaceConfig) -> std::io::Result<Self> {
         let proxy = Proxy::bind(config.traffic, config.proxy).await?;
-        let fleet = Arc::new(ProcessFleet::start(config.fleet, proxy));
-        let (stop, stopped) = watch::channel(false);
-        let served = Arc::clone(&fleet);
-        let answer = move |call| {
-            let fleet = Arc::clone(&served);
-            async move { answer(&call, &fleet).await }
-        };
-        let admin = listen(config.admin, config.access, stopped, answer).await?;
-        Ok(Self { fleet, admin, stop })
+        Self::serve(ProcessFleet::start(config.fleet, proxy), config.admin, config.access).await
     }
 
     /// Where users come in.
     #[must_use]
     pub fn traffic_address(&self) -> SocketAddr {
         self.fleet.proxy().address()
+    }
+}
+
+impl<B: Balancer> Place<B> {
+    /// Serves a fleet that was started behind a balancer of the host's choice.
+    ///
+    /// # Errors
+    ///
+    /// The address could not be listened at, or it is not loopback and the access does not allow others.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future stops the fleet.
+    pub async fn serve(fleet: ProcessFleet<B>, admin: SocketAddr, access: AdminAccess) -> std::io::Result<Self> {
+        let fleet = Arc::new(fleet);
+        let (stop, stopped) = watch::channel(false);
+        let served = Arc::clone(&fleet);
+        let answer = move |call| {
+            let fleet = Arc::clone(&served);
+            async move { answer(&call, &fleet).await }
+        };
+        let admin = listen(admin, access, stopped, answer).await?;
+        Ok(Self { fleet, admin, stop })
     }
 
     /// Where engines come in.
@@ -124,11 +140,11 @@ impl Place {
 
     /// The fleet, for the process that holds the place.
     #[must_use]
-    pub fn fleet(&self) -> &ProcessFleet {
+    pub fn fleet(&self) -> &ProcessFleet<B> {
         &self.fleet
     }
 
-    /// Stops the admin interface, the proxy and every instance.
+    /// Stops the admin interface, the balancer and every instance.
     ///
     /// # Cancel safety
     ///
@@ -139,7 +155,7 @@ impl Place {
     }
 }
 
-async fn answer(call: &Call, fleet: &ProcessFleet) -> Answer {
+async fn answer<B: Balancer>(call: &Call, fleet: &ProcessFleet<B>) -> Answer {
     match call.route() {
         ("GET", "/v1/state") => match fleet.observe().await {
             Ok(state) => json(StatusCode::OK, &state),
@@ -152,12 +168,15 @@ async fn answer(call: &Call, fleet: &ProcessFleet) -> Answer {
         ("GET", "/v1/capabilities") => json(StatusCode::OK, &fleet.capabilities()),
         ("GET", "/v1/instances") => json(StatusCode::OK, &fleet.instances()),
         ("GET", "/v1/effects") => json(StatusCode::OK, &fleet.effects()),
-        ("GET", "/metrics") => metrics(fleet.proxy().metrics()),
+        ("GET", "/metrics") => match fleet.balancer().metrics() {
+            Some(text) => metrics(text),
+            None => problem(StatusCode::NOT_FOUND, "the balancer of this place has a page of its own"),
+        },
         _ => problem(StatusCode::NOT_FOUND, format!("nothing at {} {}", call.method, call.path)),
     }
 }
 
-async fn take(put: PutDesired, fleet: &ProcessFleet) -> Answer {
+async fn take<B: Balancer>(put: PutDesired, fleet: &ProcessFleet<B>) -> Answer {
     let cx = EffectContext::new(put.key, put.fence, Arc::new(put.release), std::time::Duration::from_secs(30));
     match fleet.apply(&put.desired, &cx).await {
         Ok(applied) => json(StatusCode::OK, &wire::Taken { changed: applied.changed }),

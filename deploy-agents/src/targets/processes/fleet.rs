@@ -1,7 +1,6 @@
 //! What the fleet holds, and the task that brings it towards what is wanted.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::net::SocketAddr;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -16,7 +15,8 @@ use super::effects::EffectSeen;
 use super::instance::{Instance, InstancePhase, supervise};
 use super::reconcile::{Standing, Step, View, plan, wanted_routing};
 use crate::http::PlainHttp;
-use crate::targets::proxy::Proxy;
+use crate::targets::balancer::{Balancer, BalancerError, Upstreams};
+use crate::targets::proxy::Routing;
 use crate::wait::pause;
 
 /// How often the place is looked over even if nothing was reported: the safety net under the wake-ups.
@@ -26,7 +26,7 @@ const LOOK_OVER: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub(super) struct Fleet {
     pub(super) config: FleetConfig,
-    pub(super) proxy: Proxy,
+    pub(super) balancer: Arc<dyn Balancer>,
     pub(super) http: PlainHttp,
     pub(super) clock: SystemClock,
     state: Mutex<State>,
@@ -47,6 +47,8 @@ pub(super) struct State {
     pub(super) last_call: Duration,
     /// The last revision that had all of the traffic.
     pub(super) last_alone: Option<RevisionName>,
+    /// What was last read back from the balancer, without addresses.
+    seen: Option<Routing>,
     /// How often the dead-man lease has returned traffic.
     pub(super) lapses: u32,
     pub(super) closing: bool,
@@ -59,9 +61,9 @@ pub(super) struct Member {
 }
 
 impl Fleet {
-    pub(super) fn new(config: FleetConfig, proxy: Proxy) -> Arc<Self> {
+    pub(super) fn new(config: FleetConfig, balancer: Arc<dyn Balancer>) -> Arc<Self> {
         let clock = SystemClock::new();
-        Arc::new(Self { config, proxy, http: PlainHttp::new(), clock, state: Mutex::default(), wake: Notify::new() })
+        Arc::new(Self { config, balancer, http: PlainHttp::new(), clock, state: Mutex::default(), wake: Notify::new() })
     }
 
     pub(super) fn state(&self) -> MutexGuard<'_, State> {
@@ -107,15 +109,41 @@ impl Fleet {
         any
     }
 
+    /// Reads back what is in force, and counts a change that somebody else made. Gives the version that it was read at.
+    pub(super) async fn read_back(&self) -> Result<(Routing, u64), BalancerError> {
+        let before = self.state().version;
+        let routing = self.balancer.routing().await?;
+        let shown = Routing { upstreams: BTreeMap::new(), ..routing.clone() };
+        let mut state = self.state();
+        // What was read while something changed counts as read before: it may then be refused as outdated, never taken as new.
+        if state.version != before {
+            return Ok((routing, before));
+        }
+        if state.seen.as_ref().is_some_and(|seen| *seen != shown) {
+            state.version += 1;
+        }
+        state.seen = Some(shown);
+        Ok((routing, state.version))
+    }
+
     /// Brings the place towards what is wanted until the fleet is closed.
     pub(super) async fn reconcile(self: Arc<Self>) {
         loop {
             if self.state().closing {
                 return;
             }
-            self.lapse();
             // Each round only does what the one before made possible, so that a few are enough; the rest waits for news.
-            while self.step() {}
+            loop {
+                match self.step().await {
+                    Ok(true) => {}
+                    Ok(false) => break,
+                    Err(error) => {
+                        let cause = error.source.as_ref().map(ToString::to_string).unwrap_or_default();
+                        tracing::warn!(target = %self.config.name, %error, cause, "the balancer is not as wanted");
+                        break;
+                    }
+                }
+            }
             let patience = self.config.dead_man.as_ref().map_or(LOOK_OVER, |lease| LOOK_OVER.min(lease.after / 4));
             tokio::select! {
                 () = self.wake.notified() => {}
@@ -125,54 +153,44 @@ impl Fleet {
     }
 
     /// One round; tells whether traffic moved, which may have made room for more.
-    fn step(self: &Arc<Self>) -> bool {
-        let mut state = self.state();
-        if state.closing {
-            return false;
-        }
-        self.route_to_ready(&state);
-        let views: Vec<View> = state.members.values().map(|member| view(&member.instance)).collect();
-        let steps = plan(&state.goal, &views, &self.proxy.routing());
+    async fn step(self: &Arc<Self>) -> Result<bool, BalancerError> {
+        // One look at the instances for both: one that became ready in between would be ready for the plan, and unknown to the
+        // balancer that is to send it traffic.
+        let (views, ready) = {
+            let state = self.state();
+            if state.closing {
+                return Ok(false);
+            }
+            let views: Vec<View> = state.members.values().map(|member| view(&member.instance)).collect();
+            (views, ready(&state))
+        };
+        self.balancer.use_upstreams(&ready).await?;
+        let routing = self.balancer.routing().await?;
+        self.lapse(&routing);
+        let goal = self.state().goal.clone();
         let mut moved = false;
-        for step in steps {
+        for step in plan(&goal, &views, &routing) {
             match step {
-                Step::Start { revision, count } => (0..count).for_each(|_| self.start(&mut state, &revision)),
-                Step::Route => {
-                    let wanted = wanted_routing(&state.goal, &self.proxy.routing());
-                    match self.proxy.route(wanted) {
-                        Ok(changed) => moved |= changed,
-                        Err(error) => {
-                            tracing::warn!(target = %self.config.name, %error, "traffic was not moved");
-                            break;
-                        }
+                Step::Start { revision, count } => {
+                    let mut state = self.state();
+                    // What is wanted may have changed since: then the next round starts what is missing.
+                    if state.goal == goal {
+                        (0..count).for_each(|_| self.start(&mut state, &revision));
                     }
+                }
+                Step::Route => {
+                    moved |= self.balancer.route(&wanted_routing(&goal, &routing)).await?;
+                    let mut state = self.state();
                     state.version += 1;
-                    if let Some(alone) = alone(&state.goal) {
+                    state.seen = None;
+                    if let Some(alone) = alone(&goal) {
                         state.last_alone = Some(alone);
                     }
                 }
-                Step::Retire { id } => self.retire(&mut state, id),
+                Step::Retire { id } => self.retire(id).await?,
             }
         }
-        moved
-    }
-
-    /// Has the proxy use exactly the instances that are ready.
-    fn route_to_ready(&self, state: &State) {
-        let mut ready: BTreeMap<&RevisionName, BTreeSet<SocketAddr>> = BTreeMap::new();
-        for Member { instance, .. } in state.members.values() {
-            let addresses = ready.entry(&instance.revision).or_default();
-            if let (InstancePhase::Ready, Some(address)) = (instance.phase, instance.address) {
-                addresses.insert(address);
-            }
-        }
-        let routing = self.proxy.routing();
-        for revision in routing.upstreams.keys().filter(|r| !ready.contains_key(r)) {
-            self.proxy.set_upstreams(revision, BTreeSet::new());
-        }
-        for (revision, addresses) in ready {
-            self.proxy.set_upstreams(revision, addresses);
-        }
+        Ok(moved)
     }
 
     fn start(self: &Arc<Self>, state: &mut State, revision: &RevisionName) {
@@ -184,15 +202,26 @@ impl Fleet {
         tokio::spawn(supervise(Arc::clone(self), id, revision.clone(), stopped));
     }
 
-    fn retire(self: &Arc<Self>, state: &mut State, id: u64) {
-        let Some(member) = state.members.get_mut(&id) else { return };
+    async fn retire(self: &Arc<Self>, id: u64) -> Result<(), BalancerError> {
+        let Some((revision, address)) =
+            self.state().members.get(&id).map(|Member { instance, .. }| (instance.revision.clone(), instance.address))
+        else {
+            return Ok(());
+        };
+        // Out of the traffic first: whoever looks meanwhile sees an instance that serves, and it does.
+        let draining = match address {
+            Some(address) => Some(self.balancer.retire(&revision, address, self.config.drain_within).await?),
+            None => None,
+        };
+        let mut state = self.state();
+        let Some(member) = state.members.get_mut(&id) else { return Ok(()) };
         member.instance.phase = InstancePhase::Draining;
-        state.version += 1;
-        let retired = member.instance.address.map(|address| self.proxy.retire(&member.instance.revision, address));
         let (fleet, stop) = (Arc::clone(self), member.stop.clone());
+        state.version += 1;
+        drop(state);
         tokio::spawn(async move {
-            if let Some(retired) = retired {
-                let left = retired.drained(fleet.config.drain_within).await;
+            if let Some(draining) = draining {
+                let left = draining.await;
                 if left > 0 {
                     tracing::warn!(target = %fleet.config.name, instance = id, left, "an instance is stopped with requests under way");
                 }
@@ -200,14 +229,14 @@ impl Fleet {
             fleet.update(id, |instance| instance.phase = InstancePhase::Stopping);
             stop.send_replace(true);
         });
+        Ok(())
     }
 
     /// Returns traffic to stable if traffic is split and nobody has called for too long.
-    fn lapse(&self) {
+    fn lapse(&self, routing: &Routing) {
         let Some(lease) = &self.config.dead_man else { return };
         let mut state = self.state();
         let silent = self.clock.monotonic().saturating_sub(state.last_call);
-        let routing = self.proxy.routing();
         if silent < lease.after || routing.serving().len() < 2 {
             return;
         }
@@ -228,11 +257,11 @@ impl Fleet {
         }
     }
 
-    /// Stops every instance and the proxy: the proxy first, so that requests under way find their instances.
+    /// Stops every instance and the balancer: the balancer first, so that requests under way find their instances.
     pub(super) async fn close(&self) {
         self.state().closing = true;
         self.wake();
-        self.proxy.shutdown(self.config.drain_within).await;
+        self.balancer.close(self.config.drain_within).await;
         let stops: Vec<_> = self.state().members.values().map(|member| member.stop.clone()).collect();
         for stop in stops {
             stop.send_replace(true);
@@ -245,6 +274,17 @@ impl Fleet {
             tracing::error!(target = %self.config.name, "instances were left when the fleet was closed");
         }
     }
+}
+
+/// The addresses of exactly the instances that are ready.
+fn ready(state: &State) -> Upstreams {
+    let mut ready: Upstreams = BTreeMap::new();
+    for Member { instance, .. } in state.members.values() {
+        if let (InstancePhase::Ready, Some(address)) = (instance.phase, instance.address) {
+            ready.entry(instance.revision.clone()).or_default().insert(address);
+        }
+    }
+    ready
 }
 
 fn view(instance: &Instance) -> View {

@@ -1,4 +1,4 @@
-//! A service's instances as child processes of this process, behind the [proxy](super::proxy).
+//! A service's instances as child processes of this process, behind a [balancer](super::Balancer).
 
 mod config;
 mod effects;
@@ -19,9 +19,11 @@ pub use self::config::{DeadMan, FleetConfig, HealthCheck, Launch, LaunchSlot, Re
 pub use self::effects::{EffectSeen, digest_of};
 use self::fleet::{Fleet, State};
 pub use self::instance::{Instance, InstancePhase};
+use crate::targets::balancer::{Balancer, BalancerError};
 use crate::targets::proxy::Proxy;
 
-/// Runs instances as child processes and sends them the proxy's traffic.
+/// Runs instances as child processes and has a [`Balancer`] send them traffic: the [`Proxy`] in this process, or
+/// [HAProxy](super::haproxy::Haproxy).
 ///
 /// [`apply`](Target::apply) sets the goal and returns; a task of the fleet brings the place towards it: capacity up, then
 /// traffic to revisions that are ready, then drain and stop what is no longer wanted. Until a step is safe it is not taken,
@@ -31,18 +33,28 @@ use crate::targets::proxy::Proxy;
 /// The fleet lives as long as its process; dropping it without [`close`](Self::close) kills the instances. When its process
 /// is killed outright (SIGKILL), the instances are left without a parent.
 #[derive(Debug)]
-pub struct ProcessFleet {
+pub struct ProcessFleet<B = Proxy> {
     fleet: Arc<Fleet>,
+    balancer: Arc<B>,
     reconciler: tokio::task::JoinHandle<()>,
 }
 
 impl ProcessFleet {
-    /// Starts an empty fleet behind a proxy, which must be used by nobody else.
+    /// The proxy in front.
     #[must_use]
-    pub fn start(config: FleetConfig, proxy: Proxy) -> Self {
-        let fleet = Fleet::new(config, proxy);
+    pub fn proxy(&self) -> &Proxy {
+        &self.balancer
+    }
+}
+
+impl<B: Balancer> ProcessFleet<B> {
+    /// Starts an empty fleet behind a balancer, which must be used by nobody else.
+    #[must_use]
+    pub fn start(config: FleetConfig, balancer: B) -> Self {
+        let balancer = Arc::new(balancer);
+        let fleet = Fleet::new(config, Arc::clone(&balancer) as Arc<dyn Balancer>);
         let reconciler = tokio::spawn(Arc::clone(&fleet).reconcile());
-        Self { fleet, reconciler }
+        Self { fleet, balancer, reconciler }
     }
 
     /// Sets what is wanted without a run behind it: the state that a place begins with.
@@ -56,10 +68,10 @@ impl ProcessFleet {
         Ok(())
     }
 
-    /// The proxy in front.
+    /// What stands in front.
     #[must_use]
-    pub fn proxy(&self) -> &Proxy {
-        &self.fleet.proxy
+    pub fn balancer(&self) -> &B {
+        &self.balancer
     }
 
     /// Every instance, by id.
@@ -80,7 +92,7 @@ impl ProcessFleet {
         self.fleet.state().lapses
     }
 
-    /// Stops the proxy, lets requests under way end, and stops every instance.
+    /// Stops the balancer, lets requests under way end, and stops every instance.
     ///
     /// # Cancel safety
     ///
@@ -98,7 +110,8 @@ impl ProcessFleet {
         let served = |revision| desired.capacity.get(revision).copied().unwrap_or(0) > 0;
         let weighted = desired.weights.iter().filter(|(_, weight)| **weight > 0).map(|(revision, _)| revision);
         let routed = desired.routes.iter().map(|route| &route.to);
-        let mut wanted = weighted.chain(routed).chain(desired.mirror.iter().map(|mirror| &mirror.to));
+        let mut wanted =
+            weighted.chain(routed).chain(desired.mirror.iter().map(|mirror| &mirror.to)).chain(&desired.preview);
         if let Some(revision) = wanted.find(|revision| !served(revision)) {
             return refuse(format!("{revision} is to get traffic and no capacity; ask for at least one instance"));
         }
@@ -110,15 +123,18 @@ impl ProcessFleet {
         if desired.mirror.as_ref().is_some_and(|mirror| mirror.percent > 100) {
             return refuse("a mirror of more than 100 percent".to_owned());
         }
+        let able = self.balancer.capabilities();
         let unsupported = [
             (desired.experiment.is_some(), "experiments"),
-            (desired.preview.is_some(), "a second address"),
+            (desired.preview.is_some() && !able.preview, "second address"),
+            (!desired.routes.is_empty() && !able.routes, "routes by header or cookie"),
+            (desired.mirror.is_some() && !able.mirror, "mirror"),
             (!desired.flags.is_empty(), "feature flags"),
         ];
-        match unsupported.into_iter().find(|(asked, _)| *asked) {
-            Some((_, what)) => refuse(format!("this place has no {what}")),
-            None => Ok(()),
+        if let Some((_, what)) = unsupported.into_iter().find(|(asked, _)| *asked) {
+            return refuse(format!("this place has no {what}"));
         }
+        self.balancer.check(desired).or_else(refuse)
     }
 
     /// Takes the goal over; tells whether anything changes.
@@ -135,7 +151,7 @@ impl ProcessFleet {
     }
 }
 
-impl Drop for ProcessFleet {
+impl<B> Drop for ProcessFleet<B> {
     fn drop(&mut self) {
         self.fleet.state().closing = true;
         self.reconciler.abort();
@@ -145,17 +161,19 @@ impl Drop for ProcessFleet {
 }
 
 #[async_trait]
-impl Target for ProcessFleet {
+impl<B: Balancer> Target for ProcessFleet<B> {
     fn name(&self) -> TargetName {
         self.fleet.config.name.clone()
     }
 
     fn capabilities(&self) -> Capabilities {
+        let Capabilities { weights, routes, mirror, preview, .. } = self.balancer.capabilities();
         Capabilities {
-            weights: true,
+            weights,
             capacity: true,
-            routes: true,
-            mirror: true,
+            routes,
+            mirror,
+            preview,
             fence: true,
             compare_and_apply: true,
             dead_man_lease: self.fleet.config.dead_man.is_some(),
@@ -164,15 +182,19 @@ impl Target for ProcessFleet {
     }
 
     async fn observe(&self) -> Result<TargetState, TargetError> {
-        let mut state = self.fleet.state();
-        state.last_call = self.fleet.clock.monotonic();
-        let routing = self.fleet.proxy.routing();
+        self.fleet.state().last_call = self.fleet.clock.monotonic();
+        let (routing, version) = self.fleet.read_back().await.map_err(|error| {
+            TargetError::transient(format!("what is in force at {} could not be read", self.fleet.config.name))
+                .because(error)
+        })?;
+        let state = self.fleet.state();
         let mut seen = TargetState {
             weights: routing.weights,
             max_weight: if routing.max_weight == 0 { 100 } else { routing.max_weight },
             routes: routing.routes,
             mirror: routing.mirror,
-            version: Some(state.version),
+            preview: routing.preview,
+            version: Some(version),
             ..TargetState::default()
         };
         for (revision, wanted) in state.goal.capacity.iter().filter(|(_, wanted)| **wanted > 0) {
@@ -187,6 +209,12 @@ impl Target for ProcessFleet {
     }
 
     async fn apply(&self, desired: &DesiredState, cx: &EffectContext) -> Result<Applied, TargetError> {
+        if desired.based_on.is_some() {
+            // Somebody else may have changed the balancer since; that makes another version.
+            self.fleet.read_back().await.map_err(|error: BalancerError| {
+                TargetError::transient("it could not be seen whether the place has changed").because(error)
+            })?;
+        }
         // All under one lock: no other call comes between the comparison of fences and the new goal.
         let mut state = self.fleet.state();
         if state.closing {

@@ -86,7 +86,7 @@ pub(super) fn plan(goal: &DesiredState, instances: &[View], routing: &Routing) -
     steps
 }
 
-/// The statement for the proxy: the wanted traffic over the addresses that are there.
+/// The statement for the balancer: the wanted traffic over the addresses that are there.
 pub(super) fn wanted_routing(goal: &DesiredState, now: &Routing) -> Routing {
     Routing {
         upstreams: now.upstreams.clone(),
@@ -94,6 +94,7 @@ pub(super) fn wanted_routing(goal: &DesiredState, now: &Routing) -> Routing {
         max_weight: goal.max_weight,
         routes: goal.routes.clone(),
         mirror: goal.mirror.clone(),
+        preview: goal.preview.clone(),
     }
 }
 

@@ -15,7 +15,7 @@ use hyper::body::{Body, Incoming};
 use super::body::{AnswerBody, Streamed, Untouched, full};
 use super::statistics::Statistics;
 use super::upstream::Busy;
-use super::{Inner, Table};
+use super::{Door, Inner, Table};
 
 /// Which revision answered; on every answer if [`ProxyConfig::reveal_revision`](super::ProxyConfig::reveal_revision) is set.
 pub const REVISION_HEADER: &str = "x-deploy-revision";
@@ -76,23 +76,24 @@ impl Inner {
         self: Arc<Self>,
         request: Request<Incoming>,
         client: SocketAddr,
+        door: Door,
     ) -> Response<AnswerBody> {
         let started = self.config.clock.monotonic();
         let (mut parts, body) = request.into_parts();
         prepare(&mut parts.headers, client);
         let body = Untouched::new(body);
-        let Some(meant) = self.choose(&parts.headers) else {
+        let Some(meant) = self.choose(&parts.headers, door) else {
             return plain(StatusCode::SERVICE_UNAVAILABLE, "no revision serves traffic here");
         };
         // A safe request without a body may be sent again even if the first instance received it (RFC 9110, 9.2.1, 9.2.2).
         let safe = body.is_empty() && parts.method.is_safe() && parts.method != Method::CONNECT;
-        if safe {
+        if safe && door == Door::Users {
             self.mirror(&parts);
         }
         let mut tried = Vec::new();
         let mut failure: Option<(StatusCode, Ending)> = None;
         loop {
-            let next = if tried.len() < MOST_ATTEMPTS { self.begin(&meant, &tried) } else { None };
+            let next = if tried.len() < MOST_ATTEMPTS { self.begin(&meant, door, &tried) } else { None };
             let Some((revision, busy, statistics)) = next else {
                 return Self::give_up(failure);
             };
@@ -182,10 +183,15 @@ impl Inner {
 
     /// Begins a request at an instance of the revision that it is meant for or, where none is left and the configuration
     /// says so, of another revision that serves.
-    fn begin(&self, meant: &RevisionName, tried: &[SocketAddr]) -> Option<(RevisionName, Busy, Arc<Statistics>)> {
+    fn begin(
+        &self,
+        meant: &RevisionName,
+        door: Door,
+        tried: &[SocketAddr],
+    ) -> Option<(RevisionName, Busy, Arc<Statistics>)> {
         loop {
             let table = self.table();
-            let begun = self.begin_in(&table, meant, tried);
+            let begun = self.begin_in(&table, meant, door, tried);
             // An instance that was found in a table that has just been replaced takes no requests any more: look again.
             if begun.is_some() || Arc::ptr_eq(&table, &self.table()) {
                 return begun;
@@ -197,6 +203,7 @@ impl Inner {
         &self,
         table: &Table,
         meant: &RevisionName,
+        door: Door,
         tried: &[SocketAddr],
     ) -> Option<(RevisionName, Busy, Arc<Statistics>)> {
         let now = millis(self.config.clock.monotonic());
@@ -210,7 +217,9 @@ impl Inner {
             others.into_iter().find_map(|(revision, _)| at(revision))
         };
         // A revision that was chosen a moment ago and serves no longer is no reason to refuse the request either.
-        let may_go_elsewhere = self.config.fail_over || !table.routing.serving().contains(meant);
+        // Whoever asks for the preview wants that revision and no other.
+        let may_go_elsewhere =
+            door == Door::Users && (self.config.fail_over || !table.routing.serving().contains(meant));
         at(meant).or_else(|| may_go_elsewhere.then(elsewhere).flatten())
     }
 

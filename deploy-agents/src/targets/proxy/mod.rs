@@ -5,6 +5,7 @@
 //! clients' connections. It does not pass on upgrades (WebSocket).
 
 mod admin;
+mod balance;
 mod body;
 mod config;
 mod forward;
@@ -52,8 +53,9 @@ pub struct Proxy {
     inner: Arc<Inner>,
     address: SocketAddr,
     stop: watch::Sender<bool>,
-    /// Closed when the last connection has ended.
-    connections: watch::Receiver<()>,
+    /// Each closed when the last connection of its listener has ended.
+    connections: Vec<watch::Receiver<()>>,
+    preview: Option<SocketAddr>,
 }
 
 pub(crate) struct Inner {
@@ -120,8 +122,33 @@ impl Proxy {
         });
         let (stop, stopped) = watch::channel(false);
         let (open, connections) = watch::channel(());
-        tokio::spawn(accept(listener, Arc::clone(&inner), stopped, open));
-        Ok(Self { inner, address, stop, connections })
+        tokio::spawn(accept(listener, Arc::clone(&inner), Door::Users, stopped, open));
+        Ok(Self { inner, address, stop, connections: vec![connections], preview: None })
+    }
+
+    /// The same, with a second address, at which the revision answers that [`Routing::preview`] names, whatever the weights
+    /// say. What is answered there is counted like everything else.
+    ///
+    /// # Errors
+    ///
+    /// The address could not be listened at.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future closes the proxy.
+    pub async fn with_preview(mut self, address: SocketAddr) -> std::io::Result<Self> {
+        let listener = TcpListener::bind(address).await?;
+        self.preview = Some(listener.local_addr()?);
+        let (open, connections) = watch::channel(());
+        self.connections.push(connections);
+        tokio::spawn(accept(listener, Arc::clone(&self.inner), Door::Preview, self.stop.subscribe(), open));
+        Ok(self)
+    }
+
+    /// The second address, if there is one.
+    #[must_use]
+    pub fn preview_address(&self) -> Option<SocketAddr> {
+        self.preview
     }
 
     /// Where it listens.
@@ -202,7 +229,12 @@ impl Proxy {
     pub async fn shutdown(&self, bound: Duration) -> bool {
         self.stop.send_replace(true);
         let mut connections = self.connections.clone();
-        tokio::time::timeout(bound, async { while connections.changed().await.is_ok() {} }).await.is_ok()
+        let all = async {
+            for listener in &mut connections {
+                while listener.changed().await.is_ok() {}
+            }
+        };
+        tokio::time::timeout(bound, all).await.is_ok()
     }
 }
 
@@ -233,8 +265,11 @@ impl Inner {
     }
 
     /// Where a request is meant to go: the first route that it matches, otherwise whose turn it is.
-    pub(crate) fn choose(&self, headers: &http::HeaderMap) -> Option<RevisionName> {
+    pub(crate) fn choose(&self, headers: &http::HeaderMap, door: Door) -> Option<RevisionName> {
         let table = self.table();
+        if door == Door::Preview {
+            return table.routing.preview.clone();
+        }
         let routed = table.routing.routes.iter().find(|route| routing::carries(headers, &route.matches));
         routed.map(|route| route.to.clone()).or_else(|| {
             let mut split = table.split.lock().unwrap_or_else(PoisonError::into_inner);
@@ -304,8 +339,23 @@ impl Table {
     }
 }
 
+/// Which way a request comes in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Door {
+    /// Where users come in.
+    Users,
+    /// The second address.
+    Preview,
+}
+
 /// Accepts connections until it is told to stop; `open` is dropped with the last of them.
-async fn accept(listener: TcpListener, inner: Arc<Inner>, mut stopped: watch::Receiver<bool>, open: watch::Sender<()>) {
+async fn accept(
+    listener: TcpListener,
+    inner: Arc<Inner>,
+    door: Door,
+    mut stopped: watch::Receiver<bool>,
+    open: watch::Sender<()>,
+) {
     let (open, room) = (Arc::new(open), Arc::new(Semaphore::new(inner.config.most_connections)));
     loop {
         let Ok(place) = Arc::clone(&room).acquire_owned().await else { return };
@@ -317,7 +367,7 @@ async fn accept(listener: TcpListener, inner: Arc<Inner>, mut stopped: watch::Re
             Ok((stream, client)) => {
                 let (inner, stopped, open) = (Arc::clone(&inner), stopped.clone(), Arc::clone(&open));
                 tokio::spawn(async move {
-                    serve(stream, client, inner, stopped).await;
+                    serve(stream, client, inner, door, stopped).await;
                     drop((place, open));
                 });
             }
@@ -330,12 +380,18 @@ async fn accept(listener: TcpListener, inner: Arc<Inner>, mut stopped: watch::Re
     }
 }
 
-async fn serve(stream: TcpStream, client: SocketAddr, inner: Arc<Inner>, mut stopped: watch::Receiver<bool>) {
+async fn serve(
+    stream: TcpStream,
+    client: SocketAddr,
+    inner: Arc<Inner>,
+    door: Door,
+    mut stopped: watch::Receiver<bool>,
+) {
     let _ = stream.set_nodelay(true);
     let idle = inner.config.idle_client;
     let answer = service_fn(move |request| {
         let inner = Arc::clone(&inner);
-        async move { Ok::<_, std::convert::Infallible>(inner.forward(request, client).await) }
+        async move { Ok::<_, std::convert::Infallible>(inner.forward(request, client, door).await) }
     });
     let mut builder = http1::Builder::new();
     builder.timer(TokioTimer::new()).header_read_timeout(idle);

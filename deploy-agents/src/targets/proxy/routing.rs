@@ -21,6 +21,8 @@ pub struct Routing {
     pub routes: Vec<Route>,
     /// Where requests are copied to.
     pub mirror: Option<Mirror>,
+    /// The revision that answers at the second address.
+    pub preview: Option<RevisionName>,
 }
 
 /// A statement that the proxy does not take. Nothing was changed.
@@ -71,7 +73,7 @@ impl Routing {
         self.upstreams.get(revision).is_none_or(BTreeSet::is_empty)
     }
 
-    /// The revisions that would get more traffic than `before`: by weight, by a route or as a mirror.
+    /// The revisions that would get more traffic than `before`: by weight, by a route, as a mirror or in the preview.
     pub(crate) fn raised<'a>(&'a self, before: &Self) -> BTreeSet<&'a RevisionName> {
         let share = |routing: &Self, revision: &RevisionName| {
             let weight = routing.weights.get(revision).copied().unwrap_or(0);
@@ -83,7 +85,8 @@ impl Routing {
         });
         let routed = self.routes.iter().filter(|route| !before.routes.contains(route)).map(|route| &route.to);
         let mirrored = self.mirror.iter().filter(|_| self.mirror != before.mirror).map(|mirror| &mirror.to);
-        heavier.chain(routed).chain(mirrored).collect()
+        let shown = self.preview.iter().filter(|_| self.preview != before.preview);
+        heavier.chain(routed).chain(mirrored).chain(shown).collect()
     }
 
     /// The revisions that answer users: by weight or by a route.

@@ -41,6 +41,8 @@ impl Snapshots {
 
 impl Loop {
     /// Takes inputs in, appends what follows as one batch, and only then starts and shows anything.
+    ///
+    /// What seldom happens is boxed, here and below: the task of every run would be as large as all of it.
     pub(super) async fn take(&mut self, mut inputs: Vec<Taking>) -> Result<(), RunError> {
         let mut pause = APPEND_AGAIN.0;
         let mut conflicts = 0;
@@ -72,7 +74,7 @@ impl Loop {
                 }
                 Err(AppendError::Unknown { source, .. }) => {
                     tracing::warn!(run = %self.run, ?source, "an append was not acknowledged; reading the head again");
-                    if self.was_written(&records).await? {
+                    if Box::pin(self.was_written(&records)).await? {
                         self.answer(inputs, results);
                         self.after_append(&records).await;
                         return if rebuilt { self.start_all() } else { self.start(&records) };
@@ -81,8 +83,8 @@ impl Loop {
                 // Nobody else can append under this claim: it is an append of ours that was given up for lost and came late.
                 Err(AppendError::Conflict { .. }) if conflicts < CONFLICTS_AT_MOST => conflicts += 1,
                 // An append of ours that came late may have been the last one: the end gives the claim back.
-                Err(AppendError::Fenced { .. }) if self.has_ended().await => {
-                    self.rebuild().await?;
+                Err(AppendError::Fenced { .. }) if Box::pin(self.has_ended()).await => {
+                    Box::pin(self.rebuild()).await?;
                     self.publish();
                     return Ok(());
                 }
@@ -90,7 +92,7 @@ impl Loop {
             }
             self.still_held()?;
             // The machine has run ahead of the journal: drop it, rebuild it, and let the same inputs happen again.
-            self.rebuild().await?;
+            Box::pin(self.rebuild()).await?;
             rebuilt = true;
             inputs.retain(|taking| !matches!(taking.input, Input::Wake) || self.machine.wake_at().is_some());
         }

@@ -27,7 +27,7 @@ use super::perform::{Performance, Workshop};
 use crate::digest::Digest;
 use crate::journal::{AppendError, Claim, Head, LockAnswer};
 use crate::machine::{Input, Machine, Mode, Reply, Try};
-use crate::name::{InputId, RunId};
+use crate::name::{InputId, OwnerName, RunId};
 use crate::pipeline::Bound;
 use crate::plan::StepId;
 use crate::report::RunStatus;
@@ -40,16 +40,26 @@ pub(super) enum Left {
     /// The run ended.
     Ended,
     /// It waits for long enough to be put out of memory.
-    Dormant(Box<Dormant>),
+    Dormant(Dormant),
 }
 
-/// What is kept of a run that was put out of memory.
-#[derive(Debug, Clone)]
+/// What is kept of a run that was put out of memory. Small and in one piece: a hundred thousand of them may lie there.
+#[derive(Debug, Clone, Copy)]
 pub(super) struct Dormant {
-    pub(super) claim: Claim,
-    pub(super) tenure: Tenure,
-    pub(super) origin: Origin,
+    epoch: u64,
+    until: Timestamp,
+    unattended_since: Option<Timestamp>,
+    tenure: Tenure,
+    origin: Origin,
     pub(super) wake_at: Option<Duration>,
+}
+
+impl Dormant {
+    /// The claim under which the run was driven by this engine.
+    pub(super) fn claim(&self, run: &RunId, owner: &OwnerName) -> Claim {
+        let Self { epoch, until, unattended_since, .. } = *self;
+        Claim { run: run.clone(), owner: owner.clone(), epoch, until, unattended_since }
+    }
 }
 
 /// Where run time is counted from, on the monotonic clock.
@@ -57,6 +67,15 @@ pub(super) struct Dormant {
 pub(super) struct Origin {
     pub(super) run: RunTime,
     pub(super) monotonic: Duration,
+}
+
+/// A run that this engine has just created: what the journal would give back is known.
+#[derive(Debug)]
+pub(super) struct Fresh {
+    pub(super) machine: Machine,
+    pub(super) head: Head,
+    /// When it began, on the monotonic clock.
+    pub(super) began: Duration,
 }
 
 /// Drives one run until it ends, is put out of memory, or cannot go on here.
@@ -125,7 +144,9 @@ pub(super) struct Begin {
     pub(super) mailbox: mpsc::Receiver<Message>,
     pub(super) progress: Arc<watch::Sender<Progress>>,
     /// What is left of it, if it was only put out of memory.
-    pub(super) dormant: Option<Box<Dormant>>,
+    pub(super) dormant: Option<Dormant>,
+    /// The run as it was just created here.
+    pub(super) fresh: Option<Box<Fresh>>,
     /// Where the claim is left, for whoever must give it back.
     pub(super) claim: Arc<OnceLock<Claim>>,
 }
@@ -136,7 +157,8 @@ pub(super) struct Begin {
 ///
 /// Dropping the future leaves attempts under way with an unknown outcome; the next driver looks them up.
 pub(super) async fn drive(begin: Begin) -> (Result<Left, RunError>, Option<mpsc::Receiver<Message>>) {
-    let (mut driver, first) = match Loop::prepare(begin).await {
+    // Boxed, so that the task of a run that goes on stays small: this happens once.
+    let (mut driver, first) = match Box::pin(Loop::prepare(begin)).await {
         Ok(prepared) => prepared,
         Err(error) => return (Err(error), None),
     };
@@ -163,13 +185,13 @@ pub(super) async fn drive(begin: Begin) -> (Result<Left, RunError>, Option<mpsc:
 
 impl Loop {
     /// Claims the run, reads it, and finds its blocks. Says what the machine is told first.
-    async fn prepare(begin: Begin) -> Result<(Self, Option<Input>), RunError> {
-        let Begin { engine, run, mailbox, progress, dormant, claim: kept } = begin;
+    async fn prepare(begin: Begin) -> Result<(Box<Self>, Option<Input>), RunError> {
+        let Begin { engine, run, mailbox, progress, dormant, mut fresh, claim: kept } = begin;
         let mut pause = APPEND_AGAIN.0;
         let give_up_at = engine.clock.monotonic() + engine.options.lease;
         let prepared = loop {
             let (claim, tenure, origin) = match &dormant {
-                Some(d) if engine.lease.holds(d.tenure) => (Ok(d.claim.clone()), d.tenure, Some(d.origin)),
+                Some(d) if engine.lease.holds(d.tenure) => (Ok(d.claim(&run, &engine.owner)), d.tenure, Some(d.origin)),
                 // The lease passed while the run slept: it is taken up like any other, if nobody else has.
                 _ => {
                     let asked_at = engine.lease.before_asking();
@@ -180,7 +202,7 @@ impl Loop {
                 }
             };
             let prepared = match claim {
-                Ok(claim) => match Self::claimed(&engine, &run, claim.clone(), tenure, origin).await {
+                Ok(claim) => match Self::claimed(&engine, &run, claim.clone(), tenure, origin, fresh.take()).await {
                     Ok(prepared) => {
                         // Empty before: this is its only writer, and it is left once.
                         let _first = kept.set(claim);
@@ -216,7 +238,7 @@ impl Loop {
             release: Arc::new(machine.plan().release.clone()),
             call_timeout: engine.options.call_timeout,
         };
-        let driver = Self {
+        let driver = Box::new(Self {
             // Counted from where the replay began, or a run that is taken up often would never be snapshotted.
             snapshots: Snapshots { next: from.saturating_add(engine.options.snapshot_every), since: 0, size: 0 },
             closing: engine.closing.subscribe(),
@@ -241,7 +263,7 @@ impl Loop {
             lock,
             idle_since: None,
             phases: BTreeMap::new(),
-        };
+        });
         Ok((driver, first))
     }
 
@@ -251,28 +273,45 @@ impl Loop {
         claim: Claim,
         tenure: Tenure,
         warm: Option<Origin>,
+        fresh: Option<Box<Fresh>>,
     ) -> Result<Prepared, RunError> {
         let journal_failed = |source| RunError::Journal { run: run.clone(), source };
-        let loaded = load(&*engine.journal, run).await.map_err(|error| Inner::unreadable(run, error))?;
-        let bound = engine.bind(run, loaded.machine.plan())?;
-        if let Some(origin) = warm {
-            return Ok(Prepared { loaded, claim, tenure, origin, bound, lock: Lock::Held, first: None });
-        }
-        let state = loaded.machine.state();
-        let monotonic = engine.clock.monotonic();
-        let store_now = engine.journal.now().await.map_err(journal_failed)?;
-        let entry = engine.journal.entry(run).await.map_err(journal_failed)?;
-        let existed = entry.map_or(Duration::ZERO, |entry| store_now.since(entry.created));
-        let absent = store_now.since(claim.unattended_since.unwrap_or(state.at.wall));
-        let origin = Origin { run: run_time(state.at, store_now, existed, absent), monotonic };
+        // Nobody can have driven on what nobody has claimed before.
+        let (loaded, origin, absent) = match fresh.filter(|_| claim.unattended_since.is_none()) {
+            Some(fresh) => {
+                let Fresh { machine, head, began } = *fresh;
+                let origin = Origin { run: machine.state().at.run, monotonic: began };
+                (Loaded { machine, from: head.next, head }, origin, Duration::ZERO)
+            }
+            None => {
+                let loaded = load(&*engine.journal, run).await.map_err(|error| Inner::unreadable(run, error))?;
+                if let Some(origin) = warm {
+                    let bound = engine.bind(run, loaded.machine.plan())?;
+                    return Ok(Prepared { loaded, claim, tenure, origin, bound, lock: Lock::Held, first: None });
+                }
+                let at = loaded.machine.state().at;
+                let monotonic = engine.clock.monotonic();
+                let store_now = engine.journal.now().await.map_err(journal_failed)?;
+                let entry = engine.journal.entry(run).await.map_err(journal_failed)?;
+                let existed = entry.map_or(Duration::ZERO, |entry| store_now.since(entry.created));
+                let absent = store_now.since(claim.unattended_since.unwrap_or(at.wall));
+                let origin = Origin { run: run_time(at, store_now, existed, absent), monotonic };
+                (loaded, origin, absent)
+            }
+        };
+        let plan = loaded.machine.plan();
+        let bound = engine.bind(run, plan)?;
         let locked = engine.journal.lock(&claim).await;
         let locked = locked.map_err(|error| append_failed(run, error))?;
         let (lock, first) = match locked {
-            LockAnswer::Held { epoch } if state.epoch.is_none() => (Lock::Held, Some(Input::Admitted { epoch })),
+            LockAnswer::Held { epoch } if loaded.machine.state().epoch.is_none() => {
+                (Lock::Held, Some(Input::Admitted { epoch }))
+            }
             LockAnswer::Held { epoch } => (Lock::Held, Some(Input::Attached { epoch: Some(epoch), absent })),
             LockAnswer::Waiting { behind, .. } => {
-                engine.supersede(run, loaded.machine.plan(), &behind).await;
-                (Lock::AskAt(monotonic + engine.options.lock_every, Some(behind)), None)
+                engine.supersede(run, plan, &behind).await;
+                let ask_at = engine.clock.monotonic() + engine.options.lock_every;
+                (Lock::AskAt(ask_at, Some(behind)), None)
             }
             LockAnswer::Superseded { by } => (Lock::Superseded(by), None),
         };
@@ -297,7 +336,7 @@ impl Loop {
                 return Err(RunError::HandedBack { run: self.run.clone() });
             }
             if let Some(dormant) = self.may_sleep() {
-                return Ok(Left::Dormant(Box::new(dormant)));
+                return Ok(Left::Dormant(dormant));
             }
             let inputs = self.wait_for_inputs().await?;
             self.take(inputs).await?;
@@ -329,7 +368,9 @@ impl Loop {
             }
         }
         self.overdue(&mut inputs);
-        self.ask_for_lock(&mut inputs).await?;
+        if matches!(self.lock, Lock::AskAt(..)) {
+            Box::pin(self.ask_for_lock(&mut inputs)).await?;
+        }
         if self.machine.wake_at().is_some_and(|due| due <= self.now().run) {
             inputs.push(Taking::of(Input::Wake));
         }
@@ -446,7 +487,8 @@ impl Loop {
             return None;
         }
         let wake_at = next.map(|at| monotonic + at.since(now));
-        Some(Dormant { claim: self.claim.clone(), tenure: self.tenure, origin: self.origin, wake_at })
+        let Claim { epoch, until, unattended_since, .. } = self.claim;
+        Some(Dormant { epoch, until, unattended_since, tenure: self.tenure, origin: self.origin, wake_at })
     }
 }
 

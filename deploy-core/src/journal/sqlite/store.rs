@@ -168,7 +168,7 @@ impl Store<'_> {
         }
         let head = self.write_records(id, Head { next: 0, hash: Digest::ZERO }, records)?;
         self.heads.put(&new.run, Known { id, epoch: 0, head, waits: None });
-        Ok(Created { already: false, behind, superseded })
+        Ok(Created { already: false, head: Some(head), behind, superseded })
     }
 
     fn created_already(&self, id: i64, holder: Option<i64>) -> Tried<Created, CreateError> {
@@ -178,7 +178,7 @@ impl Store<'_> {
             .prepare_cached("SELECT run FROM runs WHERE superseded_by = ?1 ORDER BY id")?
             .query_map([id], |row| name(row, 0))?
             .collect::<rusqlite::Result<_>>()?;
-        Ok(Created { already: true, behind, superseded })
+        Ok(Created { already: true, head: None, behind, superseded })
     }
 
     /// Puts an input before a run. Whether there is room for it was decided before.

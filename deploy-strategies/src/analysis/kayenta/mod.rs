@@ -13,6 +13,7 @@ mod interval;
 mod prepare;
 mod root;
 mod score;
+mod verdict;
 
 pub use self::classify::{Class, Classified, Classifier, Direction, EffectLimits, EffectSize, MissingData};
 pub use self::interval::{Interval, interval, standardised};
@@ -25,9 +26,10 @@ use deploy_core::name::MetricName;
 use serde::{Deserialize, Serialize};
 
 use super::sample::SampleError;
+use super::written::compared_as_written;
 
 /// A Kayenta configuration: metrics, weights of their groups, and the score to reach.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Kayenta {
     /// The metrics, each with its classifier.
     pub metrics: Vec<KayentaMetric>,
@@ -42,6 +44,8 @@ pub struct Kayenta {
     #[serde(default, with = "deploy_core::time::duration_ms")]
     pub after: Duration,
 }
+
+compared_as_written!(Kayenta);
 
 /// One metric of a Kayenta configuration.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

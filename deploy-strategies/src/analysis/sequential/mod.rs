@@ -29,21 +29,23 @@ mod values;
 mod verdict;
 
 use std::collections::BTreeMap;
-use std::hash::{Hash, Hasher};
 use std::time::Duration;
 
 use deploy_core::digest::Digest;
-use deploy_core::monitor::{Batch, Counts, Histogram, Paired};
+use deploy_core::monitor::{Batch, Counts, Histogram, Paired, Traffic};
 use deploy_core::name::MetricName;
+use deploy_core::real::Real;
 use serde::{Deserialize, Serialize};
 
 use self::events::{EventSeries, Tuned};
-pub use self::power::{Power, expected_requests};
+pub use self::power::{Power, PowerReport, expected_requests};
 use self::ratio::RatioSeries;
-pub use self::trace::{Trace, TraceLine, TracePoint};
+pub(in crate::analysis) use self::sums::{from_six_bytes, kept, six_bytes};
+pub use self::trace::{Decided, Trace, TraceLine, TracePoint};
 use self::values::ValueSeries;
 pub use self::verdict::{Look, Totals};
 use super::taken::{Scattered, Taken, TakenKeys};
+use super::written::{compared_as_written, written};
 
 /// The sequential judge's configuration. It is fixed for a rollout: its hash stands in the state.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -180,17 +182,37 @@ pub enum WithinMargin {
 
 /// The check that the candidate sees the share of traffic that it should: where records of one arm get lost, no
 /// comparison is valid.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+///
+/// It is checked where the share is known: in a strategy that splits traffic by weight, and in batches that bring their
+/// [`Traffic`](deploy_core::monitor::Traffic).
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub struct SampleRatio {
     /// The chance of a false alarm over the whole rollout. 0.001 by default.
     pub alpha: f64,
     /// By what share of itself the observed share may differ. 0.02 by default: routers are not exact.
     pub tolerance: f64,
+    /// Which metric counts the requests that were split.
+    pub requests: Requests,
+}
+
+/// Which metric's events are the requests that were split between the arms.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Requests {
+    /// The first metric that is watched as errors: each request is one of its events. Without such a metric nothing is
+    /// checked.
+    #[default]
+    FirstErrors,
+    /// This one, counted.
+    Metric(MetricName),
+    /// None: what is counted is not every request, or not in both arms alike.
+    Uncounted,
 }
 
 impl Default for SampleRatio {
     fn default() -> Self {
-        Self { alpha: 0.001, tolerance: 0.02 }
+        Self { alpha: 0.001, tolerance: 0.02, requests: Requests::FirstErrors }
     }
 }
 
@@ -504,6 +526,24 @@ impl Sequential {
         }
     }
 
+    /// What both arms saw in a batch, of which the candidate should have seen `share`; nothing where it is not counted.
+    #[must_use]
+    pub fn traffic(&self, batch: &Batch, share: Real) -> Option<Traffic> {
+        let metric = match &self.sample_ratio.requests {
+            Requests::FirstErrors => {
+                &self.metrics.iter().find(|watched| matches!(watched.watch, Watch::Errors { .. }))?.metric
+            }
+            Requests::Metric(metric) => metric,
+            Requests::Uncounted => return None,
+        };
+        match batch.metrics.get(metric) {
+            Some(Paired::Counts { candidate, baseline }) => {
+                Some(Traffic { candidate: candidate.events(), baseline: baseline.events(), share })
+            }
+            _ => None,
+        }
+    }
+
     /// The hash of the configuration, as far as it is needed to tell two apart.
     fn hash(&self) -> String {
         Digest::of(&written(self)).as_bytes()[..8].iter().map(|byte| format!("{byte:02x}")).collect()
@@ -560,31 +600,7 @@ impl SequentialState {
     }
 }
 
-/// The same if they are written the same: numbers compare by their bits, so that it is an equivalence.
-macro_rules! compared_as_written {
-    ($($name:ident),*) => {$(
-        impl PartialEq for $name {
-            fn eq(&self, other: &Self) -> bool {
-                written(self) == written(other)
-            }
-        }
-
-        impl Eq for $name {}
-
-        impl Hash for $name {
-            fn hash<H: Hasher>(&self, state: &mut H) {
-                written(self).hash(state);
-            }
-        }
-    )*};
-}
-
 compared_as_written!(Sequential, SequentialState);
-
-fn written(value: &impl Serialize) -> Vec<u8> {
-    // A structure of numbers and names is always written.
-    serde_json::to_vec(value).unwrap_or_default()
-}
 
 impl Series {
     fn missed(&mut self) {

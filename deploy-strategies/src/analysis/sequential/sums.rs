@@ -32,14 +32,26 @@ impl Sums {
 }
 
 /// The nearest number whose last sixteen bits are zero.
-fn kept(sum: f64) -> f64 {
+pub(in crate::analysis) fn kept(sum: f64) -> f64 {
     // A carry into the exponent is the next power of two, which is right; infinities do not occur.
     f64::from_bits((sum.to_bits() + 0x8000) & !0xFFFF)
 }
 
+/// The six bytes of a number whose last sixteen bits are zero.
+pub(in crate::analysis) fn six_bytes(number: f64) -> impl Iterator<Item = u8> {
+    number.to_bits().to_be_bytes().into_iter().take(6)
+}
+
+/// The number of six bytes.
+pub(in crate::analysis) fn from_six_bytes(six: &[u8]) -> f64 {
+    let mut eight = [0; 8];
+    eight.iter_mut().zip(six).for_each(|(into, from)| *into = *from);
+    f64::from_bits(u64::from_be_bytes(eight))
+}
+
 impl Serialize for Sums {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let bytes: Vec<u8> = self.0.iter().flat_map(|sum| sum.to_bits().to_be_bytes().into_iter().take(6)).collect();
+        let bytes: Vec<u8> = self.0.iter().flat_map(|sum| six_bytes(*sum)).collect();
         serializer.serialize_str(&STANDARD_NO_PAD.encode(bytes))
     }
 }
@@ -51,12 +63,7 @@ impl<'de> Deserialize<'de> for Sums {
         if bytes.len() % 6 != 0 {
             return Err(D::Error::custom("sums are six bytes each"));
         }
-        let sums = bytes.chunks_exact(6).map(|six| {
-            let mut eight = [0; 8];
-            eight[..6].copy_from_slice(six);
-            f64::from_bits(u64::from_be_bytes(eight))
-        });
-        let sums: Vec<f64> = sums.collect();
+        let sums: Vec<f64> = bytes.chunks_exact(6).map(from_six_bytes).collect();
         if sums.iter().all(|sum| sum.is_finite()) {
             Ok(Self(sums))
         } else {

@@ -489,7 +489,7 @@ fn a_trace_holds_what_was_known_after_each_batch() {
             assert!(pair[0].high.is_none_or(|before| pair[1].high.is_some_and(|now| now <= before)));
         }
     }
-    let svg = crate::analysis::svg::confidence_sequence(&trace.lines[0], 1.2);
+    let svg = crate::analysis::svg::confidence_sequence(&trace.lines[0], 1.2, trace.decided);
     assert!(svg.contains("errors"));
 }
 

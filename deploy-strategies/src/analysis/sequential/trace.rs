@@ -1,11 +1,13 @@
 //! The evidence look by look, for reports.
 
-use deploy_core::monitor::Batch;
+use std::time::Duration;
+
+use deploy_core::monitor::{Advice, Batch};
 use deploy_core::name::MetricName;
 use deploy_core::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{Sequential, SequentialError, Series, Totals};
+use super::{Look, Sequential, SequentialError, Series, Totals};
 
 /// What was known after each batch.
 #[derive(Debug, Clone, PartialEq)]
@@ -14,6 +16,18 @@ pub struct Trace {
     pub totals: Vec<(Timestamp, Totals)>,
     /// By metric and quantile.
     pub lines: Vec<TraceLine>,
+    /// When it was decided: at the first look that advised to go back, or else at the first one of the newest stage that advised to
+    /// promote. Nothing while it is open.
+    pub decided: Option<Decided>,
+}
+
+/// When something was decided, and what.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Decided {
+    /// The end of the batch after which it was.
+    pub at: Timestamp,
+    /// What was advised.
+    pub advice: Advice,
 }
 
 /// What was known of one metric, or of one quantile of it, after each batch.
@@ -57,9 +71,26 @@ impl Sequential {
             .into_iter()
             .map(|(watched, quantile, _)| TraceLine { metric: watched.metric.clone(), quantile, points: Vec::new() })
             .collect();
+        let (mut decided, mut began): (Option<Decided>, Option<(u32, Timestamp)>) = (None, None);
         for batch in batches {
             self.take(&mut state, batch)?;
             let at = batch.window.to;
+            let stage = state.stage;
+            let since = match began {
+                Some((of, since)) if of == stage => since,
+                _ => batch.window.from,
+            };
+            began = Some((stage, since));
+            let observed_for = Duration::from_millis(u64::try_from(at.0.saturating_sub(since.0)).unwrap_or(0));
+            let advice = self.verdict(&state, &Look { stage, observed_for })?.advice;
+            decided = match (decided, advice) {
+                (Some(decided), _) if decided.advice == Advice::RollBack => Some(decided),
+                (_, Advice::RollBack) => Some(Decided { at, advice }),
+                (Some(decided), Advice::Promote) if decided.at >= since => Some(decided),
+                (_, Advice::Promote) => Some(Decided { at, advice }),
+                // What was promoted from an earlier stage decides nothing about this one.
+                (before, _) => before.filter(|before| before.at >= since),
+            };
             totals.push((at, self.totals(&state)?));
             for (line, series) in lines.iter_mut().zip(&state.series) {
                 let Series::Events(events) = series else { continue };
@@ -74,6 +105,6 @@ impl Sequential {
                 line.points.push(TracePoint { at, estimate: events.odds_ratio(), low, high });
             }
         }
-        Ok(Trace { totals, lines })
+        Ok(Trace { totals, lines, decided })
     }
 }

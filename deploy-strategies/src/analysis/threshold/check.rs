@@ -8,7 +8,8 @@ use super::limits::{Limit, NoData};
 use super::metric::MetricLimits;
 use crate::refusal::{Problems, Refused};
 
-pub(super) fn check(metrics: &[MetricLimits]) -> Result<(), Refused> {
+/// `shared`: how many failed checks of all metrics together are too many, where that is counted.
+pub(super) fn check(metrics: &[MetricLimits], shared: Option<Limit>) -> Result<(), Refused> {
     let mut problems = Problems::default();
     problems.require(!metrics.is_empty(), "metrics", "there is none", "at least one metric");
     let mut seen = BTreeSet::new();
@@ -23,14 +24,16 @@ pub(super) fn check(metrics: &[MetricLimits]) -> Result<(), Refused> {
             "neither success nor failure is given, so every number would be good",
             "success, failure or both",
         );
-        let can_fail = metric.failure_limit.is_some() || metric.consecutive_failure_limit.is_some();
+        let own = metric.failure_limit.is_some() || metric.consecutive_failure_limit.is_some();
+        let can_fail = own || shared.is_some();
         problems.require(
             can_fail,
             at("failure_limit"),
             "neither failure_limit nor consecutive_failure_limit is given, so nothing could ever fail",
             "failure_limit, consecutive_failure_limit or both, for example {compare: \">\", count: 2}",
         );
-        let errors = metric.errors.limit.is_some() || metric.errors.consecutive_limit.is_some();
+        let own = metric.errors.limit.is_some() || metric.errors.consecutive_limit.is_some();
+        let errors = own || shared.is_some();
         problems.require(
             errors,
             at("errors"),
@@ -40,6 +43,12 @@ pub(super) fn check(metrics: &[MetricLimits]) -> Result<(), Refused> {
         for (field, limit) in limits(metric) {
             limit_says_what_it_means(&mut problems, &at(field), limit);
         }
+        if let Some(quantile) = metric.quantile {
+            let inside = (0.0..=1.0).contains(&quantile.get());
+            problems.require(inside, at("quantile"), format!("{quantile} is no share"), "0 to 1, for example 0.99");
+        }
+        let interval = metric.interval.is_none_or(|interval| !interval.is_zero());
+        problems.require(interval, at("interval"), "it is 0s", "more than 0s");
         if let NoData::Ignore { reason } = &metric.no_data {
             let given = !reason.trim().is_empty();
             problems.require(given, at("no_data.ignore.reason"), "it is empty", "why absence does not matter");
@@ -63,6 +72,9 @@ pub(super) fn check(metrics: &[MetricLimits]) -> Result<(), Refused> {
                 format!("at most {count}"),
             );
         }
+    }
+    if let Some(limit) = shared {
+        limit_says_what_it_means(&mut problems, "failed_checks", limit);
     }
     problems.finish("a threshold judge")
 }

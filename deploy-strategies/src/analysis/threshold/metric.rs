@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use deploy_core::name::MetricName;
+use deploy_core::real::Real;
 use serde::{Deserialize, Serialize};
 
 use super::assess::Limits;
@@ -64,6 +65,19 @@ pub struct MetricLimits {
     /// What is measured in this time from the start is not judged. Default: none.
     #[serde(default, with = "span", skip_serializing_if = "Duration::is_zero")]
     pub warm_up: Duration,
+    /// How long after the start the first measurement is due. Default: none.
+    #[serde(default, with = "span", skip_serializing_if = "Duration::is_zero")]
+    pub initial_delay: Duration,
+    /// How often it is measured, where that is less often than the monitor is asked: answers that come sooner are passed over.
+    #[serde(default, with = "span::optional", skip_serializing_if = "Option::is_none")]
+    pub interval: Option<Duration>,
+    /// The quantile (0 to 1) that stands for sizes, where they come as samples or as a histogram. Without one, such an answer is
+    /// an error.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub quantile: Option<Real>,
+    /// Whether it is only shown: it is measured and judged, and never counts.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub dry_run: bool,
     /// After how many measurements it ends. Without, it goes on as long as its stage, and one good measurement is the least.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub count: Option<u32>,
@@ -92,6 +106,10 @@ impl MetricLimits {
             no_data,
             min_events: 0,
             warm_up: Duration::ZERO,
+            initial_delay: Duration::ZERO,
+            interval: None,
+            quantile: None,
+            dry_run: false,
             count: None,
         }
     }
@@ -109,4 +127,9 @@ impl MetricLimits {
             count: self.count,
         }
     }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature that serde calls")]
+fn is_false(b: &bool) -> bool {
+    !*b
 }

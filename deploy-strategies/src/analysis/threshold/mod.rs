@@ -8,17 +8,21 @@ mod assess;
 mod check;
 mod limits;
 mod metric;
+mod progress;
 mod run;
 mod state;
 
-use deploy_core::monitor::{Judgement, Measured};
+use deploy_core::monitor::{Advice, JudgementResult, Measured, MeasurementOutcome};
+use deploy_core::strategy::ReasonCode;
 use deploy_core::time::RunTime;
 use serde::{Deserialize, Serialize};
 
 pub use self::assess::{Counters, Limits, MetricPhase, PeerOrder, Progress, assess, outcome};
 pub use self::limits::{Bound, Condition, ErrorPolicy, Limit, NoData, OnError};
 pub use self::metric::{MetricLimits, Subject};
+pub use self::progress::{Run, RunError};
 pub use self::run::{MetricResult, RunResult, assess_run};
+pub(in crate::analysis) use self::state::Answer;
 pub use self::state::ThresholdState;
 use super::{Standing, Verdict};
 use crate::refusal::Refused;
@@ -53,6 +57,7 @@ use crate::refusal::Refused;
 pub struct Threshold {
     metrics: Vec<MetricLimits>,
     order: PeerOrder,
+    failed_checks: Option<Limit>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -61,6 +66,8 @@ struct RawThreshold {
     metrics: Vec<MetricLimits>,
     #[serde(default)]
     order: PeerOrder,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    failed_checks: Option<Limit>,
 }
 
 impl Threshold {
@@ -70,8 +77,23 @@ impl Threshold {
     ///
     /// [`Refused`] with every problem: its place, what is wrong, what is allowed.
     pub fn new(metrics: Vec<MetricLimits>) -> Result<Self, Refused> {
-        check::check(&metrics)?;
-        Ok(Self { metrics, order: PeerOrder::Ours })
+        check::check(&metrics, None)?;
+        Ok(Self { metrics, order: PeerOrder::Ours, failed_checks: None })
+    }
+
+    /// A judge that counts as Flagger does: one counter for all metrics together, which goes up with each answer in which any of
+    /// them was bad, absent or an error, and never down. When it reaches the limit the release goes back, whatever the limits of
+    /// single metrics say; these may then be left out.
+    ///
+    /// Flagger acts one tick after the check that reached the limit; this judge at once. Absence counts where the author wrote
+    /// [`NoData::Fail`], which is what Flagger does.
+    ///
+    /// # Errors
+    ///
+    /// [`Refused`] as [`Threshold::new`].
+    pub fn with_failed_checks(metrics: Vec<MetricLimits>, failed_checks: Limit) -> Result<Self, Refused> {
+        check::check(&metrics, Some(failed_checks))?;
+        Ok(Self { metrics, order: PeerOrder::Ours, failed_checks: Some(failed_checks) })
     }
 
     /// The same judge with another order of outcomes inside a metric, for imported manifests.
@@ -89,35 +111,70 @@ impl Threshold {
 
     /// Takes in what was measured. `started` is when the analysis began, for the warm-up.
     pub fn observe(&self, state: &mut ThresholdState, started: RunTime, measured: &[&Measured]) {
-        state.fit(&self.metrics);
-        for (limits, kept) in self.metrics.iter().zip(&mut state.metrics) {
-            for answer in measured {
-                kept.take(limits, self.order, started, answer);
-            }
+        for answer in measured {
+            self.take(state, started, &Answer::of(answer));
         }
     }
 
-    /// What it says now.
+    /// Takes in one answer.
+    pub(in crate::analysis) fn take(&self, state: &mut ThresholdState, started: RunTime, answer: &Answer<'_>) {
+        state.fit(&self.metrics);
+        let mut bad = false;
+        for (limits, kept) in self.metrics.iter().zip(&mut state.metrics) {
+            let outcome = kept.take(limits, self.order, started, answer);
+            let failed = matches!(outcome, Some(MeasurementOutcome::Failed | MeasurementOutcome::Error));
+            bad |= failed && !limits.dry_run;
+        }
+        state.failed_checks = state.failed_checks.saturating_add(u32::from(bad));
+    }
+
+    /// What it says now. Metrics that are only shown are judged and do not count.
     #[must_use]
     pub fn verdict(&self, state: &ThresholdState, now: RunTime) -> Verdict {
         let mut state = state.clone();
         state.fit(&self.metrics);
-        let said: Vec<(Standing, Judgement)> =
-            self.metrics.iter().zip(&state.metrics).map(|(limits, kept)| kept.say(limits, self.order, now)).collect();
-        let standing = said.iter().map(|(standing, _)| *standing).max().unwrap_or(Standing::NotYet);
-        Verdict { standing, judgements: said.into_iter().map(|(_, judgement)| judgement).collect() }
+        let mut standing = Standing::Good;
+        let mut judgements = Vec::with_capacity(self.metrics.len());
+        for (limits, kept) in self.metrics.iter().zip(&state.metrics) {
+            let (own, mut judgement) = kept.say(limits, self.order, now);
+            if limits.dry_run {
+                judgement.advice = Advice::Continue;
+                judgement.because.push_str("; a dry run, which does not count");
+            } else {
+                standing = standing.max(own);
+            }
+            judgements.push(judgement);
+        }
+        if let Some(limit) = self.failed_checks {
+            let count = state.failed_checks;
+            let reached = limit.reached(count);
+            if reached {
+                standing = Standing::Bad(ReasonCode::AnalysisFailed);
+            }
+            for judgement in &mut judgements {
+                judgement.because.push_str(&format!("; {count} failed checks of all metrics, fails at {limit}"));
+                if reached && judgement.result >= JudgementResult::Error {
+                    judgement.advice = Advice::RollBack;
+                }
+            }
+        }
+        Verdict { standing, judgements }
     }
 }
 
 impl TryFrom<RawThreshold> for Threshold {
     type Error = Refused;
     fn try_from(raw: RawThreshold) -> Result<Self, Refused> {
-        Ok(Self::new(raw.metrics)?.order(raw.order))
+        let judge = match raw.failed_checks {
+            None => Self::new(raw.metrics)?,
+            Some(limit) => Self::with_failed_checks(raw.metrics, limit)?,
+        };
+        Ok(judge.order(raw.order))
     }
 }
 
 impl From<Threshold> for RawThreshold {
     fn from(judge: Threshold) -> Self {
-        Self { metrics: judge.metrics, order: judge.order }
+        Self { metrics: judge.metrics, order: judge.order, failed_checks: judge.failed_checks }
     }
 }

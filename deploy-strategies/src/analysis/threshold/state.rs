@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use deploy_core::monitor::{
-    Advice, Arm, Counts, Judgement, JudgementResult, Measured, Measurement, MeasurementOutcome, Reading,
+    Advice, Arm, Counts, Histogram, Judgement, JudgementResult, Measured, Measurement, MeasurementOutcome, Reading,
 };
+use deploy_core::name::MetricName;
 use deploy_core::real::Real;
 use deploy_core::strategy::ReasonCode;
 use deploy_core::time::{RunTime, Spell};
@@ -18,11 +19,35 @@ use crate::analysis::Standing;
 /// How much of an error's text is remembered, in characters: enough to recognise it, little enough for a record.
 const LONGEST_NOTE: usize = 120;
 
+/// An answer that comes sooner than its interval by at most this part of it counts as in time.
+const JITTER: u32 = 20;
+
 /// What is remembered between looks.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 pub struct ThresholdState {
     #[serde(default)]
     pub(super) metrics: Vec<MetricState>,
+    /// Answers in which at least one metric that counts was bad, absent or an error.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub(super) failed_checks: u32,
+}
+
+/// What a monitor said to a question, or why it said nothing.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::analysis) struct Answer<'a> {
+    /// Which metrics were asked for; empty: all.
+    pub(in crate::analysis) metrics: &'a [MetricName],
+    pub(in crate::analysis) at: RunTime,
+    /// Over how long.
+    pub(in crate::analysis) over: Duration,
+    pub(in crate::analysis) result: Result<&'a [Measurement], &'a str>,
+}
+
+impl<'a> Answer<'a> {
+    pub(in crate::analysis) fn of(measured: &'a Measured) -> Self {
+        let result = measured.result.as_deref().map_err(String::as_str);
+        Self { metrics: &measured.request.metrics, at: measured.at, over: measured.request.lookback, result }
+    }
 }
 
 impl ThresholdState {
@@ -30,6 +55,7 @@ impl ThresholdState {
     pub(super) fn fit(&mut self, metrics: &[MetricLimits]) {
         if self.metrics.len() != metrics.len() {
             self.metrics = vec![MetricState::default(); metrics.len()];
+            self.failed_checks = 0;
         }
     }
 }
@@ -77,22 +103,33 @@ enum Read {
 }
 
 impl MetricState {
-    /// Takes in one answer.
-    pub(super) fn take(&mut self, limits: &MetricLimits, order: PeerOrder, started: RunTime, answer: &Measured) {
-        let asked = answer.request.metrics.is_empty() || answer.request.metrics.contains(&limits.metric);
+    /// Takes in one answer, and says what it came to; nothing if nothing was counted.
+    pub(super) fn take(
+        &mut self,
+        limits: &MetricLimits,
+        order: PeerOrder,
+        started: RunTime,
+        answer: &Answer<'_>,
+    ) -> Option<MeasurementOutcome> {
+        let asked = answer.metrics.is_empty() || answer.metrics.contains(&limits.metric);
         let ended = matches!(self.phase(limits, order), MetricPhase::Successful | MetricPhase::Failed);
-        if !asked || ended || answer.at < started + limits.warm_up {
-            return;
+        let early = answer.at < started + limits.warm_up.max(limits.initial_delay);
+        let again = limits.interval.zip(self.at).is_some_and(|(interval, at)| {
+            // Clocks jitter: an answer that is nearly due is due.
+            answer.at.since(at) < interval - interval / JITTER
+        });
+        if !asked || ended || early || again {
+            return None;
         }
         self.at = Some(answer.at);
-        self.over = deploy_core::time::millis(answer.request.lookback);
-        let read = match &answer.result {
-            Err(text) => Read::Unfit(text.clone()),
+        self.over = deploy_core::time::millis(answer.over);
+        let read = match answer.result {
+            Err(text) => Read::Unfit(text.to_owned()),
             Ok(list) => self.read(limits, list),
         };
         self.absent = matches!(read, Read::NoData);
         let outcome = match read {
-            Read::TooFew => return,
+            Read::TooFew => return None,
             Read::Number(number) => {
                 self.number = Real::new(number).ok();
                 limits.condition.outcome(number)
@@ -106,11 +143,11 @@ impl MetricState {
                 NoData::Inconclusive => MeasurementOutcome::Inconclusive,
                 NoData::Hold { .. } => {
                     self.held_since.get_or_insert(answer.at);
-                    return;
+                    return None;
                 }
                 NoData::Ignore { .. } => {
                     self.ignored = self.ignored.saturating_add(1);
-                    return;
+                    return None;
                 }
             },
         };
@@ -119,15 +156,42 @@ impl MetricState {
         let errors_hold =
             self.phase(limits, order) == MetricPhase::Error && matches!(limits.errors.on_error, OnError::Hold { .. });
         self.held_since = if errors_hold { Some(self.held_since.unwrap_or(answer.at)) } else { None };
+        Some(outcome)
+    }
+
+    /// Whether an answer came in that was looked at.
+    pub(super) fn looked_at(&self) -> bool {
+        self.at.is_some()
+    }
+
+    /// Whether measurements and absences that do not matter make up the whole count.
+    pub(super) fn counted_out(&self, limits: &MetricLimits) -> bool {
+        let all = self.counters.count.saturating_add(self.ignored);
+        self.ignored > 0 && limits.count.is_some_and(|count| all >= count)
+    }
+
+    /// Whether the author's hold has lasted for as long as it may.
+    pub(super) fn hold_is_over(&self, limits: &MetricLimits, now: RunTime) -> bool {
+        let at_most = match (&limits.no_data, limits.errors.on_error) {
+            (NoData::Hold { at_most }, _) if self.absent => *at_most,
+            (_, OnError::Hold { at_most }) => at_most,
+            _ => return false,
+        };
+        self.held_since.is_some_and(|since| now.since(since) >= at_most)
+    }
+
+    /// What was counted.
+    pub(super) fn counters(&self) -> &Counters {
+        &self.counters
     }
 
     fn read(&mut self, limits: &MetricLimits, list: &[Measurement]) -> Read {
         let of = |arm| list.iter().find(|m| m.metric == limits.metric && m.arm == arm).map(|m| &m.reading);
-        let candidate = pooled(&mut self.pool, limits.min_events, of(Arm::Candidate));
+        let candidate = pooled(&mut self.pool, limits, of(Arm::Candidate));
         let read = if limits.of == Subject::Candidate {
             candidate
         } else {
-            let baseline = pooled(&mut self.baseline_pool, limits.min_events, of(Arm::Baseline));
+            let baseline = pooled(&mut self.baseline_pool, limits, of(Arm::Baseline));
             match (candidate, baseline) {
                 (Read::Number(new), Read::Number(old)) => match limits.of {
                     Subject::Ratio if old == 0.0 => Read::NoData,
@@ -286,15 +350,27 @@ impl MetricState {
     }
 }
 
-fn pooled(pool: &mut Counts, min_events: u64, reading: Option<&Reading>) -> Read {
+fn pooled(pool: &mut Counts, limits: &MetricLimits, reading: Option<&Reading>) -> Read {
+    let min_events = limits.min_events;
+    let sizes = |histogram: &Histogram| {
+        let Some(quantile) = limits.quantile else {
+            let text = "the metric came as sizes; say by `quantile` which of them is compared with the limit";
+            return Read::Unfit(text.to_owned());
+        };
+        match histogram.quantile(quantile.get()) {
+            None => Read::NoData,
+            // Sizes are not added up from window to window: too few are too few.
+            Some(_) if histogram.count() < min_events => Read::TooFew,
+            Some(size) => Read::Number(size),
+        }
+    };
     match reading {
         None | Some(Reading::NoData) => Read::NoData,
-        Some(Reading::Samples(_)) => {
-            Read::Unfit("the metric came as samples; a threshold judge compares one number".to_owned())
-        }
-        Some(Reading::Histogram(_)) => {
-            Read::Unfit("the metric came as a histogram; a threshold judge compares one number".to_owned())
-        }
+        Some(Reading::Samples(samples)) => match Histogram::of(samples) {
+            Ok(histogram) => sizes(&histogram),
+            Err(error) => Read::Unfit(error.to_string()),
+        },
+        Some(Reading::Histogram(histogram)) => sizes(histogram),
         Some(Reading::Value(value)) if min_events == 0 => Read::Number(value.get()),
         Some(Reading::Value(_)) => Read::Unfit(
             "the metric came as a value without a count of events, so min_events cannot be checked".to_owned(),

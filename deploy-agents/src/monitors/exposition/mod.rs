@@ -1,6 +1,10 @@
 //! The text formats of Prometheus (0.0.4) and OpenMetrics (1.0), read strictly.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod families;
+
+use std::collections::BTreeMap;
+
+use self::families::Families;
 
 /// One line of an exposition: a series and its value.
 #[derive(Debug, Clone, PartialEq)]
@@ -66,12 +70,13 @@ impl Format {
 ///
 /// [`ExpositionError`] at the first thing that is not right, including a series that stands twice.
 pub fn parse(text: &str, format: Format) -> Result<Vec<Sample>, ExpositionError> {
-    let (mut samples, mut seen) = (Vec::new(), BTreeSet::new());
+    let (mut samples, mut seen) = (Vec::new(), BTreeMap::new());
+    let mut families = Families::default();
     let mut ended = false;
     let mut lines = 0;
-    for (index, line) in text.lines().enumerate() {
+    for (index, line) in text.split_terminator('\n').enumerate() {
         lines = index + 1;
-        let mut cursor = Cursor { text: line, at: 0, line: lines };
+        let mut cursor = Cursor { text: line, at: 0, line: lines, format };
         if ended {
             return Err(cursor.error("nothing may follow # EOF"));
         }
@@ -79,26 +84,43 @@ pub fn parse(text: &str, format: Format) -> Result<Vec<Sample>, ExpositionError>
             ended = true;
             continue;
         }
-        cursor.spaces();
-        if cursor.rest().is_empty() || cursor.rest().starts_with('#') {
+        if format == Format::OpenMetrics && line.starts_with('#') {
+            families.metadata(line).map_err(|reason| cursor.error(reason))?;
             continue;
         }
-        let sample = cursor.sample(format)?;
-        if !seen.insert((sample.name.clone(), sample.labels.clone())) {
-            return Err(ExpositionError {
-                line: lines,
-                column: 1,
-                reason: format!("the series {} stands twice", sample.name),
-            });
+        if format == Format::Prometheus {
+            cursor.spaces();
+            if cursor.rest().is_empty() || cursor.rest().starts_with('#') {
+                continue;
+            }
         }
-        samples.push(sample);
+        let (sample, exemplar) = cursor.sample()?;
+        let at_start = |reason: String| ExpositionError { line: lines, column: 1, reason };
+        if format == Format::OpenMetrics {
+            families.sample(&sample, exemplar).map_err(at_start)?;
+        }
+        match seen.entry((sample.name.clone(), sample.labels.clone())) {
+            std::collections::btree_map::Entry::Vacant(entry) => {
+                entry.insert(samples.len());
+                samples.push(sample);
+            }
+            // OpenMetrics allows several points of a series that say when they were taken; the newest counts.
+            std::collections::btree_map::Entry::Occupied(entry)
+                if format == Format::OpenMetrics && sample.at_ms.is_some() =>
+            {
+                samples[*entry.get()] = sample;
+            }
+            std::collections::btree_map::Entry::Occupied(_) => {
+                return Err(at_start(format!("the series {} stands twice", sample.name)));
+            }
+        }
     }
-    if format == Format::OpenMetrics && !ended {
-        return Err(ExpositionError {
-            line: lines + 1,
-            column: 1,
-            reason: "the text ends without # EOF: it was cut short".to_owned(),
-        });
+    if format == Format::OpenMetrics {
+        let at_end = |reason: String| ExpositionError { line: lines + 1, column: 1, reason };
+        families.end().map_err(at_end)?;
+        if !ended {
+            return Err(at_end("the text ends without # EOF: it was cut short".to_owned()));
+        }
     }
     Ok(samples)
 }
@@ -107,6 +129,7 @@ struct Cursor<'a> {
     text: &'a str,
     at: usize,
     line: usize,
+    format: Format,
 }
 
 impl<'a> Cursor<'a> {
@@ -116,6 +139,29 @@ impl<'a> Cursor<'a> {
 
     fn error(&self, reason: impl Into<String>) -> ExpositionError {
         ExpositionError { line: self.line, column: self.text[..self.at].chars().count() + 1, reason: reason.into() }
+    }
+
+    /// Space between two parts: any in Prometheus' format, exactly one in OpenMetrics, and not at the end.
+    fn gap(&mut self) -> Result<bool, ExpositionError> {
+        if self.format == Format::Prometheus {
+            self.spaces();
+            return Ok(!self.rest().is_empty());
+        }
+        if self.rest().is_empty() {
+            return Ok(false);
+        }
+        let one = self.take(' ');
+        if !one || self.rest().is_empty() || self.rest().starts_with([' ', '\t']) {
+            return Err(self.error("exactly one space must stand between two parts, and none at the end"));
+        }
+        Ok(true)
+    }
+
+    /// Space that only Prometheus' format allows.
+    fn lenient(&mut self) {
+        if self.format == Format::Prometheus {
+            self.spaces();
+        }
     }
 
     fn spaces(&mut self) {
@@ -165,6 +211,8 @@ impl<'a> Cursor<'a> {
                         self.at += 1;
                         value.push('\n');
                     }
+                    // OpenMetrics keeps a backslash that escapes nothing.
+                    Some(_) if self.format == Format::OpenMetrics => value.push('\\'),
                     _ => return Err(self.error("after a backslash only \\, \" and n may stand")),
                 },
                 plain => value.push(plain),
@@ -173,29 +221,71 @@ impl<'a> Cursor<'a> {
         Err(self.error("the quotes are not closed"))
     }
 
-    fn sample(&mut self, format: Format) -> Result<Sample, ExpositionError> {
+    /// A sample, and whether an exemplar stands beside it.
+    fn sample(&mut self) -> Result<(Sample, bool), ExpositionError> {
         let mut name = if self.rest().starts_with('{') { None } else { Some(self.name(true)?) };
-        self.spaces();
+        self.lenient();
         let mut labels = BTreeMap::new();
         if self.take('{') {
             self.labels(&mut name, &mut labels)?;
         }
         let Some(name) = name else { return Err(self.error("the series has no name")) };
-        self.spaces();
-        let before = self.at;
-        let value = self.word();
-        let value: f64 = value.parse().map_err(|_| {
-            self.at = before;
-            self.error(format!("{value:?} is not a number"))
-        })?;
-        let at_ms = self.timestamp(format)?;
-        self.spaces();
-        // An exemplar may follow in OpenMetrics; it is about one request, not about the series.
-        let exemplar = format == Format::OpenMetrics && self.rest().starts_with('#');
-        if !self.rest().is_empty() && !exemplar {
+        self.gap()?;
+        let value = self.number()?;
+        let mut at_ms = None;
+        let mut exemplar = false;
+        if self.gap()? {
+            if !self.rest().starts_with('#') {
+                at_ms = Some(self.timestamp()?);
+                self.gap()?;
+            }
+            // An exemplar is about one request, not about the series.
+            exemplar = self.format == Format::OpenMetrics && self.rest().starts_with('#');
+            if exemplar {
+                self.exemplar()?;
+            }
+        }
+        if !self.rest().is_empty() {
             return Err(self.error("nothing more may stand on this line"));
         }
-        Ok(Sample { name, labels, value, at_ms })
+        Ok((Sample { name, labels, value, at_ms }, exemplar))
+    }
+
+    fn number(&mut self) -> Result<f64, ExpositionError> {
+        let before = self.at;
+        let word = self.word();
+        // The spellings of the language beyond those of the formats are no numbers there.
+        let spelled = word.trim_start_matches(['+', '-']).to_ascii_lowercase();
+        let known =
+            !spelled.starts_with(|c: char| c.is_ascii_alphabetic()) || ["nan", "inf"].contains(&spelled.as_str());
+        let infinity = self.format == Format::Prometheus && spelled == "infinity";
+        word.parse().ok().filter(|_| known || infinity).ok_or_else(|| {
+            self.at = before;
+            self.error(format!("{word:?} is not a number"))
+        })
+    }
+
+    /// `# {labels} value [time]`.
+    fn exemplar(&mut self) -> Result<(), ExpositionError> {
+        let before = self.at;
+        let (mut name, mut labels) = (Some(String::new()), BTreeMap::new());
+        if !(self.take('#') && self.take(' ') && self.take('{')) {
+            return Err(self.error("an exemplar is # {labels} value, one space apart"));
+        }
+        self.labels(&mut name, &mut labels)?;
+        let length: usize = labels.iter().map(|(name, value)| name.chars().count() + value.chars().count()).sum();
+        if length > 128 {
+            self.at = before;
+            return Err(self.error("the labels of an exemplar have at most 128 characters"));
+        }
+        if !self.gap()? {
+            return Err(self.error("the exemplar has no value"));
+        }
+        self.number()?;
+        if self.gap()? {
+            self.timestamp()?;
+        }
+        Ok(())
     }
 
     /// Labels up to the closing brace. A quoted text alone is the name of the series (Prometheus 3).
@@ -204,16 +294,17 @@ impl<'a> Cursor<'a> {
         name: &mut Option<String>,
         labels: &mut BTreeMap<String, String>,
     ) -> Result<(), ExpositionError> {
+        self.lenient();
+        if self.take('}') {
+            return Ok(());
+        }
         loop {
-            self.spaces();
-            if self.take('}') {
-                return Ok(());
-            }
+            self.lenient();
             let quoted = self.rest().starts_with('"');
             let label = if quoted { self.quoted()? } else { self.name(false)? };
-            self.spaces();
+            self.lenient();
             if self.take('=') {
-                self.spaces();
+                self.lenient();
                 let value = self.quoted()?;
                 if labels.insert(label.clone(), value).is_some() {
                     return Err(self.error(format!("the label {label} stands twice")));
@@ -223,30 +314,32 @@ impl<'a> Cursor<'a> {
             } else {
                 return Err(self.error("= and a value must follow the label"));
             }
-            self.spaces();
-            if !self.take(',') && !self.rest().starts_with('}') {
+            self.lenient();
+            let comma = self.take(',');
+            self.lenient();
+            // A comma at the end is one that only Prometheus' format allows.
+            if self.rest().starts_with('}') && (!comma || self.format == Format::Prometheus) {
+                self.take('}');
+                return Ok(());
+            }
+            if !comma {
                 return Err(self.error("a comma or } must stand here"));
             }
         }
     }
 
-    fn timestamp(&mut self, format: Format) -> Result<Option<i64>, ExpositionError> {
-        self.spaces();
-        if self.rest().is_empty() || self.rest().starts_with('#') {
-            return Ok(None);
-        }
+    fn timestamp(&mut self) -> Result<i64, ExpositionError> {
         let before = self.at;
         let word = self.word();
-        let at = match format {
+        let at = match self.format {
             Format::Prometheus => word.parse().ok(),
             #[expect(clippy::cast_possible_truncation, reason = "checked to be finite; a cast of a float saturates")]
             Format::OpenMetrics => word.parse::<f64>().ok().filter(|s| s.is_finite()).map(|s| (s * 1000.0) as i64),
         };
-        if at.is_none() {
+        at.ok_or_else(|| {
             self.at = before;
-            return Err(self.error(format!("{word:?} is not a timestamp")));
-        }
-        Ok(at)
+            self.error(format!("{word:?} is not a timestamp"))
+        })
     }
 }
 
@@ -285,6 +378,50 @@ mod tests {
         assert_eq!(refused("a 1 soon\n"), (1, 5));
         assert_eq!(refused("a{b=\"\\x\"} 1\n"), (1, 7));
         assert_eq!(refused("a 1\na 2\n"), (2, 1));
+    }
+
+    /// What the format forbids, from its own words.
+    #[test]
+    fn open_metrics_families_are_as_they_must_be() {
+        let read = |text: &str| parse(&format!("{text}\n# EOF\n"), Format::OpenMetrics).map_err(|error| error.reason);
+        for good in [
+            "# TYPE a histogram\na_bucket{le=\"1\"} 1\na_bucket{le=\"+Inf\"} 2 # {id=\"x\"} 3 4\na_count 2\na_sum 4",
+            "# TYPE a summary\na{quantile=\"0.5\"} NaN\na_count 0\na_sum 0",
+            "# TYPE a stateset\na{a=\"x\"} 1\na{a=\"y\"} 0\n# TYPE b info\nb_info{v=\"1\"} 1",
+            "# HELP a_seconds h\n# TYPE a_seconds counter\n# UNIT a_seconds seconds\na_seconds_total 1",
+            "a{b=\"c\\d\"} 1 1\na{b=\"c\\d\"} 2 2",
+        ] {
+            assert!(read(good).is_ok(), "{:?}", read(good));
+        }
+        for (bad, why) in [
+            ("# TYPE a counter\na_total -1", "below zero"),
+            ("# TYPE a counter\na 1", "was over"),
+            ("# TYPE a counter\na_total 1\n# HELP a x", "after its samples"),
+            ("# TYPE a gauge\n# TYPE a gauge", "stands twice"),
+            ("# TYPE a gauge\na 1\nb 1\na{x=\"1\"} 1", "was over"),
+            ("# TYPE a_created gauge\n# TYPE a counter", "claimed"),
+            ("# TYPE a histogram\na_bucket{le=\"1\"} 1", "without bound"),
+            ("# TYPE a histogram\na_bucket{le=\"2\"} 1\na_bucket{le=\"1\"} 1\na_bucket{le=\"+Inf\"} 1", "order"),
+            ("# TYPE a histogram\na_bucket{le=\"1\"} 2\na_bucket{le=\"+Inf\"} 1", "fall"),
+            ("# TYPE a histogram\na_bucket{le=\"+Inf\"} 1\na_count 2\na_sum 1", "last bucket"),
+            ("# TYPE a summary\na{quantile=\"1.1\"} 1", "between 0 and 1"),
+            ("# TYPE a info\na_info 2", "always 1"),
+            ("# TYPE a stateset\na{a=\"x\"} 2", "0 or 1"),
+            ("# TYPE a gauge\na 1 # {id=\"x\"} 1", "exemplar"),
+            ("# UNIT a seconds", "unit"),
+            ("# TYPE a untyped", "not a type"),
+            ("# FOO a x", "only TYPE"),
+            ("a 1 2\na 2 1", "backwards"),
+            ("a{b=\"1\"} 1\na{b=\"2\"} 1\na{b=\"1\",b2=\"\"} 1\na{b=\"1\"} 2 3", "together"),
+            ("a  1", "exactly one space"),
+            ("a 1 ", "exactly one space"),
+            ("a{b=\"c\",} 1", "a name must begin"),
+            ("a infinity", "not a number"),
+            ("", "a name must begin"),
+        ] {
+            let said = read(bad).expect_err(bad);
+            assert!(said.contains(why), "{bad}: {said}");
+        }
     }
 
     #[test]

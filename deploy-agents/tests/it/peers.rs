@@ -1,0 +1,173 @@
+//! Real components, each started on free ports in a folder of its own.
+
+use std::net::TcpListener;
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use bytes::Bytes;
+use deploy_agents::http::{HttpClient as _, HttpLimits, PlainHttp};
+use serde_json::Value;
+use tempfile::TempDir;
+
+use crate::load::BOUND;
+
+/// Where a program is, or nothing if its tests are to be left out on this machine.
+pub(crate) fn component(program: &str) -> Option<PathBuf> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let sbin = [PathBuf::from("/usr/sbin")];
+    let found = std::env::split_paths(&path).chain(sbin).map(|folder| folder.join(program)).find(|file| file.is_file());
+    // Envoy comes from a registry that may be out of reach: `.ci/services` says whether it is there.
+    let switch = if program == "envoy" { "REQUIRE_ENVOY" } else { "REQUIRE_SERVICES" };
+    let required = std::env::var(switch).is_ok_and(|value| value == "1");
+    assert!(found.is_some() || !required, "{program} is not on the path, and {switch}=1");
+    if found.is_none() {
+        println!("LEFT OUT: {program} is not on the path");
+    }
+    found
+}
+
+/// A process that ends with its test.
+#[derive(Debug)]
+pub(crate) struct Running(pub(crate) Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // It may have ended by itself.
+        let _gone = self.0.kill();
+        let _gone = self.0.wait();
+    }
+}
+
+pub(crate) fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr()).expect("a free port").port()
+}
+
+/// Starts a program that shall say nothing.
+pub(crate) fn start(program: PathBuf, args: &[String]) -> Running {
+    let mut command = Command::new(program);
+    command.args(args).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    Running(command.spawn().expect("it starts"))
+}
+
+pub(crate) async fn call(method: &str, url: &str, body: impl Into<Bytes>) -> Option<(u16, Value)> {
+    let request = http::Request::builder().method(method).uri(url).header("content-type", "application/json");
+    let answer =
+        PlainHttp::new().send(request.body(body.into()).expect("a request"), HttpLimits::default()).await.ok()?;
+    Some((answer.status().as_u16(), serde_json::from_slice(answer.body()).unwrap_or(Value::Null)))
+}
+
+/// Waits until a URL answers with 200.
+pub(crate) async fn answers(url: &str) {
+    let ready = deploy_agents::wait::until(BOUND, Duration::from_millis(20), || async {
+        call("GET", url, "").await.filter(|(status, _)| *status == 200).map(drop)
+    });
+    assert!(ready.await.is_ok(), "never ready: {url}");
+}
+
+/// A Prometheus that scrapes each second, and forgets a series after five.
+pub(crate) struct Prometheus {
+    port: u16,
+    _folder: TempDir,
+    running: Running,
+}
+
+impl Prometheus {
+    /// With these lines of configuration beside the intervals.
+    pub(crate) async fn start(configuration: &str) -> Option<Self> {
+        let program = component("prometheus")?;
+        let folder = tempfile::tempdir().expect("a folder");
+        let file = folder.path().join("prometheus.yml");
+        let intervals = "global:\n  scrape_interval: 1s\n  scrape_timeout: 900ms\n  evaluation_interval: 1s\n";
+        std::fs::write(&file, format!("{intervals}{configuration}")).expect("written");
+        let port = free_port();
+        let running = start(
+            program,
+            &[
+                format!("--config.file={}", file.display()),
+                format!("--storage.tsdb.path={}", folder.path().join("data").display()),
+                format!("--web.listen-address=127.0.0.1:{port}"),
+                "--query.lookback-delta=5s".to_owned(),
+                "--web.enable-lifecycle".to_owned(),
+                "--log.level=error".to_owned(),
+            ],
+        );
+        let prometheus = Self { port, _folder: folder, running };
+        answers(&format!("{}/-/ready", prometheus.url())).await;
+        Some(prometheus)
+    }
+
+    pub(crate) fn url(&self) -> String {
+        format!("http://127.0.0.1:{}", self.port)
+    }
+
+    pub(crate) fn kill(&mut self) {
+        self.running.0.kill().expect("it lives");
+        self.running.0.wait().expect("it ends");
+    }
+
+    /// Waits until a query answers with at least one series.
+    pub(crate) async fn has(&self, query: &str) {
+        let encoded: String = form(query);
+        let url = format!("{}/api/v1/query?query={encoded}", self.url());
+        let there = deploy_agents::wait::until(BOUND, Duration::from_millis(50), || async {
+            let (_, answer) = call("GET", &url, "").await?;
+            answer["data"]["result"].as_array().is_some_and(|all| !all.is_empty()).then_some(())
+        });
+        assert!(there.await.is_ok(), "never there: {query}");
+    }
+}
+
+/// A query as it stands in a URL.
+pub(crate) fn form(text: &str) -> String {
+    text.bytes()
+        .map(|b| if b.is_ascii_alphanumeric() { char::from(b).to_string() } else { format!("%{b:02X}") })
+        .collect()
+}
+
+/// A VictoriaMetrics that keeps samples of any date, and shows them at once.
+pub(crate) struct VictoriaMetrics {
+    port: u16,
+    _folder: TempDir,
+    _running: Running,
+}
+
+impl VictoriaMetrics {
+    pub(crate) async fn start() -> Option<Self> {
+        let program = component("victoria-metrics")?;
+        let folder = tempfile::tempdir().expect("a folder");
+        let port = free_port();
+        let running = start(
+            program,
+            &[
+                format!("-storageDataPath={}", folder.path().join("data").display()),
+                format!("-httpListenAddr=127.0.0.1:{port}"),
+                "-retentionPeriod=100y".to_owned(),
+                "-search.latencyOffset=0s".to_owned(),
+                "-search.disableCache".to_owned(),
+            ],
+        );
+        let this = Self { port, _folder: folder, _running: running };
+        answers(&format!("{}/health", this.url())).await;
+        Some(this)
+    }
+
+    pub(crate) fn url(&self) -> String {
+        format!("http://127.0.0.1:{}", self.port)
+    }
+
+    /// Takes in lines of `name{labels} value milliseconds`, and waits until the last one can be asked for.
+    pub(crate) async fn import(&self, lines: &[String], last_ms: i64) {
+        let url = format!("{}/api/v1/import/prometheus", self.url());
+        let (status, _) = call("POST", &url, lines.join("\n") + "\n").await.expect("an answer");
+        assert_eq!(status, 204);
+        let name = lines.last().and_then(|line| line.split(' ').next()).expect("a line");
+        let time = last_ms as f64 / 1_000.0;
+        let url = format!("{}/api/v1/query?time={time}&query={}", self.url(), form(&format!("{name}[10s]")));
+        let there = deploy_agents::wait::until(BOUND, Duration::from_millis(50), || async {
+            let (_, answer) = call("GET", &url, "").await?;
+            answer["data"]["result"].as_array().is_some_and(|all| !all.is_empty()).then_some(())
+        });
+        assert!(there.await.is_ok(), "never shown: {name}");
+    }
+}
