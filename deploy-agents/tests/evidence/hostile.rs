@@ -134,6 +134,18 @@ fn a_name_that_stands_twice_is_an_error() {
 }
 
 #[test]
+fn what_is_passed_over_must_be_json_too() {
+    for wrong in [r#""\u00""#, r#""\x""#, "{\"a\" 1}", "[1 2]", "1e999", "nul", "\"a\nb\"", "{1: 2}"] {
+        let text = crate::samples::K6_EXPORT.replace("{\"name\": \"\"}", wrong);
+        assert!(text.contains(wrong));
+        let error = read(Format::K6, text.as_bytes()).expect_err(wrong);
+        assert!(matches!(error.problem, Problem::Syntax | Problem::Truncated), "{wrong}: {error}");
+    }
+    let deep = crate::samples::K6_EXPORT.replace("{\"name\": \"\"}", &format!("{}1{}", "[".repeat(90), "]".repeat(90)));
+    assert_eq!(read(Format::K6, deep.as_bytes()).expect_err("deep").problem, Problem::TooLarge);
+}
+
+#[test]
 fn huge_numbers_are_errors_or_kept_as_they_are_and_never_wrap() {
     for (what, format, text) in [
         ("beyond a float", Format::K6, crate::samples::K6_EXPORT.replace("1200", "1e999")),

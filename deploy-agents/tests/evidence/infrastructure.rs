@@ -291,3 +291,51 @@ fn the_version_is_the_same_wherever_it_stands() {
     let workspace = "[workspace.package]\nversion = '0.1.0'\n";
     assert_eq!(said(version::from_cargo_manifest, "Cargo.toml", workspace).expect("a version").version.value, "0.1.0");
 }
+
+/// Answers every request with the same bytes.
+async fn registry(body: &'static str, digest: String, status: u16) -> (String, tokio::task::JoinHandle<()>) {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let base = format!("http://{}", listener.local_addr().expect("an address"));
+    let server = tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let mut request = vec![0; 4096];
+            let read = stream.read(&mut request).await.unwrap_or(0);
+            let asked = String::from_utf8_lossy(&request[..read]).into_owned();
+            let right = asked.starts_with("GET /v2/shop/cart/manifests/") && asked.contains("image.index.v1+json");
+            let status = if right { status } else { 400 };
+            let head = format!(
+                "HTTP/1.1 {status} X\r\nContent-Length: {}\r\nDocker-Content-Digest: {digest}\r\nConnection: close\r\n\r\n",
+                body.len()
+            );
+            let _sent = stream.write_all(format!("{head}{body}").as_bytes()).await;
+        }
+    });
+    (base, server)
+}
+
+/// Rows: M147, M200.
+#[tokio::test]
+async fn a_tag_is_resolved_to_the_digest_of_the_bytes_that_came() {
+    let http = deploy_agents::http::PlainHttp::default();
+    let right = Digest::of(OCI_INDEX.as_bytes());
+    let tag: OciReference = "registry.example.com/shop/cart:1.4".parse().expect("a reference");
+    let (base, server) = registry(OCI_INDEX, right.to_string(), 200).await;
+    let (pinned, facts) = oci::resolve(&http, &base, &tag).await.expect("resolved");
+    assert_eq!((pinned.digest, pinned.tag.as_deref()), (Some(right), Some("1.4")));
+    assert_eq!(facts.platforms.len(), 2);
+    assert!(oci::resolve(&http, &base, &pinned).await.is_ok());
+    let mut moved = pinned;
+    moved.digest = Some(Digest::of(b"other"));
+    assert_eq!(oci::resolve(&http, &base, &moved).await.expect_err("moved").problem, Problem::Hostile);
+    server.abort();
+    let (base, server) = registry(OCI_INDEX, Digest::of(b"other").to_string(), 200).await;
+    assert_eq!(oci::resolve(&http, &base, &tag).await.expect_err("a lie").problem, Problem::Hostile);
+    server.abort();
+    for (body, status) in [(OCI_INDEX, 404), ("<html>", 200), ("", 200)] {
+        let (base, server) = registry(body, Digest::of(body.as_bytes()).to_string(), status).await;
+        assert!(oci::resolve(&http, &base, &tag).await.is_err(), "{status} {body:?}");
+        server.abort();
+    }
+    assert_eq!(oci::resolve(&http, "http://127.0.0.1:1", &tag).await.expect_err("nobody").problem, Problem::Producer);
+}

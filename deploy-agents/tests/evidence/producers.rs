@@ -1,4 +1,5 @@
-//! Real producers, where they are on the path or in `EVIDENCE_TOOLS`; with `REQUIRE_EVIDENCE=1` they must be.
+//! Real producers, where they are on the path or in `EVIDENCE_TOOLS`. Debian's must be there with `REQUIRE_SERVICES=1`, all of them
+//! with `REQUIRE_EVIDENCE=1`.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -15,12 +16,14 @@ use crate::pointers::check_pointers;
 
 /// Where a program is, or nothing if its tests are to be left out on this machine.
 fn producer(program: &str) -> Option<PathBuf> {
+    const PACKAGED: [&str; 4] = ["hyperfine", "pgbackrest", "restic", "wrk"];
     let path = std::env::var_os("PATH").unwrap_or_default();
     let more = std::env::var_os("EVIDENCE_TOOLS").unwrap_or_default();
     let folders = std::env::split_paths(&more).chain(std::env::split_paths(&path)).collect::<Vec<_>>();
     let found = folders.iter().map(|folder| folder.join(program)).find(|file| file.is_file());
-    let required = std::env::var("REQUIRE_EVIDENCE").is_ok_and(|value| value == "1");
-    assert!(found.is_some() || !required, "{program} is not on the path, and REQUIRE_EVIDENCE=1");
+    let is_set = |name: &str| std::env::var(name).is_ok_and(|value| value == "1");
+    let required = is_set("REQUIRE_EVIDENCE") || (PACKAGED.contains(&program) && is_set("REQUIRE_SERVICES"));
+    assert!(found.is_some() || !required, "{program} is not on the path, and it is required");
     if found.is_none() {
         println!("LEFT OUT: {program} is not on the path");
     }
