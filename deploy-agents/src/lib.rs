@@ -33,7 +33,9 @@
 //! | [`targets::haproxy::Haproxy`] | HAProxy, with a configuration of its own or attached to the host's |
 //! | [`targets::envoy::Envoy`] | Envoy, with a configuration of its own |
 //!
-//! `docs/balancers.md` and `docs/flags.md` beside this crate say what each can do, and why it does it so.
+//! [`evidence`] reads the reports that tools write, and says of every number where it stood.
+//!
+//! `docs/balancers.md`, `docs/evidence.md` and `docs/flags.md` beside this crate say what each can do, and why it does it so.
 //!
 //! Beside them: [`targets::proxy::Proxy`] may be used alone; [`targets::haproxy::RuntimeSocket`], a client of HAProxy's runtime socket; [`http::HttpClient`], the port
 //! through which blocks ask over HTTP; [`process::CommandLine`], what is to be run; [`secret::Secret`], what is never shown.
