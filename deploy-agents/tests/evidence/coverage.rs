@@ -74,6 +74,14 @@ fn a_tracefile_without_totals_or_with_other_ones_is_counted_line_by_line() {
 }
 
 #[test]
+fn names_of_functions_may_hold_commas_and_last_lines_may_stand_before_them() {
+    let facts = tracefile(
+        "SF:a\nFN:1,add<int, long>(int, long)\nFN:5,9,sub\nFNDA:3,add<int, long>(int, long)\nFNDA:0,sub\nDA:1,1\nend_of_record\n",
+    );
+    assert_eq!(facts.functions, Some(share(1, 2)));
+}
+
+#[test]
 fn broken_tracefiles_name_the_line() {
     for (text, line, problem) in [
         ("SF:a\nDA:1,1\n", 2, Problem::Truncated),

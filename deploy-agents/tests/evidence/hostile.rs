@@ -112,6 +112,9 @@ fn entities_are_never_expanded_and_never_opened() {
         }
         assert_eq!(read(Format::Junit, text.as_bytes()).expect_err("an entity").problem, Problem::Hostile);
     }
+    // A declaration that nobody uses is one too many.
+    let unused = r#"<!DOCTYPE t [<!ENTITY % x SYSTEM "http://127.0.0.1:1/"> %x;]><testsuite name="x"><testcase name="a"/></testsuite>"#;
+    assert_eq!(read(Format::Junit, unused.as_bytes()).expect_err("declared").problem, Problem::Hostile);
     // The name of a document type elsewhere is what Cobertura's own writers put there; nobody fetches it.
     assert!(read(Format::Cobertura, crate::samples::COBERTURA.as_bytes()).is_ok());
 }
