@@ -67,6 +67,7 @@ pub mod trivy;
 pub mod version;
 pub mod wrk;
 
+mod decimal;
 mod doubt;
 mod error;
 mod format;

@@ -10,6 +10,7 @@ mod git;
 mod hostile;
 mod infrastructure;
 mod load;
+mod models;
 mod operations;
 mod pointers;
 mod policies;
