@@ -67,7 +67,7 @@ fn what_is_no_failure_has_no_level_and_does_not_count() {
     assert_eq!(facts.open().count(), 0);
 }
 
-/// Rows: M20, M21.
+/// Rows: M20.
 #[test]
 fn a_run_that_did_not_succeed_and_found_nothing_blocks() {
     for fields in [

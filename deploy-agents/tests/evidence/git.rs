@@ -58,7 +58,6 @@ async fn read(folder: &Path, from: Option<&str>, to: &str) -> GitFacts {
     Repository::new(folder).with_lines().read(from, to).await.expect("readable")
 }
 
-/// Rows: M147, M157.
 #[tokio::test]
 async fn commits_between_two_tags_are_read_with_what_they_say() {
     let folder = repository();
@@ -136,7 +135,6 @@ async fn merges_have_two_parents_and_both_sides_are_read() {
     assert_eq!((facts.commits.len(), facts.commits[0].parents.len()), (3, 2));
 }
 
-/// Rows: M157.
 #[tokio::test]
 async fn a_history_that_is_cut_off_blocks() {
     let folder = repository();

@@ -118,7 +118,6 @@ fn no_secret_is_in_the_facts_or_in_what_is_kept() {
     assert!(terraform::redact(&Source::new("p", b"{}")).is_err(), "what is no plan is not kept");
 }
 
-/// Rows: M57, M175.
 #[test]
 fn a_workload_is_complete_only_when_its_status_is_about_the_latest_statement() {
     let facts = objects(KUBERNETES);

@@ -15,7 +15,7 @@ fn near(a: Option<f64>, b: f64) -> bool {
     a.is_some_and(|a| (a - b).abs() < 1e-12)
 }
 
-/// Rows: M9, M41.
+/// Rows: M9.
 #[test]
 fn both_dialects_of_k6_say_the_same_though_they_write_the_opposite() {
     let (export, summary) = (read(k6::read, K6_EXPORT), read(k6::read, K6_SUMMARY));
@@ -62,7 +62,7 @@ fn an_aborted_run_is_told_by_its_exit_code_and_an_empty_one_by_its_requests() {
     }
 }
 
-/// Rows: M9, M41.
+/// Rows: M9.
 #[test]
 fn fast_failures_are_failures() {
     let oha = read(oha::read, OHA);
