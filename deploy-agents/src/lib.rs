@@ -40,7 +40,9 @@
 //! | [`targets::haproxy::Haproxy`] | HAProxy, with a configuration of its own or attached to the host's |
 //! | [`targets::envoy::Envoy`] | Envoy, with a configuration of its own |
 //!
-//! `docs/balancers.md`, `docs/flags.md` and `docs/kubernetes.md` beside this crate say what each can do, and why it does it so.
+//! [`evidence`] reads the reports that tools write, and says of every number where it stood.
+//!
+//! `docs/balancers.md`, `docs/evidence.md`, `docs/flags.md` and `docs/kubernetes.md` beside this crate say what each can do, and why it does it so.
 //!
 //! Beside them: [`checks`], what evidence must say, as a catalogue; [`dossier`], a run as one value for people;
 //! [`targets::proxy::Proxy`], which may be used alone; [`targets::haproxy::RuntimeSocket`], a client of HAProxy's runtime socket; [`http::HttpClient`], the port

@@ -91,10 +91,11 @@ pub struct Opened {
 
 /// Whether an input is an envelope.
 pub(super) fn is_envelope(root: &Node<'_>) -> bool {
-    root.get("payloadType").is_some() && root.get("payload").is_some()
+    root.get("dsseEnvelope").is_some() || (root.get("payloadType").is_some() && root.get("payload").is_some())
 }
 
-/// Opens an envelope and looks at its signatures, which are over the type and the payload together.
+/// Opens an envelope and looks at its signatures, which are over the type and the payload together. An envelope in a bundle of
+/// Sigstore (`dsseEnvelope`) is opened in the same way: by keys, not by the bundle's certificate or log entries.
 ///
 /// # Errors
 ///
@@ -102,7 +103,8 @@ pub(super) fn is_envelope(root: &Node<'_>) -> bool {
 /// keys, nobody is trusted and `signed_by` is empty.
 pub fn open(source: &Source<'_>, keys: &[TrustedKey]) -> Result<Opened, ReadError> {
     let document = Document::parse(source, &[])?;
-    let root = document.root();
+    let whole = document.root();
+    let root = whole.get("dsseEnvelope").unwrap_or(whole);
     let kind = root.need("payloadType")?.text()?;
     let payload_node = root.need("payload")?;
     let payload = decode(&payload_node)?;

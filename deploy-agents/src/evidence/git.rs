@@ -85,6 +85,8 @@ impl Repository {
     ///
     /// Dropping the future ends the git that runs; nothing is left behind.
     pub async fn read(&self, from: Option<&str>, to: &str) -> Result<GitFacts, ReadError> {
+        // Whether there is a repository, and one that git reads for this user.
+        self.run(&["rev-parse", "--git-dir"], &[]).await?;
         let to = self.resolve(to).await?;
         let from = match from {
             Some(from) => Some(self.resolve(from).await?),
@@ -166,11 +168,12 @@ impl Repository {
             return Err(wrong(format!("{:?} is no name of a commit", clip(name, 80))));
         }
         let commit = format!("{name}^{{commit}}");
-        let found = self.text(&["rev-parse", "--verify", "--quiet", "--end-of-options", &commit]).await;
-        let id = found.map_err(|error| match error.problem {
-            Problem::Producer => wrong(format!("{:?} is no commit of this repository", clip(name, 80))),
-            _ => error,
-        })?;
+        let question = ["rev-parse", "--verify", "--quiet", "--end-of-options", &commit];
+        let (code, id, _) = self.answer(&question, &[]).await?;
+        if code != Some(0) {
+            return Err(wrong(format!("{:?} is no commit of this repository", clip(name, 80))));
+        }
+        let id = String::from_utf8_lossy(&id);
         // Older versions of git print the option itself.
         let id = id.lines().last().unwrap_or_default().trim().to_owned();
         if is_id(&id) { Ok(id) } else { Err(wrong(format!("{:?} is no commit of this repository", clip(name, 80)))) }

@@ -27,7 +27,7 @@ pub fn read(source: &Source<'_>) -> Result<CoverageFacts, ReadError> {
     }
     if reading.open.is_some() {
         let reason = "the text ends without end_of_record: it was cut short";
-        return Err(reading.error(text.lines().count(), 1, Problem::Truncated, reason));
+        return Err(reading.error(text.lines().count().saturating_sub(1), 1, Problem::Truncated, reason));
     }
     Ok(reading.finish())
 }
@@ -128,11 +128,19 @@ impl Reading<'_> {
                 let all = record.hits.entry(line).or_default();
                 *all = all.saturating_add(hits);
             }
-            ("FN", [_, .., name]) => {
-                record.functions.entry((*name).to_owned()).or_default();
+            ("FN", [line, _, ..]) => {
+                count(line)?;
+                // Names may hold commas; since version 2 of the format, the last line may stand before the name.
+                let rest = value.split_once(',').map_or("", |(_, rest)| rest);
+                let name = match rest.split_once(',') {
+                    Some((last, name)) if !last.is_empty() && last.bytes().all(|b| b.is_ascii_digit()) => name,
+                    _ => rest,
+                };
+                record.functions.entry(name.to_owned()).or_default();
             }
-            ("FNDA", [hits, name @ ..]) if !name.is_empty() => {
-                let all = record.functions.entry(name.join(",")).or_default();
+            ("FNDA", [hits, _, ..]) => {
+                let name = value.split_once(',').map_or("", |(_, name)| name);
+                let all = record.functions.entry(name.to_owned()).or_default();
                 *all = all.saturating_add(count(hits)?);
             }
             ("BRDA", [line, block, branch, taken]) => {

@@ -4,7 +4,8 @@ use serde::{Deserialize, Serialize};
 
 /// How much a reader takes before it refuses. Every reader takes the same.
 ///
-/// The memory of a reader is bounded by these: at most a few hundred bytes for each thing, beside the input itself.
+/// The memory of a reader is bounded by these: measured were at most 550 bytes for each thing (a million empty results of SARIF, 2 MiB
+/// of input, 501 MiB in memory). An honest report takes a few times its length.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Limits {

@@ -1,9 +1,37 @@
 //! Reads the reports that tools write, and believes none of them further than their bytes go.
 //!
-//! Every reader takes a [`Source`] and gives facts: plain data in which each number says where it stood. What cannot be
+//! Every reader takes a [`Source`] and gives [`facts`]: plain data in which each number says where it stood. What cannot be
 //! read is a [`ReadError`] with its place, in bounded time and memory ([`Limits`]); it is never an empty success. What can
 //! be read and must still not be taken at its word (counts that do not add up, a scan that failed and found nothing) is
 //! said in `doubts`, and no check may pass over a blocking one: see [`blocking`].
+//!
+//! | of | formats | what they are not believed about |
+//! |---|---|---|
+//! | tests | [`junit`] | what suites declare; a report without an executed test |
+//! | coverage | [`lcov`], [`cobertura`], [`llvm_cov`] | rates and totals that the lines do not add up to; a report of no line |
+//! | static analysis | [`sarif`] | a run that did not succeed and found nothing; suppressions that nobody accepted |
+//! | what something is made of | [`cyclonedx`], [`spdx`] | an empty bill; licences that are not said |
+//! | vulnerabilities | [`osv`], [`cargo_audit`], [`trivy`], [`grype`], [`cvss`] | a scan of nothing; an unknown severity as harmless; what was left out |
+//! | how products stand to them | [`openvex`], [`csaf`], [`cyclonedx::read_vex`] | *not affected* without a reason; older statements |
+//! | infrastructure | [`terraform`], [`kubernetes`], [`oci`], [`version`] | partial plans; a status about an older statement; tags |
+//! | whose word it is | [`dsse`], [`provenance`] | a statement without a right signature by a trusted key |
+//! | load and speed | [`k6`], [`oha`], [`wrk`], [`hyperfine`], [`criterion`] | fast failures; thresholds that mean the opposite |
+//! | monitoring | [`prometheus`] | an empty answer as zero; an answer with warnings |
+//! | history | [`git`] | a history that is cut off, replaced or grafted; what its own configuration would run |
+//! | backups | [`pgbackrest`], [`restic`] | an unknown exit code; a backup with errors |
+//! | policies | [`policy`], `cel` (feature) | a rule without a value |
+//!
+//! ```
+//! use deploy_agents::evidence::{DoubtKind, Source, blocking, junit};
+//!
+//! let report = br#"<testsuite name="cart" tests="500" failures="0"><testcase name="adds"/></testsuite>"#;
+//! let facts = junit::read(&Source::new("junit.xml", report))?;
+//! assert_eq!(facts.counted.passed, 1);
+//! let doubt = blocking(&facts.doubts).expect("500 tests are declared");
+//! assert_eq!(doubt.kind, DoubtKind::CountsDiffer);
+//! assert_eq!(doubt.at.to_string(), "junit.xml#/testsuite/@tests");
+//! # Ok::<(), deploy_agents::evidence::ReadError>(())
+//! ```
 
 pub mod cargo_audit;
 #[cfg(feature = "cel")]
@@ -39,6 +67,7 @@ pub mod trivy;
 pub mod version;
 pub mod wrk;
 
+mod decimal;
 mod doubt;
 mod error;
 mod format;

@@ -6,7 +6,8 @@ use deploy_core::digest::Digest;
 
 use super::facts::{ImageFacts, OciReference, PlatformImage};
 use super::json::{Document, Node};
-use super::{Doubt, DoubtKind, Problem, ReadError, Source, Sourced};
+use super::{Doubt, DoubtKind, Limits, Place, Pointer, Problem, ReadError, Source, Sourced};
+use crate::http::{HttpClient, HttpLimits};
 
 /// A text that is no reference to an image.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -172,4 +173,59 @@ fn digest(node: &Node<'_>) -> Result<Sourced<String>, ReadError> {
         Ok(_) => Ok(text),
         Err(_) => Err(digest.error(Problem::Field, "sha256: and 64 hexadecimal digits must stand here")),
     }
+}
+
+/// What a registry answers with at most, in bytes: what the distribution project sets as the limit of a manifest.
+const LONGEST_MANIFEST: usize = 4 * 1024 * 1024;
+
+/// The media types of manifests and lists, of OCI and of Docker's second schema.
+const MEDIA_TYPES: &str = "application/vnd.oci.image.index.v1+json, application/vnd.oci.image.manifest.v1+json, \
+     application/vnd.docker.distribution.manifest.list.v2+json, application/vnd.docker.distribution.manifest.v2+json";
+
+/// Asks a registry what a reference means now, and pins it: a tag may mean another image tomorrow.
+///
+/// `base` is the address of the registry with its scheme, for example `https://ghcr.io`; `http` brings whatever
+/// authorisation the registry asks for. The digest is that of the bytes that came, whatever the registry calls them; where the
+/// reference has a digest already, the bytes must be the ones that it names.
+///
+/// # Errors
+///
+/// [`ReadError`]: [`Problem::Producer`] if the registry does not answer with a manifest, [`Problem::Hostile`] if it answers
+/// with other bytes than were asked for or than it says.
+///
+/// # Cancel safety
+///
+/// Nothing is changed anywhere.
+pub async fn resolve(
+    http: &dyn HttpClient,
+    base: &str,
+    reference: &OciReference,
+) -> Result<(OciReference, ImageFacts), ReadError> {
+    let name = match (&reference.digest, &reference.tag) {
+        (Some(digest), _) => digest.to_string(),
+        (None, Some(tag)) => tag.clone(),
+        (None, None) => "latest".to_owned(),
+    };
+    let url = format!("{}/v2/{}/manifests/{name}", base.trim_end_matches('/'), reference.repository);
+    let error = |problem, reason: String| ReadError::new(problem, Pointer::new(url.as_str(), Place::Whole), reason);
+    let request = http::Request::get(&url).header(http::header::ACCEPT, MEDIA_TYPES).body(bytes::Bytes::new());
+    let request = request.map_err(|e| error(Problem::Field, e.to_string()))?;
+    let limits = HttpLimits { max_body: LONGEST_MANIFEST, ..HttpLimits::default() };
+    let answer = http.send(request, limits).await.map_err(|e| error(Problem::Producer, e.to_string()))?;
+    if !answer.status().is_success() {
+        return Err(error(Problem::Producer, format!("the registry answers {}", answer.status())));
+    }
+    let came = Digest::of(answer.body());
+    let said = answer.headers().get("docker-content-digest").and_then(|value| value.to_str().ok());
+    if said.is_some_and(|said| said != came.to_string()) {
+        return Err(error(
+            Problem::Hostile,
+            format!("the registry calls it {}, and it is {came}", said.unwrap_or_default()),
+        ));
+    }
+    if reference.digest.is_some_and(|wanted| wanted != came) {
+        return Err(error(Problem::Hostile, format!("asked for {name}, the registry gave {came}")));
+    }
+    let facts = read(&Source::new(&url, answer.body()).limits(Limits::default().bytes(LONGEST_MANIFEST)))?;
+    Ok((OciReference { digest: Some(came), ..reference.clone() }, facts))
 }

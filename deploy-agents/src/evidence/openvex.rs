@@ -1,7 +1,9 @@
 //! OpenVEX.
 
-use super::facts::{VexFacts, VexStatement, VexStatus};
+use super::dsse::{self, TrustedKey};
+use super::facts::{VerifiedSignature, VexFacts, VexStatement, VexStatus};
 use super::json::{Document, Node, Tree, clip};
+use super::provenance::IN_TOTO;
 use super::{Doubt, DoubtKind, Problem, ReadError, Source};
 
 /// The reasons that OpenVEX and CSAF know for a product that is not affected.
@@ -22,8 +24,28 @@ pub(super) const REASONS: [&str; 5] = [
 ///
 /// [`ReadError`], with the place.
 pub fn read(source: &Source<'_>) -> Result<VexFacts, ReadError> {
-    let document = Document::parse(source, &[])?;
+    read_document(&Document::parse(source, &[])?.root())
+}
+
+/// Reads an OpenVEX document that somebody signed: an envelope with an in-toto statement whose predicate it is. Also says whose
+/// signatures are right; with no key, nobody's are.
+///
+/// # Errors
+///
+/// [`ReadError`], with the place: [`Problem::Signature`] if keys are given and no signature by any of them is right.
+pub fn read_signed(source: &Source<'_>, keys: &[TrustedKey]) -> Result<(VexFacts, Vec<VerifiedSignature>), ReadError> {
+    let opened = dsse::open(source, keys)?;
+    let file = format!("{}!payload", source.file);
+    let document = Document::parse(&Source::new(&file, &opened.payload).limits(source.limits), &[])?;
     let root = document.root();
+    let kind = root.need("predicateType")?;
+    if opened.payload_type != IN_TOTO || !kind.text()?.starts_with("https://openvex.dev/ns") {
+        return Err(kind.error(Problem::Version, "a statement with an OpenVEX document must be in the envelope"));
+    }
+    Ok((read_document(&root.need("predicate")?)?, opened.signed_by))
+}
+
+fn read_document(root: &Node<'_>) -> Result<VexFacts, ReadError> {
     let context = root.need("@context")?;
     let version = context.text()?.strip_prefix("https://openvex.dev/ns");
     if !version.is_some_and(|v| v.is_empty() || v == "/v0.0.1" || v.starts_with("/v0.2.")) {

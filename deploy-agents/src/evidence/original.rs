@@ -1,6 +1,6 @@
 //! Goes back to a source and reads what stands at a place.
 
-use super::json::{Document, Tree};
+use super::json::{Tree, find};
 use super::xml::{Next, Xml};
 use super::{Place, Problem, ReadError, Source};
 
@@ -39,17 +39,14 @@ impl<'a> Original<'a> {
         let nothing = || ReadError::new(Problem::Field, self.source.at(place.clone()), "no single value stands here");
         match place {
             Place::Whole => Ok(self.source.text()?.to_owned()),
-            Place::Json(pointer) => {
-                let tree = Document::parse(&self.source, &[])?.into_tree();
-                match follow(&tree, pointer).ok_or_else(nothing)? {
-                    Tree::Flag(flag) => Ok(flag.to_string()),
-                    Tree::Whole(number) => Ok(number.to_string()),
-                    Tree::Negative(number) => Ok(number.to_string()),
-                    Tree::Real(number) => Ok(number.to_string()),
-                    Tree::Text(text) => Ok(text.to_string()),
-                    Tree::Null | Tree::List(_) | Tree::Object(_) => Err(nothing()),
-                }
-            }
+            Place::Json(pointer) => match find(&self.source, pointer)? {
+                Some(Tree::Flag(flag)) => Ok(flag.to_string()),
+                Some(Tree::Whole(number)) => Ok(number.to_string()),
+                Some(Tree::Negative(number)) => Ok(number.to_string()),
+                Some(Tree::Real(number)) => Ok(number.to_string()),
+                Some(Tree::Text(text)) => Ok(text.into_string()),
+                Some(Tree::Null | Tree::List(_) | Tree::Object(_)) | None => Err(nothing()),
+            },
             Place::Xml(path) => self.xml(path)?.ok_or_else(nothing),
             Place::Text { line, column } => {
                 let index = |n: &u64| usize::try_from(n.saturating_sub(1)).unwrap_or(usize::MAX);
@@ -88,18 +85,4 @@ impl<'a> Original<'a> {
             }
         }
     }
-}
-
-/// Follows an RFC 6901 pointer.
-fn follow<'a>(tree: &'a Tree, pointer: &str) -> Option<&'a Tree> {
-    if pointer.is_empty() {
-        return Some(tree);
-    }
-    pointer.strip_prefix('/')?.split('/').try_fold(tree, |tree, part| {
-        let name = part.replace("~1", "/").replace("~0", "~");
-        match tree {
-            Tree::List(items) => items.get(name.parse::<usize>().ok()?),
-            other => other.get(&name),
-        }
-    })
 }

@@ -100,7 +100,10 @@ fn groups(entry: &Node<'_>) -> Result<BTreeMap<String, Sourced<f64>>, ReadError>
         let score: Option<f64> = text.parse().ok().filter(|score| (0.0..=10.0).contains(score));
         let score = score.ok_or_else(|| node.error(Problem::Field, "a score from 0 to 10 must stand here"))?;
         for id in group.list("ids")? {
-            groups.insert(id.text()?.to_owned(), Sourced::new(score, node.at()));
+            let highest = groups.entry(id.text()?.to_owned()).or_insert_with(|| Sourced::new(score, node.at()));
+            if highest.value < score {
+                *highest = Sourced::new(score, node.at());
+            }
         }
     }
     Ok(groups)

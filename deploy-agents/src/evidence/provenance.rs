@@ -7,6 +7,9 @@ use super::facts::{AttestedSubject, BuildProvenance, Material, ProvenanceFacts};
 use super::json::{Document, Node, Tree};
 use super::{Doubt, DoubtKind, Problem, ReadError, Source, Sourced};
 
+/// What an envelope with a statement calls its payload.
+pub(super) const IN_TOTO: &str = "application/vnd.in-toto+json";
+
 /// Reads an in-toto statement, in a signed envelope or bare.
 ///
 /// A bare statement, and an envelope for which no key is given, is read with an empty `signed_by`: it proves nothing about who
@@ -25,12 +28,11 @@ pub fn read(source: &Source<'_>, keys: &[TrustedKey]) -> Result<ProvenanceFacts,
         return Ok(facts);
     }
     let at = document.root().at();
-    let kind = document.root().need("payloadType")?;
-    if kind.text()? != "application/vnd.in-toto+json" {
-        return Err(kind.error(Problem::Version, "application/vnd.in-toto+json must stand here"));
-    }
     drop(document);
     let opened = dsse::open(source, keys)?;
+    if opened.payload_type != IN_TOTO {
+        return Err(ReadError::new(Problem::Version, at, format!("{IN_TOTO} must be in the envelope")));
+    }
     let file = format!("{}!payload", source.file);
     let inside = Document::parse(&Source::new(&file, &opened.payload).limits(source.limits), &[])?;
     let mut facts = statement(&inside.root())?;

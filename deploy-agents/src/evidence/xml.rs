@@ -8,6 +8,7 @@ use quick_xml::Reader;
 use quick_xml::escape::unescape;
 use quick_xml::events::{BytesStart, Event};
 
+use super::decimal::decimal;
 use super::{Place, Pointer, Problem, ReadError, Source, Sourced};
 
 /// The most attributes of one element. No format here has more than 20.
@@ -98,30 +99,6 @@ impl Element {
                 Err(ReadError::new(Problem::Field, at, format!("{:?} is not {wanted}", super::json::clip(text, 40))))
             }
         }
-    }
-}
-
-/// A decimal number. A comma before exactly three digits, with a point after it, groups; a single comma without a point and
-/// not before exactly three digits is a decimal one. `1,234` could be either and is refused.
-pub(super) fn decimal(text: &str) -> Option<f64> {
-    let plain = |text: &str| {
-        let shape = text.bytes().all(|b| b.is_ascii_digit() || b"+-.eE".contains(&b));
-        shape.then(|| text.parse::<f64>().ok()).flatten().filter(|number| number.is_finite())
-    };
-    match (text.matches(',').count(), text.split_once('.')) {
-        (0, _) => plain(text),
-        (_, Some((whole, fraction))) => {
-            let mut groups = whole.split(',');
-            let first = groups.next().is_some_and(|g| (1..=3).contains(&g.len()));
-            let grouped = first && groups.all(|g| g.len() == 3) && !fraction.contains(',');
-            grouped.then(|| plain(&text.replace(',', ""))).flatten()
-        }
-        (1, None) => {
-            let (whole, fraction) = text.split_once(',')?;
-            let ambiguous = fraction.len() == 3 && !whole.trim_start_matches('0').is_empty();
-            (!ambiguous).then(|| plain(&text.replace(',', "."))).flatten()
-        }
-        (_, None) => None,
     }
 }
 

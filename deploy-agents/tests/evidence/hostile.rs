@@ -112,6 +112,9 @@ fn entities_are_never_expanded_and_never_opened() {
         }
         assert_eq!(read(Format::Junit, text.as_bytes()).expect_err("an entity").problem, Problem::Hostile);
     }
+    // A declaration that nobody uses is one too many.
+    let unused = r#"<!DOCTYPE t [<!ENTITY % x SYSTEM "http://127.0.0.1:1/"> %x;]><testsuite name="x"><testcase name="a"/></testsuite>"#;
+    assert_eq!(read(Format::Junit, unused.as_bytes()).expect_err("declared").problem, Problem::Hostile);
     // The name of a document type elsewhere is what Cobertura's own writers put there; nobody fetches it.
     assert!(read(Format::Cobertura, crate::samples::COBERTURA.as_bytes()).is_ok());
 }
@@ -131,6 +134,18 @@ fn a_name_that_stands_twice_is_an_error() {
     assert!(tried > 20);
     let twice = r#"<testsuite tests="1" tests="2"><testcase name="a"/></testsuite>"#;
     assert_eq!(read(Format::Junit, twice.as_bytes()).expect_err("twice").problem, Problem::Hostile);
+}
+
+#[test]
+fn what_is_passed_over_must_be_json_too() {
+    for wrong in [r#""\u00""#, r#""\x""#, "{\"a\" 1}", "[1 2]", "1e999", "nul", "\"a\nb\"", "{1: 2}"] {
+        let text = crate::samples::K6_EXPORT.replace("{\"name\": \"\"}", wrong);
+        assert!(text.contains(wrong));
+        let error = read(Format::K6, text.as_bytes()).expect_err(wrong);
+        assert!(matches!(error.problem, Problem::Syntax | Problem::Truncated), "{wrong}: {error}");
+    }
+    let deep = crate::samples::K6_EXPORT.replace("{\"name\": \"\"}", &format!("{}1{}", "[".repeat(90), "]".repeat(90)));
+    assert_eq!(read(Format::K6, deep.as_bytes()).expect_err("deep").problem, Problem::TooLarge);
 }
 
 #[test]

@@ -2,11 +2,23 @@
 
 #![expect(clippy::print_stdout, reason = "what was left out and how much was tried is said aloud")]
 
+mod bills;
+mod coverage;
+mod findings;
 mod fuzz;
+mod git;
 mod hostile;
+mod infrastructure;
+mod load;
+mod models;
+mod operations;
 mod pointers;
+mod policies;
+mod producers;
 mod provenance;
 mod samples;
+mod tests;
+mod vulnerabilities;
 
 use deploy_agents::evidence::{Doubt, DoubtKind};
 

@@ -55,7 +55,6 @@ pub(crate) fn check_pointers(format: Format, file: &str, bytes: &[u8]) -> usize 
     found.len()
 }
 
-/// Rows: M153, M154, M158.
 #[test]
 fn every_number_stands_where_it_says() {
     let mut total = 0;

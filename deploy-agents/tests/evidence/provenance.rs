@@ -4,7 +4,7 @@ use base64::Engine as _;
 use base64::prelude::{BASE64_STANDARD, BASE64_URL_SAFE_NO_PAD};
 use deploy_agents::evidence::dsse::{self, TrustedKey};
 use deploy_agents::evidence::facts::ProvenanceFacts;
-use deploy_agents::evidence::{DoubtKind, Original, Problem, ReadError, Source, provenance};
+use deploy_agents::evidence::{DoubtKind, Original, Problem, ReadError, Source, openvex, provenance};
 use deploy_core::digest::Digest;
 use ed25519_dalek::Signer as _;
 use ed25519_dalek::pkcs8::EncodePublicKey as _;
@@ -203,6 +203,36 @@ fn payloads_in_either_alphabet_are_opened_and_others_refused() {
     assert_eq!(dsse::open(&Source::new("e", text.as_bytes()), &[]).expect_err("no base64").problem, Problem::Encoding);
     let text = r#"{"payloadType": "t", "payload": "", "signatures": []}"#;
     assert_eq!(dsse::open(&Source::new("e", text.as_bytes()), &[]).expect_err("empty").problem, Problem::Empty);
+}
+
+#[test]
+fn an_envelope_in_a_bundle_is_opened_by_key() {
+    let inner = envelope(IN_TOTO, STATEMENT, &[by_ed25519(STATEMENT)]);
+    let bundle = format!(
+        r#"{{"mediaType": "application/vnd.dev.sigstore.bundle.v0.3+json", "verificationMaterial": {{"publicKey": {{"hint": "k"}}}}, "dsseEnvelope": {inner}}}"#
+    );
+    let facts = read(&bundle, &keys()).expect("signed");
+    assert_eq!(facts.signed_by[0].at.to_string(), "provenance.json#/dsseEnvelope/signatures/0/sig");
+    assert_eq!(read(&bundle, &keys()[1..]).expect_err("another key").problem, Problem::Signature);
+}
+
+/// Rows: M13.
+#[test]
+fn statements_about_vulnerabilities_may_be_signed() {
+    let text = format!(
+        r#"{{"_type": "https://in-toto.io/Statement/v1", "subject": [], "predicateType": "https://openvex.dev/ns/v0.2.0", "predicate": {}}}"#,
+        crate::samples::OPENVEX
+    );
+    let signed = envelope(IN_TOTO, &text, &[by_ed25519(&text)]);
+    let (facts, by) = openvex::read_signed(&Source::new("vex.json", signed.as_bytes()), &keys()).expect("signed");
+    assert_eq!((facts.statements.len(), by.len()), (3, 1));
+    assert_eq!(facts.statements[0].at.to_string(), "vex.json!payload#/predicate/statements/0");
+    let forged = envelope(IN_TOTO, &text.replace("under", "over").replace("affected", "fixed"), &[by_ed25519(&text)]);
+    let error = openvex::read_signed(&Source::new("vex.json", forged.as_bytes()), &keys()).expect_err("forged");
+    assert_eq!(error.problem, Problem::Signature);
+    let other = envelope(IN_TOTO, STATEMENT, &[by_ed25519(STATEMENT)]);
+    let error = openvex::read_signed(&Source::new("vex.json", other.as_bytes()), &keys()).expect_err("no VEX");
+    assert_eq!(error.problem, Problem::Version);
 }
 
 #[test]

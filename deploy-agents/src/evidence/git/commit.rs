@@ -109,3 +109,37 @@ fn conventional(message: &str) -> Option<ConventionalCommit> {
         breaking_text: parsed.breaking_description().map(str::to_owned),
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{parse_commit, split_trailers};
+
+    #[test]
+    fn only_a_paragraph_of_trailers_is_one() {
+        let (body, trailers) =
+            split_trailers("Text.\n\nSigned-off-by: A <a@x>\nFixes: #1\n more\n(cherry picked from commit abc)");
+        assert_eq!(body, "Text.");
+        assert_eq!(
+            trailers,
+            [("Signed-off-by".to_owned(), "A <a@x>".to_owned()), ("Fixes".to_owned(), "#1 more".to_owned())]
+        );
+        for text in ["Text: and more\nof it", "http://example.com", ""] {
+            assert_eq!(split_trailers(text), (text.to_owned(), Vec::new()));
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn no_object_makes_it_panic(
+            size in 0_usize..300,
+            text in "(tree |parent |author |committer |gpgsig |A <a@x> |[0-9]{1,20}|> | |\n|\n\n|feat!: |This reverts commit |[0-9a-f]{40}|é|\0){0,30}",
+        ) {
+            let header = format!("{} commit {size}\n", "a".repeat(40));
+            let bytes = [header.as_bytes(), text.as_bytes(), b"\n"].concat();
+            let _either = parse_commit(&bytes);
+            let exact = format!("{} commit {}\n{text}\n", "a".repeat(40), text.len());
+            let _either = parse_commit(exact.as_bytes());
+            let _either = parse_commit(text.as_bytes());
+        }
+    }
+}

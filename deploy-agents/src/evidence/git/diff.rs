@@ -96,8 +96,38 @@ fn unquote(name: &str) -> Option<String> {
                 let octal = [first, rest.next()?, rest.next()?];
                 u8::from_str_radix(std::str::from_utf8(&octal).ok()?, 8).ok()?
             }
-            other => other,
+            quoted @ (b'"' | b'\\') => quoted,
+            _ => return None,
         });
     }
     Some(String::from_utf8_lossy(&bytes).into_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{changed_lines, numstat, unquote};
+
+    #[test]
+    fn names_in_quotes_are_what_they_stand_for() {
+        assert_eq!(unquote("b/plain name"), Some("b/plain name".to_owned()));
+        assert_eq!(unquote(r#""b/a\tb\"c\\d\303\251""#), Some("b/a\tb\"c\\dé".to_owned()));
+        for broken in ["\"b/a", r#""b/\"#, r#""b/\9""#, r#""b/\30""#] {
+            assert_eq!(unquote(broken), None, "{broken}");
+        }
+    }
+
+    #[test]
+    fn a_hunk_that_is_longer_than_its_patch_is_refused() {
+        let patch = "diff --git a/x b/x\n--- a/x\n+++ b/x\n@@ -0,0 +1,18446744073709551615 @@\n+a\n";
+        assert!(changed_lines(patch.as_bytes()).is_err());
+        assert!(numstat(b"1\t2\ta\x003\t4\tb\0", 1).is_err());
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn no_bytes_make_it_panic(bytes in "(diff |\\+\\+\\+ b/|@@ -|@@ -1,2 \\+3,4 @@|[0-9]{1,20}|,| |\n|\t|\"|\\\\|-|\\+|é|\0){0,40}") {
+            let _either = changed_lines(bytes.as_bytes());
+            let _either = numstat(bytes.as_bytes(), 10);
+        }
+    }
 }
