@@ -156,6 +156,10 @@ reason_codes! {
     BlastRadius = "blast-radius",
     /// The kill switch was thrown.
     KillSwitch = "kill-switch",
+    /// Something else has to be so first.
+    WaitingForPrerequisite = "waiting-for-prerequisite",
+    /// Its date has passed.
+    Expired = "expired",
 }
 
 impl fmt::Display for ReasonCode {

@@ -9,7 +9,7 @@ use super::{Decision, Next, Reason, ReasonCode, Stage};
 use crate::monitor::Measured;
 use crate::release::Release;
 use crate::target::{DesiredState, TargetState};
-use crate::time::RunTime;
+use crate::time::{RunTime, Timestamp};
 
 /// Everything that is known about a rollout when a decision is due.
 #[derive(Debug, Clone, Copy)]
@@ -29,6 +29,8 @@ pub struct Situation<'a> {
     pub memory: &'a Memory,
     /// Run time.
     pub now: RunTime,
+    /// Wall time: for dates that people wrote down, never for measuring how long something takes.
+    pub wall: Timestamp,
     /// How long this stage has been observed: gaps in which nobody looked do not count.
     pub observed_for: Duration,
     /// What an operator said about waiting.
@@ -63,6 +65,7 @@ impl<'a> Situation<'a> {
             measured: &[],
             memory: NOTHING,
             now: RunTime::START,
+            wall: Timestamp::default(),
             observed_for: Duration::ZERO,
             promotion: Promotion::None,
             observe_every: Duration::from_secs(10),
@@ -119,6 +122,13 @@ impl<'a> Situation<'a> {
     pub fn at(mut self, now: RunTime, observed_for: Duration) -> Self {
         self.now = now;
         self.observed_for = observed_for;
+        self
+    }
+
+    /// The same situation at this wall time. Default: 1970, when nothing had expired yet.
+    #[must_use]
+    pub fn wall(mut self, wall: Timestamp) -> Self {
+        self.wall = wall;
         self
     }
 
