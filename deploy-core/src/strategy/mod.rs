@@ -1,12 +1,14 @@
 //! Strategies decide how a release spreads. They are pure: everything known in, one decision out.
 
 mod decision;
+mod exposure;
 mod outline;
 mod situation;
 
 use std::fmt::Debug;
 
 pub use self::decision::{Decision, Next, Reason, ReasonCode, Stage};
+pub use self::exposure::Exposure;
 pub use self::outline::{Outline, OutlineStage};
 pub use self::situation::{Memory, MemoryError, Promotion, Situation};
 use crate::identity::Identity;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use super::{Decision, Next, Reason, ReasonCode, Stage};
+use super::{Decision, Exposure, Next, Reason, ReasonCode, Stage};
 use crate::monitor::Measured;
 use crate::release::Release;
 use crate::target::{DesiredState, TargetState};
@@ -172,7 +172,16 @@ impl<'a> Situation<'a> {
             (Next::WakeAt(self.now + self.observe_every), Reason::new(ReasonCode::Restoring, text))
         };
         let stage = Stage { index: u32::from(done), of: 1, name: "restore".to_owned() };
-        Decision { want, measure: Vec::new(), next, memory: self.memory.clone(), stage, reason, judgements: Vec::new() }
+        Decision {
+            want,
+            measure: Vec::new(),
+            next,
+            memory: self.memory.clone(),
+            stage,
+            reason,
+            judgements: Vec::new(),
+            exposure: Exposure::NONE,
+        }
     }
 }
 

@@ -9,9 +9,9 @@ use crate::machine::input::{Fault, Look};
 use crate::machine::state::{Mode, Park, Rolling, TURNED_BACK};
 use crate::machine::{Machine, Strategies};
 use crate::plan::{RollbackTo, RolloutWork, Work};
-use crate::strategy::{Decision, Next, Situation};
+use crate::strategy::{Decision, Next, Reason, ReasonCode, Situation};
 use crate::target::{DesiredState, TargetState};
-use crate::time::{Now, RunTime, millis};
+use crate::time::{Now, RunTime, Spell, millis};
 
 /// A gap between two looks counts as observed up to this many intervals: one late look is no gap, a stopped engine is.
 const CONTINUOUS_INTERVALS: u32 = 3;
@@ -78,6 +78,9 @@ impl Machine {
         }
         if decision.memory.len() > crate::strategy::Memory::LONGEST {
             return broken(rolling, format!("strategy {} wants to remember too much", work.strategy));
+        }
+        if let Some(most) = work.blast_radius.filter(|most| !undo && decision.exposure.of_everything() > *most) {
+            beyond(&mut decision, most);
         }
         if matches!(decision.next, Next::RollBack) {
             // What it wants is what is there: the way back is decided by the run, not in passing.
@@ -214,6 +217,17 @@ fn after(
         Next::WakeAt(at) => AfterLook::Rest { at: (*at).clamp(now, look) },
         Next::Await(request) => AfterLook::Ask { at: look, expires: now + request.expires_after },
     }
+}
+
+/// More users met the new revision before it was proven than the plan allows: it goes back, unless it goes back already or is proven.
+fn beyond(decision: &mut Decision, most: Duration) {
+    if matches!(decision.next, Next::Complete | Next::RollBack) {
+        return;
+    }
+    let text = format!("before it was proven users met {}; the plan allows {}", decision.exposure, Spell(most));
+    decision.next = Next::RollBack;
+    decision.reason = Reason::new(ReasonCode::BlastRadius, text)
+        .otherwise("a smaller share, a shorter wait or an earlier proof would have kept within it");
 }
 
 /// What no strategy may ask for, whatever its reasons.
