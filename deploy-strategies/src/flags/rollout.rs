@@ -7,7 +7,7 @@ use deploy_core::operator::ApprovalRequest;
 use deploy_core::real::Real;
 use deploy_core::release::Release;
 use deploy_core::strategy::{
-    Decision, Memory, Next, Outline, OutlineStage, Promotion, Reason, ReasonCode, Situation, Stage, Strategy,
+    Decision, Exposure, Memory, Next, Outline, OutlineStage, Promotion, Reason, ReasonCode, Situation, Stage, Strategy,
 };
 use deploy_core::target::{Capabilities, DesiredState, TargetState};
 use deploy_core::time::Spell;
@@ -222,7 +222,16 @@ impl FlagRollout {
     fn give(&self, want: DesiredState, next: Next, memory: &Remembered, reason: Reason, said: Said) -> Decision {
         let kept = Memory::of(memory).unwrap_or_default();
         let stage = self.stage(memory.step);
-        Decision { want, measure: said.measure, next, memory: kept, stage, reason, judgements: said.judgements }
+        Decision {
+            want,
+            measure: said.measure,
+            next,
+            memory: kept,
+            stage,
+            reason,
+            judgements: said.judgements,
+            exposure: Exposure::NONE,
+        }
     }
 
     fn back(&self, s: &Situation<'_>, reason: Reason, said: Said) -> Decision {
@@ -376,7 +385,16 @@ impl Strategy for FlagRollout {
         let stage = Stage { index: u32::from(done), of: 1, name: "restore".to_owned() };
         let memory = Memory::of(&memory).unwrap_or_default();
         let reason = Reason::new(code, text);
-        Decision { want, measure: Vec::new(), next, memory, stage, reason, judgements: Vec::new() }
+        Decision {
+            want,
+            measure: Vec::new(),
+            next,
+            memory,
+            stage,
+            reason,
+            judgements: Vec::new(),
+            exposure: Exposure::NONE,
+        }
     }
 }
 
