@@ -171,15 +171,14 @@ impl Handover {
 
     fn done(field: &Field<'_>) -> Reason {
         let (name, size) = (field.new, field.size);
-        if field.s.wanted.is_none() {
-            Reason::new(ReasonCode::AlreadyThere, format!("{name} is there already, {size} instances ready"))
+        let (code, text) = if field.s.wanted.is_none() {
+            (ReasonCode::AlreadyThere, format!("{name} is there already, {size} instances ready"))
         } else if field.s.from.revisions.values().all(|r| r.desired == 0) {
-            Reason::new(ReasonCode::FirstInstall, format!("{name} is the first revision here, {size} instances ready"))
+            (ReasonCode::FirstInstall, format!("{name} is the first revision here, {size} instances ready"))
         } else {
-            Reason::new(
-                ReasonCode::RolledOut,
-                format!("{name} is out: {size} instances ready, nothing of the old side left"),
-            )
-        }
+            (ReasonCode::RolledOut, format!("{name} is out: {size} instances ready, nothing of the old side left"))
+        };
+        Reason::new(code, text)
+            .otherwise("an instance that is not ready, or one of the old side, would have kept it open")
     }
 }

@@ -74,16 +74,18 @@ impl Held {
 
     /// Only for a stage that is in place.
     pub(crate) fn decide(&mut self, hold: &Hold<'_>, s: &Situation<'_>, said: &Said, tick: Duration) -> Then {
-        let title = hold.title;
+        let (title, soaked) = (hold.title, Duration::from_millis(self.soaked));
         if s.promotion == Promotion::Skip {
             if self.asked || hold.approval.is_none() {
-                return Then::Go(ReasonCode::PromotedByOperator, format!("an operator went past {title}"));
+                return Then::Go(
+                    ReasonCode::PromotedByOperator,
+                    format!("an operator went past {title} after {}", Spell(soaked)),
+                );
             }
             // Going past a soak is not the yes of the person whom the stage asks.
             self.accepted = true;
         }
         let look = Next::WakeAt(s.now + s.observe_every);
-        let soaked = Duration::from_millis(self.soaked);
         let judged = if self.accepted { Standing::Good } else { said.standing };
         if let Standing::Unclear(code) = judged {
             return self.doubt(hold, code, said);
@@ -113,7 +115,8 @@ impl Held {
         }
         if let Some(request) = hold.approval {
             self.asked = true;
-            let text = format!("{title} asks: {}{}", request.question, said.also());
+            let text =
+                format!("{title} was in place for {} and asks: {}{}", Spell(soaked), request.question, said.also());
             let reason = Reason::new(ReasonCode::WaitingForApproval, text)
                 .otherwise("a yes goes on; a no, or no answer in time, goes back");
             return Then::Stay(Next::Await(request.clone()), reason);

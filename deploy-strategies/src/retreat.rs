@@ -59,7 +59,9 @@ impl Retreat {
         let done = field.s.observed.satisfies(&goal);
         let (index, next, reason) = if done {
             let text = format!("{stable} is back with {} instances and all the traffic", stable_now.ready);
-            (1, Next::Complete, Reason::new(ReasonCode::Restored, text))
+            let reason = Reason::new(ReasonCode::Restored, text)
+                .otherwise("an instance that is not ready, or one of the new side, would have kept it open");
+            (1, Next::Complete, reason)
         } else {
             let text = format!(
                 "{stable} has {} of {size} instances ready and gets {} of {}; {} has {}",

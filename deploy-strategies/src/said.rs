@@ -50,6 +50,9 @@ impl Said {
             let worst = verdict.judgements.iter().max_by_key(|j| (j.advice, j.result));
             (self.because, self.otherwise) =
                 worst.map(|j| (j.because.clone(), j.otherwise.clone())).unwrap_or_default();
+            if self.otherwise.is_empty() {
+                "another measurement".clone_into(&mut self.otherwise);
+            }
         }
         self.judgements.extend(verdict.judgements);
         if let Some(due) = analysis.due(state) {

@@ -156,20 +156,26 @@ impl<'a> Situation<'a> {
         });
         let done = self.observed.satisfies(&goal);
         let want = if ready {
-            goal
+            goal.clone()
         } else {
             // Bring the old instances back before any traffic moves, unless they can already carry some of it.
             let some = goal.weights.keys().all(|name| self.observed.revision(name).ready > 0);
             let mut capacity = self.observed.as_desired().capacity;
             capacity.extend(goal.capacity.clone());
             let weights = if some { goal.weights.clone() } else { self.observed.as_desired().weights };
-            DesiredState { capacity, weights, ..goal }
+            DesiredState { capacity, weights, ..goal.clone() }
         };
+        let back: u32 = goal.capacity.iter().map(|(name, count)| self.observed.revision(name).ready.min(*count)).sum();
+        let all: u32 = goal.capacity.values().sum();
         let (next, reason) = if done {
-            (Next::Complete, Reason::new(ReasonCode::Restored, "what was there before is there again"))
+            let text = format!("what was there before is there again, {back} of {all} instances ready");
+            let reason = Reason::new(ReasonCode::Restored, text);
+            (Next::Complete, reason.otherwise("whatever had been left over would have kept it open"))
         } else {
-            let text = "restoring what was there before";
-            (Next::WakeAt(self.now + self.observe_every), Reason::new(ReasonCode::Restoring, text))
+            let text = format!("restoring what was there before: {back} of {all} instances are ready");
+            let reason = Reason::new(ReasonCode::Restoring, text);
+            let reason = reason.otherwise("it is complete when the place reads back as it was before");
+            (Next::WakeAt(self.now + self.observe_every), reason)
         };
         let stage = Stage { index: u32::from(done), of: 1, name: "restore".to_owned() };
         Decision {

@@ -110,7 +110,7 @@ pub(super) fn revert(canary: &Canary, field: &Field<'_>, allowance: Allowance) -
         next,
         memory,
         stage: Stage { index: u32::from(done), of: 1, name: "restore".to_owned() },
-        reason: Reason::new(code, text),
+        reason: Reason::new(code, text).otherwise("it is complete when nothing of the new side is left"),
         judgements: Vec::new(),
         exposure: Exposure::NONE,
     }

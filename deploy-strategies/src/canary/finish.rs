@@ -98,7 +98,9 @@ fn finish_by_instances(
     };
     if good && whole.in_place && s.observed.satisfies(&whole.want) {
         let text = format!("{name} is out: {size} instances ready, nothing of the old side left");
-        return give(&memory, Next::Complete, Reason::new(ReasonCode::RolledOut, text));
+        let reason =
+            Reason::new(ReasonCode::RolledOut, text).otherwise("an old instance that is left would have kept it open");
+        return give(&memory, Next::Complete, reason);
     }
     let look = Next::WakeAt(s.now + s.observe_every);
     if whole.in_place && !good {

@@ -26,8 +26,9 @@ pub(super) fn decide(canary: &Canary, field: &Field<'_>) -> Decision {
     if field.s.promotion == Promotion::Full && !memory.full {
         memory.enter(last);
         memory.full = true;
-        let text = "an operator skipped every further step";
-        return with_reason(finish::decide(canary, field, memory, tick), ReasonCode::PromotedFullyByOperator, text);
+        let decision = finish::decide(canary, field, memory, tick);
+        let text = format!("an operator skipped every further step; {}", decision.reason.sentence);
+        return with_reason(decision, ReasonCode::PromotedFullyByOperator, text);
     }
     match canary.spec().steps.get(memory.step as usize) {
         Some(step) if field.stable.is_some() => on_step(canary, field, memory, step, tick),
@@ -129,7 +130,7 @@ fn advance(
             let plan = Placement::of(canary, field, step);
             let said = background(canary, field, &mut memory);
             let next = said.sooner(Next::WakeAt(field.s.now + field.s.observe_every), field.s.now);
-            let reason = Reason::new(code, "");
+            let reason = Reason::new(code, "").otherwise("a soak, an analysis or a person would have held it");
             stay(canary, step, memory, plan.want, next, reason, said)
         }
     };

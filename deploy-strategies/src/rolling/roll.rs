@@ -118,7 +118,8 @@ pub(super) fn decide(rolling: &Rolling, field: &Field<'_>) -> Decision {
             (false, true) => ReasonCode::FirstInstall,
             (false, false) => ReasonCode::RolledOut,
         };
-        return give(&memory, Next::Complete, Reason::new(code, said));
+        let reason = Reason::new(code, said).otherwise("an old instance that is left would have kept it open");
+        return give(&memory, Next::Complete, reason);
     }
     let reason = Reason::new(ReasonCode::WaitingForTarget, format!("{said}; the last ones are on their way out"))
         .otherwise("it is complete when they are gone");
@@ -212,7 +213,7 @@ pub(super) fn revert(rolling: &Rolling, field: &Field<'_>) -> Decision {
         next,
         memory: Memory::of(&memory).unwrap_or_default(),
         stage: Stage { index: u32::from(done), of: 1, name: "restore".to_owned() },
-        reason: Reason::new(code, text),
+        reason: Reason::new(code, text).otherwise("it is complete when nothing of the new side is left"),
         judgements: Vec::new(),
         exposure: Exposure::NONE,
     }

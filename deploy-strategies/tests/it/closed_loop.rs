@@ -6,7 +6,7 @@ use deploy_core::monitor::{MeasureRequest, Measured, Measurement};
 use deploy_core::release::Release;
 use deploy_core::strategy::{Decision, Memory, Next, Promotion, Situation, Strategy};
 use deploy_core::target::TargetState;
-use deploy_core::time::RunTime;
+use deploy_core::time::{RunTime, Timestamp};
 
 use crate::bar::{Bar, Shown};
 use crate::model::Place;
@@ -49,6 +49,8 @@ pub(crate) struct Loop<'a, S: ?Sized> {
     pub(crate) going_back: bool,
     pub(crate) log: Vec<String>,
     pub(crate) monitor: Answers,
+    /// Wall time, which stands still.
+    pub(crate) wall: Timestamp,
 }
 
 impl<'a, S: Strategy + ?Sized> Loop<'a, S> {
@@ -67,6 +69,7 @@ impl<'a, S: Strategy + ?Sized> Loop<'a, S> {
             going_back: false,
             log: Vec::new(),
             monitor: |_, _| Err("nobody measures here".to_owned()),
+            wall: Timestamp::default(),
         }
     }
 
@@ -88,9 +91,11 @@ impl<'a, S: Strategy + ?Sized> Loop<'a, S> {
             Some(last) => first.later(&observed, last, self.now, self.observed_for),
         }
         .promotion(promotion)
+        .wall(self.wall)
         .measured(&measured);
         let decision =
             if self.going_back { self.strategy.revert(&situation) } else { self.strategy.decide(&situation) };
+        crate::told::hold(&decision, self.now, &|| format!("{decision:?}\n{}", self.story()));
         if decision.next == Next::RollBack {
             // What it wants is not asked for: the way back is decided by the run.
             self.log.push(format!("{} {}", self.now, decision.reason));

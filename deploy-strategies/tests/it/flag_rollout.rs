@@ -5,6 +5,7 @@ use std::time::Duration;
 use deploy_core::name::FlagName;
 use deploy_core::real::Real;
 use deploy_core::strategy::{Promotion, ReasonCode, Strategy};
+use deploy_core::time::Timestamp;
 use deploy_strategies::flags::{FlagRollout, FlagStep};
 use deploy_strategies::share::Percent;
 use proptest::prelude::*;
@@ -93,6 +94,101 @@ fn falling_steps_are_refused() {
         FlagRollout::builder(flag()).step(FlagStep::percent(percent(50))).step(FlagStep::percent(percent(50))).build();
     assert_eq!(refused.unwrap_err().problems()[0].at, "steps[1].percent");
     assert!(serde_json::from_str::<FlagRollout>(r#"{"flag": "f", "steps": [{"percent": 101}]}"#).is_err());
+}
+
+fn date(text: &str) -> Timestamp {
+    Timestamp::parse(text).unwrap()
+}
+
+#[test]
+fn a_flag_past_its_date_is_refused_before_the_run_and_at_the_first_look() {
+    let rollout = FlagRollout::builder(flag()).step(FlagStep::percent(percent(50)));
+    let rollout = rollout.expires(date("2026-12-01T00:00:00Z")).build().unwrap();
+    assert_eq!(rollout.objection(&release("v1"), date("2026-11-30T23:59:59Z")), None);
+    let objection = rollout.objection(&release("v1"), date("2026-12-01T00:00:00Z")).unwrap();
+    assert!(objection.starts_with("flag new-search expired at 2026-12-01"), "{objection}");
+    // It may have waited for its turn for days.
+    let mut run = run(&rollout, 5, GOOD);
+    run.wall = date("2026-12-02T00:00:00Z");
+    assert_eq!(run.run(3), End::RolledBack, "{}", run.story());
+    assert_eq!(run.last().reason.code, ReasonCode::Expired);
+    assert_eq!(now(&run), Real::from(5), "nothing was raised");
+}
+
+#[test]
+fn a_rollout_under_way_says_that_its_flag_has_expired_and_goes_on() {
+    let soaks = FlagStep::percent(percent(50)).soak(Duration::from_secs(60));
+    let rollout = FlagRollout::builder(flag()).step(soaks).expires(date("2026-12-01T00:00:00Z")).build().unwrap();
+    let mut run = run(&rollout, 0, GOOD);
+    run.look(Promotion::None);
+    assert!(!run.last().reason.sentence.contains("expired"), "{}", run.story());
+    run.tick();
+    run.wall = date("2026-12-01T00:00:01Z");
+    run.look(Promotion::None);
+    assert!(run.last().reason.sentence.contains("new-search expired at 2026-12-01"), "{}", run.story());
+    assert_eq!(run.run(20), End::Complete, "{}", run.story());
+}
+
+#[test]
+fn another_flag_has_to_be_on_before_each_step() {
+    let other = FlagName::new("new-index").unwrap();
+    let step = |n| FlagStep::percent(percent(n)).soak(Duration::from_secs(20));
+    let rollout = FlagRollout::builder(flag()).step(step(10)).step(step(100)).requires(other.clone()).build().unwrap();
+    let mut run = run(&rollout, 0, GOOD);
+    for on in [None, Some(99), Some(100)] {
+        if let Some(percent) = on {
+            run.place.state.flags.insert(other.clone(), Real::from(percent));
+        }
+        assert_eq!(now(&run), Real::ZERO);
+        run.look(if on == Some(99) { Promotion::Skip } else { Promotion::None });
+        let waits = run.last().reason.code == ReasonCode::WaitingForPrerequisite;
+        assert_eq!(waits, on != Some(100), "{}", run.story());
+        run.tick();
+    }
+    assert_eq!(now(&run), Real::from(10));
+    // It is turned off while this step holds: users keep what they have, and nobody is added.
+    run.place.state.flags.insert(other.clone(), Real::ZERO);
+    for _ in 0..10 {
+        assert_eq!(run.look(Promotion::None), None, "{}", run.story());
+        run.tick();
+    }
+    assert_eq!(now(&run), Real::from(10), "{}", run.story());
+    assert!(run.last().reason.sentence.contains("new-index is at 0 % and has to be at 100 %"), "{}", run.story());
+    run.place.state.flags.insert(other, Real::from(100));
+    assert_eq!(run.run(20), End::Complete, "{}", run.story());
+}
+
+#[test]
+fn a_flag_that_is_never_turned_on_sends_it_back_after_the_deadline() {
+    let other = FlagName::new("new-index").unwrap();
+    let rollout = FlagRollout::builder(flag()).step(FlagStep::percent(percent(10))).requires(other).build().unwrap();
+    let mut run = run(&rollout, 3, GOOD);
+    assert_eq!(run.run(70), End::RolledBack, "{}", run.story());
+    assert_eq!(run.last().reason.code, ReasonCode::ProgressDeadline, "{}", run.story());
+    assert_eq!(now(&run), Real::from(3));
+}
+
+#[test]
+fn prerequisites_and_dates_are_read_as_people_write_them_and_checked() {
+    let text = r#"{"flag": "f", "steps": [{"percent": 5}], "requires": [{"flag": "g"}, {"flag": "h", "at_least": 50}],
+        "expires": "2026-12-01T00:00:00Z"}"#;
+    let read: FlagRollout = serde_json::from_str(text).unwrap();
+    assert_eq!(read.spec().requires[0].at_least, Percent::ALL);
+    assert_eq!(read.spec().expires, Some(date("2026-12-01T00:00:00Z")));
+    let written = serde_json::to_string(&read).unwrap();
+    assert_eq!(serde_json::from_str::<FlagRollout>(&written).unwrap(), read);
+    for (bad, place) in [
+        (r#"[{"flag": "f"}]"#, "requires[0].flag"),
+        (r#"[{"flag": "g"}, {"flag": "g"}]"#, "requires[1].flag"),
+        (r#"[{"flag": "g", "at_least": 0}]"#, "requires[0].at_least"),
+    ] {
+        let text = format!(r#"{{"flag": "f", "steps": [{{"percent": 5}}], "requires": {bad}}}"#);
+        let error = serde_json::from_str::<FlagRollout>(&text).unwrap_err().to_string();
+        assert!(error.contains(place), "{error}");
+    }
+    assert!(
+        serde_json::from_str::<FlagRollout>(r#"{"flag": "f", "steps": [{"percent": 5}], "expires": "soon"}"#).is_err()
+    );
 }
 
 proptest! {
