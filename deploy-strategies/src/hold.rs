@@ -127,7 +127,8 @@ impl Held {
     /// It cannot be told: what the author said to doubt.
     fn doubt(&mut self, hold: &Hold<'_>, code: ReasonCode, said: &Said) -> Then {
         self.asked = false;
-        let text = format!("{} cannot be judged: {}", hold.title, said.because);
+        let soaked = Spell(Duration::from_millis(self.soaked));
+        let text = format!("{} was in place for {soaked} and cannot be judged: {}", hold.title, said.because);
         let reason = Reason::new(code, text).otherwise(said.otherwise.clone());
         match hold.on_inconclusive {
             OnInconclusive::Ask(request) => Then::Stay(Next::Await(request.clone()), reason),

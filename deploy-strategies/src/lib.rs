@@ -11,7 +11,8 @@
 //! | [`Rolling`](rolling::Rolling) | instances carry the traffic in equal parts and room is short | nothing: it waits for healthy instances | Kubernetes' `RollingUpdate`, OpenKruise's batches |
 //!
 //! Many places at a time: [`Waves`](waves::Waves). Which way back may be taken: [`way_back`]. More on how to choose stands in
-//! `docs/which-strategy.md` beside this crate.
+//! `docs/which-strategy.md` beside this crate, how to unit-test a strategy of your own in `docs/test-your-own-strategy.md`, and what is done
+//! otherwise than elsewhere on purpose in `docs/differences.md`.
 //!
 //! | judge | choose it when | source |
 //! |---|---|---|
@@ -28,6 +29,7 @@ pub mod all_at_once;
 pub mod analysis;
 pub mod blue_green;
 pub mod canary;
+mod checked;
 mod date;
 mod exposure;
 mod field;
@@ -47,3 +49,8 @@ mod span;
 mod watch;
 pub mod waves;
 pub mod way_back;
+
+/// Its examples run with the tests.
+#[cfg(doctest)]
+#[doc = include_str!("../docs/test-your-own-strategy.md")]
+struct TestYourOwnStrategy;

@@ -187,8 +187,7 @@ impl BlueGreenBuilder {
     /// [`Refused`] with every problem: its place, what is wrong, what is allowed.
     pub fn build(self) -> Result<BlueGreen, Refused> {
         let mut problems = Problems::default();
-        let moving = !self.progress_deadline.is_zero();
-        problems.require(moving, "progress_deadline", "it is 0, so nothing could ever be waited for", "more than 0s");
+        problems.deadline(self.progress_deadline);
         let shown = self.preview.is_none_or(|amount| !amount.is_zero());
         problems.require(
             shown,
@@ -196,15 +195,9 @@ impl BlueGreenBuilder {
             "it is nothing, so there would be nothing to check",
             "at least one instance",
         );
-        if let Some(request) = self.promote.request() {
-            problems.require(request.quorum > 0, "promote.approved.quorum", "it is 0", "at least 1");
-        }
-        for (place, list) in [("before", &self.before), ("after", &self.after)] {
-            for (k, analysis) in list.iter().enumerate() {
-                analysis.check(&mut problems, &format!("{place}[{k}]"));
-            }
-            Analysis::check_all(&mut problems, place, list.iter());
-        }
+        problems.asked("promote.approved", self.promote.request());
+        problems.analyses("before", &self.before, &[]);
+        problems.analyses("after", &self.after, &[]);
         problems.finish("a blue-green switch")?;
         Ok(BlueGreen { spec: self })
     }

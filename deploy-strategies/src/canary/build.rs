@@ -231,12 +231,9 @@ impl CanaryBuilder {
         let whole = self.weights_of;
         problems.require(whole > 0, "weights_of", "it is 0", "at least 1; 100 for percent");
         problems.require(self.min_instances > 0, "min_instances", "it is 0", "at least 1");
-        let moving = !self.progress_deadline.is_zero();
-        problems.require(moving, "progress_deadline", "it is 0, so nothing could ever be waited for", "more than 0s");
+        problems.deadline(self.progress_deadline);
         if let Carrier::Instances { surge, unavailable } = self.traffic {
-            let moves = !(surge.is_zero() && unavailable.is_zero());
-            let wrong = "neither a surge nor a missing instance is allowed, so nothing could move";
-            problems.require(moves, "traffic.instances", wrong, "a surge, an unavailable, or both above 0");
+            problems.moves("traffic.instances", surge, unavailable);
             let own = self.capacity != CanaryCapacity::MatchWeight || self.stable != StableCapacity::Full;
             let own = own || self.steps.iter().any(|step| step.capacity.is_some());
             let wrong = "a capacity of its own is given, but without a router the capacity is the weight";
@@ -257,20 +254,13 @@ impl CanaryBuilder {
             if step.capacity == Some(CanaryCapacity::Instances(0)) && step.weight > 0 {
                 problems.add(format!("steps[{i}].capacity"), "no instance for a weight above 0", "at least 1 instance");
             }
-            for (k, analysis) in step.analysis.iter().enumerate() {
-                analysis.check(&mut problems, &format!("steps[{i}].analysis[{k}]"));
-                problems.require(
-                    step.meets_requests(),
-                    format!("steps[{i}].analysis[{k}]"),
-                    "the step sends no traffic, so there is nothing to measure",
-                    "a step with a weight above 0, a route or a mirror",
-                );
-            }
-            if let Some(request) = &step.approval {
-                problems.require(request.quorum > 0, format!("steps[{i}].approval.quorum"), "it is 0", "at least 1");
-            }
-            let all = step.analysis.iter().chain(self.background.iter().map(|background| &background.analysis));
-            Analysis::check_all(&mut problems, &format!("steps[{i}].analysis"), all);
+            let beside: Vec<&Analysis> = self.background.iter().map(|background| &background.analysis).collect();
+            let at = format!("steps[{i}].analysis");
+            problems.analyses(&at, &step.analysis, &beside);
+            let meets = step.analysis.is_empty() || step.meets_requests();
+            let wrong = "the step sends no traffic, so there is nothing to measure";
+            problems.require(meets, &at, wrong, "a step with a weight above 0, a route or a mirror");
+            problems.asked(&format!("steps[{i}].approval"), step.approval.as_ref());
         }
         if let Some(most) = self.blast_radius {
             let step = |step: &Step| {

@@ -173,17 +173,14 @@ impl FlagRolloutBuilder {
     pub fn build(self) -> Result<FlagRollout, Refused> {
         let mut problems = Problems::default();
         problems.require(!self.steps.is_empty(), "steps", "there is none", "at least one");
-        let moving = !self.progress_deadline.is_zero();
-        problems.require(moving, "progress_deadline", "it is 0, so nothing could ever be waited for", "more than 0s");
+        problems.deadline(self.progress_deadline);
         for (i, step) in self.steps.iter().enumerate() {
             let before = i.checked_sub(1).map_or(0, |i| self.steps[i].percent.get());
             let at = format!("steps[{i}].percent");
             let wrong = format!("{} does not exceed {before}", step.percent);
             problems.require(step.percent.get() > before, at, wrong, format!("{} to 100", (before + 1).min(100)));
-            for (k, analysis) in step.analysis.iter().enumerate() {
-                analysis.check(&mut problems, &format!("steps[{i}].analysis[{k}]"));
-            }
-            Analysis::check_all(&mut problems, &format!("steps[{i}].analysis"), step.analysis.iter());
+            problems.analyses(&format!("steps[{i}].analysis"), &step.analysis, &[]);
+            problems.asked(&format!("steps[{i}].approval"), step.approval.as_ref());
         }
         let mut named = BTreeSet::new();
         for (i, required) in self.requires.iter().enumerate() {

@@ -207,13 +207,7 @@ impl RollingBuilder {
     /// [`Refused`] with every problem: its place, what is wrong, what is allowed.
     pub fn build(self) -> Result<Rolling, Refused> {
         let mut problems = Problems::default();
-        let moves = !(self.surge.is_zero() && self.unavailable.is_zero());
-        problems.require(
-            moves,
-            "unavailable",
-            "neither a surge nor a missing instance is allowed, so nothing could move",
-            "a surge, an unavailable, or both above 0",
-        );
+        problems.moves("unavailable", self.surge, self.unavailable);
         let patient = self.progress_deadline > self.min_healthy;
         problems.require(
             patient,
@@ -223,14 +217,9 @@ impl RollingBuilder {
         );
         problems.require(!self.batches.is_empty(), "batches", "there is none", "at least one");
         for (i, batch) in self.batches.iter().enumerate() {
-            for (k, analysis) in batch.analysis.iter().enumerate() {
-                analysis.check(&mut problems, &format!("batches[{i}].analysis[{k}]"));
-            }
-            let all = batch.analysis.iter().chain(&self.background);
-            Analysis::check_all(&mut problems, &format!("batches[{i}].analysis"), all);
-            if let Some(request) = &batch.approval {
-                problems.require(request.quorum > 0, format!("batches[{i}].approval.quorum"), "it is 0", "at least 1");
-            }
+            let beside: Vec<&Analysis> = self.background.iter().collect();
+            problems.analyses(&format!("batches[{i}].analysis"), &batch.analysis, &beside);
+            problems.asked(&format!("batches[{i}].approval"), batch.approval.as_ref());
             let some = !batch.upto.is_zero();
             problems.require(some, format!("batches[{i}].upto"), "it is nothing", "more than 0");
             let grows = i == 0 || grows(self.batches[i - 1].upto, batch.upto);

@@ -1,6 +1,6 @@
 //! The steps that waves are expanded into.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -56,8 +56,8 @@ impl Steps {
 
     /// One wave, after these; answers what the next one waits for.
     fn wave(&mut self, wave: &Wave, step: &StepName, mut before: Vec<StepPath>, budget: bool) -> Vec<StepPath> {
-        let (name, lanes) = (wave.name.as_str(), wave.lanes());
-        let mut here: Vec<StepPath> = Vec::new();
+        let (wave_name, lanes) = (wave.name.as_str(), wave.lanes());
+        let (mut here, mut names): (Vec<StepPath>, BTreeSet<StepPath>) = (Vec::new(), BTreeSet::new());
         for target in wave.ordered() {
             // Each lane goes one target after another; the first of each lane waits for the wave before.
             let lane = here.len().checked_sub(lanes).map(|i| here[i].clone());
@@ -69,21 +69,22 @@ impl Steps {
                     after.push(path);
                 }
             }
-            let target_after_another = after.iter().any(|path| here.contains(path));
-            if budget && target_after_another {
+            let after_another = after.iter().any(|path| names.contains(path));
+            if budget && after_another {
                 let asks = format!("{step}-budget");
-                after = vec![self.add(&[name, target.as_str(), &asks], WaveWork::Budget, after)];
+                after = vec![self.add(&[wave_name, target.as_str(), &asks], WaveWork::Budget, after)];
             }
-            let path = self.add(&[name, target.as_str(), step.as_str()], WaveWork::RollOut(target.clone()), after);
+            let path = self.add(&[wave_name, target.as_str(), step.as_str()], WaveWork::RollOut(target.clone()), after);
             self.rollouts.insert(target.clone(), path.clone());
+            names.insert(path.clone());
             here.push(path);
         }
         before = here;
         if budget {
-            before = vec![self.add(&[name, "budget"], WaveWork::Budget, before)];
+            before = vec![self.add(&[wave_name, "budget"], WaveWork::Budget, before)];
         }
         if !wave.soak.is_zero() {
-            before = vec![self.add(&[name, "soak"], WaveWork::Soak(wave.soak), before)];
+            before = vec![self.add(&[wave_name, "soak"], WaveWork::Soak(wave.soak), before)];
         }
         before
     }
@@ -167,10 +168,10 @@ impl Waves {
         let gate: Arc<dyn Gate> = Arc::new(self.failure_budget(step).gate());
         // One for each strategy, since a block used twice is one block.
         let mut contained: Vec<(Identity, Arc<dyn Strategy>)> = Vec::new();
-        let mut added: Vec<(StepPath, StepRef)> = Vec::new();
+        let mut added: BTreeMap<StepPath, StepRef> = BTreeMap::new();
+        let mut all = Vec::new();
         for step in self.steps(step) {
-            let after: Vec<StepRef> =
-                added.iter().filter(|(path, _)| step.after.contains(path)).map(|(_, step)| step.clone()).collect();
+            let after: Vec<StepRef> = step.after.iter().filter_map(|path| added.get(path)).cloned().collect();
             let path = step.path.as_str();
             let here = match &step.does {
                 WaveWork::Soak(span) => phase.soak(path, *span).after_all(&after).add(),
@@ -192,8 +193,9 @@ impl Waves {
                     rollout.after_all(&after).add()
                 }
             };
-            added.push((step.path, here));
+            all.push(here.clone());
+            added.insert(step.path, here);
         }
-        Ok(added.into_iter().map(|(_, step)| step).collect())
+        Ok(all)
     }
 }

@@ -21,6 +21,7 @@ fn run<'a>(strategy: &'a BlueGreen, monitor: crate::closed_loop::Answers) -> Loo
     run
 }
 
+/// Rows: M56, M57, M58, M167.
 #[test]
 fn it_is_previewed_checked_switched_at_once_and_checked_again() {
     let strategy =
@@ -41,6 +42,7 @@ fn it_is_previewed_checked_switched_at_once_and_checked_again() {
     assert!(run.now.0 >= 2 * 60_000, "{}", run.story());
 }
 
+/// Rows: M57.
 #[test]
 fn a_bad_preview_never_meets_a_user() {
     let strategy = BlueGreen::builder().before(error_ratio()).build().unwrap();
@@ -56,6 +58,7 @@ fn a_bad_preview_never_meets_a_user() {
     assert_eq!(run.place.observe(), serving("v1", 4));
 }
 
+/// Rows: M59, M167.
 #[test]
 fn a_bad_check_after_the_switch_switches_everything_back_at_once() {
     let strategy = BlueGreen::builder().after(error_ratio()).build().unwrap();

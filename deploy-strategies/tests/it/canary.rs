@@ -23,6 +23,7 @@ fn three_steps() -> Canary {
         .unwrap()
 }
 
+/// Rows: M60, M63.
 #[test]
 fn instances_come_before_weight_and_the_ladder_is_climbed_in_order() {
     let canary = three_steps();
@@ -89,6 +90,7 @@ fn skipping_a_soak_is_not_the_yes_of_the_person_whom_the_step_asks() {
     assert_eq!(run.place.state.weights[&revision("v2")], 50);
 }
 
+/// Rows: M67.
 #[test]
 fn a_canary_that_dies_loses_its_traffic_at_the_next_look_and_soaks_again() {
     let canary = three_steps();
@@ -260,6 +262,7 @@ fn the_outline_says_how_long_it_takes_at_least_and_on_what_that_rests() {
     assert!(!outline.basis.is_empty());
 }
 
+/// Rows: M61.
 #[test]
 fn whoever_meets_too_much_before_it_is_proven_goes_back() {
     let second = Duration::from_secs(1);

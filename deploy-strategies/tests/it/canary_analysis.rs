@@ -67,6 +67,7 @@ fn background() -> Canary {
     canary.background(1, error_ratio()).build().unwrap()
 }
 
+/// Rows: M62, M168.
 #[test]
 fn good_numbers_let_it_through_and_stand_in_every_decision() {
     for canary in [inline(), background()] {
@@ -83,6 +84,7 @@ fn a_strategy_names_the_monitors_that_it_will_ask() {
     assert!(Canary::builder().build().unwrap().monitors().is_empty());
 }
 
+/// Rows: M62, M168.
 #[test]
 fn bad_numbers_send_all_traffic_back_in_the_same_statement() {
     let canary = inline();
@@ -109,6 +111,7 @@ fn the_background_is_judged_to_the_end_and_can_still_send_it_back() {
     assert!(run.log.iter().any(|line| line.contains("all traffic: http.error_ratio was 1")), "{}", run.story());
 }
 
+/// Rows: M63, M192.
 #[test]
 fn nothing_measured_never_promotes() {
     let never = OnInconclusive::RollBack;

@@ -68,6 +68,7 @@ fn background() -> Canary {
     canary.background(0, errors(2)).build().unwrap()
 }
 
+/// Rows: M62, M192.
 #[test]
 fn a_good_release_is_promoted_with_proof_in_every_step() {
     let canary = inline();
@@ -97,6 +98,7 @@ fn in_the_background_the_last_step_needs_the_proof_and_all_traffic_none() {
     assert!(!run.log.iter().any(|line| line.contains("10 % waits for measurements")), "{}", run.story());
 }
 
+/// Rows: M62, M192.
 #[test]
 fn a_bad_release_goes_back_as_soon_as_the_evidence_is_there() {
     for canary in [inline(), background()] {

@@ -205,6 +205,7 @@ fn all_at_once_keeps_every_promise_in_every_course() {
     }
 }
 
+/// Rows: M60.
 #[test]
 fn a_canary_keeps_every_promise_in_every_course() {
     for stable in [StableCapacity::Full, StableCapacity::MatchWeight] {
@@ -250,6 +251,7 @@ fn blue_green_keeps_every_promise_in_every_course() {
     }
 }
 
+/// Rows: M64, M65.
 #[test]
 fn a_roll_keeps_every_promise_in_every_course_up_to_twelve_instances() {
     let half = Batch::upto(Amount::Percent(Percent::new(50).unwrap()));

@@ -143,6 +143,38 @@ fn versions_patterns_and_ranges_of_addresses() {
     );
 }
 
+/// Every way of bucketing spreads 100,000 users evenly over a hundred parts: Pearson's statistic stays under its 99.99 % point.
+///
+/// Rows: M170.
+#[test]
+fn users_are_spread_evenly_and_each_keeps_its_place() {
+    const USERS: u32 = 100_000;
+    // Of a chi-square with 99 degrees of freedom, by the approximation of E. Wilson and M. Hilferty (1931): 161.
+    const MOST: f64 = 161.0;
+    let names: Vec<String> = (0..100).map(|i| i.to_string()).collect();
+    let buckets: Vec<Bucket<'_>> = names.iter().map(|name| Bucket { variant: Some(name), weight: 1 }).collect();
+    type Place<'a> = &'a dyn Fn(&str) -> usize;
+    let growthbook = |user: &str, version| (bucket("seed", user, HashVersion::of(version).unwrap()) * 100.0) as usize;
+    let ways: [(&str, Place<'_>); 4] = [
+        ("GrowthBook 1", &|user| growthbook(user, 1)),
+        ("GrowthBook 2", &|user| growthbook(user, 2)),
+        ("Unleash", &|user| normalised(user, "group", 100, 0) as usize - 1),
+        ("flagd", &|user| fractional(&format!("flag{user}"), &buckets, Version::V2).unwrap().parse().unwrap()),
+    ];
+    for (name, place) in ways {
+        let mut counts = [0_u32; 100];
+        for user in 0..USERS {
+            let user = format!("user-{user}");
+            counts[place(&user)] += 1;
+            assert_eq!(place(&user), place(&user), "{name}");
+        }
+        let expected = f64::from(USERS) / 100.0;
+        let statistic: f64 = counts.iter().map(|n| (f64::from(*n) - expected).powi(2) / expected).sum();
+        assert!(statistic < MOST, "{name}: {statistic}");
+        crate::cases::say(&format!("{name}: chi-square {statistic:.0} of at most {MOST}"));
+    }
+}
+
 proptest! {
     #[test]
     fn a_raised_percentage_only_adds_users(user in "[a-z0-9]{1,12}", low in 0..=100_u32, more in 0..=100_u32) {

@@ -41,6 +41,7 @@ fn now(run: &Loop<'_, FlagRollout>) -> Real {
     run.place.observe().flags[&flag()]
 }
 
+/// Rows: M170.
 #[test]
 fn it_is_raised_step_by_step_and_instances_stay_as_they_are() {
     let rollout = three_steps();
@@ -73,6 +74,7 @@ fn bad_numbers_take_it_back_to_where_it_was() {
     assert_eq!(now(&run), Real::from(5));
 }
 
+/// Rows: M170.
 #[test]
 fn whoever_lowers_it_throws_the_kill_switch_and_it_stays_there() {
     let rollout = three_steps();
@@ -100,6 +102,7 @@ fn date(text: &str) -> Timestamp {
     Timestamp::parse(text).unwrap()
 }
 
+/// Rows: M170.
 #[test]
 fn a_flag_past_its_date_is_refused_before_the_run_and_at_the_first_look() {
     let rollout = FlagRollout::builder(flag()).step(FlagStep::percent(percent(50)));
@@ -129,6 +132,7 @@ fn a_rollout_under_way_says_that_its_flag_has_expired_and_goes_on() {
     assert_eq!(run.run(20), End::Complete, "{}", run.story());
 }
 
+/// Rows: M170.
 #[test]
 fn another_flag_has_to_be_on_before_each_step() {
     let other = FlagName::new("new-index").unwrap();

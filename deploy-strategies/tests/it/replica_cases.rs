@@ -97,6 +97,7 @@ fn one_step_towards_a_split() {
     });
 }
 
+/// D7 of `docs/differences.md`.
 #[test]
 fn where_the_peer_finds_no_split_ours_is_the_lower_one() {
     // The peer's rule gives 0 and 5 here: no new instance for a weight of 90 %.
@@ -200,7 +201,8 @@ fn the_smaller_rules() {
     });
     each(FILE, Some("progress_threshold"), |name, input, expected| {
         let value = input["threshold"]["value"].as_i64().unwrap();
-        // Less than nothing, which the peer takes, cannot be written with us; nothing is the nearest.
+        // Less than nothing, which the peer takes, cannot be written with us; nothing is the nearest: D14 of
+        // `docs/differences.md`.
         let value = u32::try_from(value.max(0)).unwrap();
         let threshold = if input["threshold"]["kind"] == "percent" {
             Amount::Percent(Percent::new(value).unwrap())

@@ -22,6 +22,7 @@ fn unrouted(name: &str, instances: u32) -> TargetState {
     TargetState { weights: BTreeMap::new(), max_weight: 0, ..serving(name, instances) }
 }
 
+/// Rows: M64, M169.
 #[test]
 fn it_stays_within_both_limits_and_replaces_everything() {
     let rolling = Rolling::builder().surge(percent(30)).unavailable(percent(20)).build().unwrap();
@@ -56,6 +57,7 @@ fn where_traffic_is_routed_the_weights_follow_the_ready_instances() {
     assert_eq!(seen, [0, 20, 25, 50, 75, 100], "{}", run.story());
 }
 
+/// Rows: M64, M67.
 #[test]
 fn one_after_another_waits_until_each_has_been_healthy() {
     let rolling =
@@ -108,6 +110,7 @@ fn a_partition_leaves_the_rest_where_it_is() {
     assert_eq!((there.revision(&revision("v1")).ready, there.revision(&revision("v2")).ready), (3, 2));
 }
 
+/// Rows: M67.
 #[test]
 fn instances_that_never_come_roll_back_within_the_limits() {
     let rolling = Rolling::builder().progress_deadline(Duration::from_secs(60)).build().unwrap();

@@ -12,7 +12,8 @@ use serde_json::Value;
 
 use crate::cases::{each, whole};
 
-/// What an importer makes of the peer's lenient texts: a number, a percentage, nothing; anything else is an error.
+/// What an importer makes of the peer's lenient texts: a number, a percentage, nothing; anything else is an error. D6 of
+/// `docs/differences.md`.
 fn amount(raw: &Value) -> Option<Amount> {
     match raw {
         Value::Null => Some(Amount::Count(0)),
@@ -53,7 +54,7 @@ fn fenceposts() {
 fn the_size_of_the_new_set() {
     each("k8s_new_replicas.json", None, |name, input, expected| {
         let wanted = n(input, "desired_replicas");
-        // The peer's other strategy does not count what others take.
+        // The peer's other strategy does not count what others take: D5 of `docs/differences.md`.
         let taken = if input["strategy"] == "recreate" {
             n(input, "new_set_replicas")
         } else {
@@ -70,7 +71,8 @@ fn how_many_may_be_missing() {
     for table in ["max_unavailable", "min_available"] {
         each("k8s_max_unavailable.json", Some(table), |name, input, expected| {
             if input["strategy"] == "recreate" {
-                // Recreate stops everything first; there is no such strategy of ours, and nothing to be computed.
+                // Recreate stops everything first; there is no such strategy of ours, and nothing to be computed: D5 of
+                // `docs/differences.md`.
                 assert_eq!(expected[table], 0, "{name}");
                 return;
             }
@@ -89,7 +91,7 @@ fn one_step_of_a_roll() {
         let (old, new) = (n(input, "old_set_replicas"), n(input, "new_set_replicas"));
         let allowance = Allowance { surge: n(input, "max_surge"), unavailable: 0 };
         let size = new_size(new, old + new, n(input, "desired_replicas"), allowance);
-        // The peer cuts a new set that is too large in another branch, whatever room there is.
+        // The peer cuts a new set that is too large in another branch, whatever room there is: D4 of `docs/differences.md`.
         let size = if new > n(input, "desired_replicas") { n(input, "desired_replicas") } else { size };
         assert_eq!(size, n(expected, "new_set_replicas"), "{name}");
         assert_eq!(size != new, expected["scaled"], "{name}");

@@ -56,6 +56,7 @@ async fn events(run: &RunHandle) -> Vec<Event> {
     events
 }
 
+/// Rows: M170.
 #[tokio::test(start_paused = true)]
 async fn a_flag_past_its_date_is_refused_before_anything_is_recorded() {
     let pipeline = |date: &str| {
@@ -82,6 +83,7 @@ async fn a_flag_past_its_date_is_refused_before_anything_is_recorded() {
     assert_eq!(run.wait().await.unwrap().outcome, Outcome::Succeeded);
 }
 
+/// Rows: M61.
 #[tokio::test(start_paused = true)]
 async fn a_plan_limits_how_much_users_meet_before_a_revision_is_proven() {
     let run = |most: Option<Duration>| async move {
@@ -192,7 +194,6 @@ async fn past_the_budget_everything_that_was_begun_goes_back_in_reverse_and_noth
     assert!(begun.len() >= 4, "{begun:?}");
 }
 
-/// Rows: M168.
 #[tokio::test(start_paused = true)]
 async fn without_a_budget_the_first_target_that_fails_stops_all_of_it() {
     let cells = Cells::new(0, &["cell-3"]);

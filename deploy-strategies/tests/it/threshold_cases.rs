@@ -77,7 +77,8 @@ fn the_phase_of_a_run_is_that_of_the_peer() {
 
 #[test]
 fn the_outcome_of_a_measurement_is_that_of_the_peer() {
-    // The table of expressions is in the peer's own language, which we do not have; our conditions compare one number.
+    // The table of expressions is in the peer's own language, which we do not have; our conditions compare one number: D8 of
+    // `docs/differences.md`.
     cases::each("argo_measurement_phase.json", Some("conditions"), |name, input, expected| {
         let ask = |field: &str| match input[field].as_str().unwrap() {
             "true" => Some(Ok(true)),
@@ -90,6 +91,7 @@ fn the_outcome_of_a_measurement_is_that_of_the_peer() {
     });
 }
 
+/// D9 of `docs/differences.md`.
 #[test]
 fn our_own_order_differs_where_it_says_so() {
     let limits = Limits {

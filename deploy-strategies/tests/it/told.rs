@@ -22,7 +22,7 @@ use proptest::prelude::*;
 use crate::bar::Bar;
 use crate::canary_analysis::{BAD, GOOD, error_ratio};
 use crate::cases::say;
-use crate::closed_loop::{Answers, Loop};
+use crate::closed_loop::{Answers, End, Loop};
 use crate::model::{Place, release, revision, serving};
 
 /// Panics if something is missing.
@@ -112,7 +112,6 @@ use proptest::strategy::Strategy as Strategy_;
 /// against the same.
 const RUNS: u32 = 2_000;
 
-/// Rows: M56, M60, M64.
 #[test]
 fn every_decision_of_every_strategy_says_why_on_what_until_when_and_what_would_have_changed_it() {
     let mut seen: BTreeMap<String, (u32, BTreeSet<ReasonCode>)> = BTreeMap::new();
@@ -224,4 +223,25 @@ fn what_users_met_before_it_was_proven_is_a_figure_in_every_decision() {
     // 5 % for a minute and half of the traffic for two, with a look to see each weight in place.
     assert_eq!(met.of_everything(), Duration::from_millis(63_000 + 500 + 5_000), "{}", run.story());
     assert!(run.last().reason.sentence.contains(&format!("users met {met}")), "{}", run.story());
+}
+
+/// An outline says which stages there are, how long they take at least, and on what that rests; a run takes no less.
+#[test]
+fn an_outline_says_how_long_it_takes_at_least_and_on_what_that_rests() {
+    for strategy in every_strategy() {
+        let mut from = serving("v1", 4);
+        from.flags.insert(flag("new-index"), Real::from(60));
+        let name = strategy.name();
+        let outline = strategy.outline(&release("v2"), &from);
+        assert!(!outline.stages.is_empty() && !outline.basis.is_empty(), "{name}: {outline:?}");
+        let percents: Vec<u32> = outline.stages.iter().filter_map(|stage| stage.percent).collect();
+        assert!(percents.is_sorted() && percents.last() == Some(&100), "{name}: {percents:?}");
+        let bar = Bar { least: 0, most: 1_000, with_ending: false };
+        let mut run = Loop::new(&*strategy, release("v2"), Place::new(&from, 0, 0), bar);
+        run.monitor = GOOD;
+        assert_eq!(run.run(1_000), End::Complete, "{name}: {}", run.story());
+        let took = run.now.since(RunTime::START);
+        assert!(took >= outline.at_least(), "{name}: {took:?} instead of {:?}", outline.at_least());
+        say(&format!("{name}: {} stages, at least {:?}, took {took:?}", outline.stages.len(), outline.at_least()));
+    }
 }
