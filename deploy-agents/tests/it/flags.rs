@@ -41,6 +41,7 @@ fn file(text: &str) -> (tempfile::TempDir, std::path::PathBuf, FlagFile) {
     (dir, path, target)
 }
 
+/// Rows: M170.
 #[tokio::test]
 async fn a_file_is_raised_and_lowered_and_only_the_rollout_changes() {
     let (_dir, path, target) = file(TEXT);
@@ -78,6 +79,7 @@ async fn what_somebody_else_writes_outdates_what_was_observed_before() {
     assert!(std::fs::read_to_string(&path).expect("there").contains("2.0"), "their change is kept");
 }
 
+/// Rows: M170.
 #[tokio::test]
 async fn a_flag_that_a_person_disabled_stays_so() {
     let (_dir, path, target) = file(TEXT);

@@ -81,6 +81,7 @@ fn is_gone(pid: Pid) -> bool {
     kill(pid, None).is_err()
 }
 
+/// Rows: M65, M66.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn twenty_thousand_requests_see_two_revisions_change_and_instances_die_without_a_failure() {
     // Every kill is followed by a restart, however many there are.
@@ -130,6 +131,7 @@ async fn twenty_thousand_requests_see_two_revisions_change_and_instances_die_wit
     assert!(fleet.instances().is_empty());
 }
 
+/// Rows: M67.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_revision_that_never_becomes_healthy_gets_no_traffic_and_costs_nobody_their_place() {
     let launch = Launch::by(|slot| {

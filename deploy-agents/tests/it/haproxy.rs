@@ -94,6 +94,7 @@ async fn a_fleet_behind_haproxy_conforms() {
     assert!(able.weights && able.preview && !able.routes && !able.mirror);
 }
 
+/// Rows: M58, M65, M66.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn weights_instances_a_reload_and_a_killed_instance_cost_nobody_a_request() {
     if component("haproxy").is_none() {
@@ -131,6 +132,7 @@ async fn weights_instances_a_reload_and_a_killed_instance_cost_nobody_a_request(
     place.fleet.close().await;
 }
 
+/// Rows: M58.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_reload_loses_nothing_that_was_set_at_run_time() {
     if component("haproxy").is_none() {

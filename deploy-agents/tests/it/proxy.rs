@@ -55,6 +55,7 @@ fn get(path: &str) -> Request<Full<Bytes>> {
     Request::get(path).body(Full::default()).expect("a request")
 }
 
+/// Rows: M60.
 #[tokio::test]
 async fn of_every_hundred_requests_exactly_as_many_go_to_each_revision_as_its_weight_says() {
     let (a, b, c) = (service::spawn("v1").await, service::spawn("v2").await, service::spawn("v3").await);
@@ -116,6 +117,7 @@ async fn headers_and_cookies_go_before_weights() {
     assert_eq!(text(with("no", "beta=2").await).await, "v1");
 }
 
+/// Rows: M57.
 #[tokio::test]
 async fn the_second_address_shows_one_revision_whatever_the_weights_say() {
     let (a, b) = (service::spawn("v1").await, service::spawn("v2").await);
@@ -221,6 +223,7 @@ async fn a_request_that_may_have_had_its_effect_is_never_sent_twice() {
     assert!(proxy.counts()[&name("v1")].failed_over >= 1);
 }
 
+/// Rows: M66.
 #[tokio::test]
 async fn a_request_under_way_survives_its_revision_and_the_drain_waits_for_it() {
     let dir = tempfile::tempdir().expect("a directory");

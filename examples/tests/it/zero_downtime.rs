@@ -25,6 +25,7 @@ fn nobody_notices(args: &[&str], requests: u64) {
     assert!(text.lines().any(|line| line.ends_with(" requests, 0 failed")), "{text}");
 }
 
+/// Rows: M58, M59, M64, M65, M66, M167, M169.
 #[test]
 #[expect(clippy::print_stdout, reason = "whoever runs the tests is told what was left out")]
 fn behind_a_real_haproxy() {
@@ -36,6 +37,7 @@ fn behind_a_real_haproxy() {
     nobody_notices(&[], 20_000);
 }
 
+/// Rows: M59, M64, M65, M167, M169, M170.
 #[test]
 fn behind_the_proxy_in_this_process() {
     nobody_notices(&["--front", "proxy", "--requests", "1000"], 1_000);
