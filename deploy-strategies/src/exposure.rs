@@ -1,9 +1,11 @@
 //! Counts what users meet of the new revision before it is proven.
 
+use std::time::Duration;
+
 use deploy_core::strategy::{Decision, Exposure, Next, Situation};
+use deploy_core::target::TargetState;
 use deploy_core::time::millis;
 use serde::{Deserialize, Serialize};
-use std::time::Duration;
 
 /// What is remembered of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -51,7 +53,8 @@ impl Met {
 
     /// Writes the figure into a decision, and into its last word.
     pub(crate) fn tell(&mut self, decision: &mut Decision, proven: bool) {
-        if decision.stage.index != self.stage {
+        // A statement of a way back that is only asked for is not made: its stage does not begin here.
+        if decision.stage.index != self.stage && decision.next != Next::RollBack {
             // The observed time of another stage begins anew.
             (self.stage, self.seen) = (decision.stage.index, 0);
         }
@@ -67,7 +70,7 @@ impl Met {
 /// its share of the ready instances. Nobody on a first install, where there is nothing better that they could meet.
 pub(crate) fn share(s: &Situation<'_>) -> (u32, u32) {
     let new = &s.release.revision;
-    let part = |state: &deploy_core::target::TargetState| {
+    let part = |state: &TargetState| {
         if state.max_weight > 0 {
             return (state.weight(new), state.max_weight);
         }

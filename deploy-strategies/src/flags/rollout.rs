@@ -1,5 +1,7 @@
 //! Raises the percentage of a flag step by step.
 
+use std::time::Duration;
+
 use deploy_core::name::BlockName;
 use deploy_core::real::Real;
 use deploy_core::release::Release;
@@ -9,7 +11,6 @@ use deploy_core::strategy::{
 use deploy_core::target::{Capabilities, DesiredState, TargetState};
 use deploy_core::time::{Spell, Timestamp};
 use serde::{Deserialize, Serialize};
-use std::time::Duration;
 
 use super::build::{FlagRolloutBuilder, FlagStep};
 use crate::analysis::{Analysis, AnalysisState, Standing, monitors_of};
@@ -156,10 +157,12 @@ impl FlagRollout {
     }
 
     fn back(&self, s: &Situation<'_>, mut memory: Remembered, reason: Reason, said: Said) -> Decision {
-        let back = Decision { next: Next::RollBack, reason, judgements: said.judgements, ..self.revert(s) };
-        let mut decision = back;
+        let back = self.revert(s);
+        let kept: Remembered = back.memory.read().ok().flatten().unwrap_or_default();
+        let mut decision = Decision { next: Next::RollBack, reason, judgements: said.judgements, ..back };
         memory.met.tell(&mut decision, false);
-        decision
+        let kept = Remembered { met: memory.met, ..kept };
+        Decision { memory: Memory::of(&kept).unwrap_or_default(), ..decision }
     }
 
     /// Goes on to the next step, waits until it may, or is done.

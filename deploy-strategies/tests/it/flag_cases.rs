@@ -171,7 +171,7 @@ fn users_are_spread_evenly_and_each_keeps_its_place() {
         let expected = f64::from(USERS) / 100.0;
         let statistic: f64 = counts.iter().map(|n| (f64::from(*n) - expected).powi(2) / expected).sum();
         assert!(statistic < MOST, "{name}: {statistic}");
-        crate::cases::say(&format!("{name}: chi-square {statistic:.0} of at most {MOST}"));
+        say(&format!("{name}: chi-square {statistic:.0} of at most {MOST}"));
     }
 }
 

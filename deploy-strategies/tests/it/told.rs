@@ -220,8 +220,8 @@ fn what_users_met_before_it_was_proven_is_a_figure_in_every_decision() {
         }
         run.tick();
     }
-    // 5 % for a minute and half of the traffic for two, with a look to see each weight in place.
-    assert_eq!(met.of_everything(), Duration::from_millis(63_000 + 500 + 5_000), "{}", run.story());
+    // 5 % for 80 s and half of the traffic for 130 s: each soak, a look to see the weight in place, and one until the next is set.
+    assert_eq!(met.of_everything(), Duration::from_secs(4 + 65), "{}", run.story());
     assert!(run.last().reason.sentence.contains(&format!("users met {met}")), "{}", run.story());
 }
 
