@@ -197,8 +197,10 @@ mod tests {
     use crate::journal::sqlite::heads::Heads;
     use crate::time::SystemClock;
 
-    fn seven() -> (Ticket, Outcome<u8, JournalError, impl FnMut(&mut Store<'_>) -> Result<u8, Trouble<JournalError>>>) {
-        call(None, |_: &mut Store<'_>| Ok(7))
+    type Seven = fn(&mut Store<'_>) -> Result<u8, Trouble<JournalError>>;
+
+    fn seven() -> (Ticket, Outcome<u8, JournalError, Seven>) {
+        call(None, |_| Ok(7))
     }
 
     fn run(ticket: &Ticket) {
