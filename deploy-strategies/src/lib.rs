@@ -28,6 +28,8 @@ pub mod all_at_once;
 pub mod analysis;
 pub mod blue_green;
 pub mod canary;
+mod date;
+mod exposure;
 mod field;
 pub mod flags;
 mod handover;
