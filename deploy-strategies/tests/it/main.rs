@@ -23,6 +23,7 @@ mod replica_cases;
 mod requests;
 mod rolling;
 mod rolling_cases;
+mod spec;
 mod threshold;
 mod threshold_cases;
 mod threshold_run;
