@@ -50,6 +50,7 @@ impl Node {
     }
 
     /// The value of a key.
+    #[cfg(feature = "import")]
     pub(crate) fn get(&self, key: &str) -> Option<&Self> {
         self.entries().iter().find(|entry| entry.key == key).map(|entry| &entry.node)
     }
@@ -96,6 +97,7 @@ impl Node {
     }
 
     /// The same without places.
+    #[cfg(feature = "import")]
     pub(crate) fn plain(&self) -> serde_json::Value {
         match &self.value {
             Value::Null => serde_json::Value::Null,

@@ -42,6 +42,10 @@ fn what_is_wrong_is_named_by_its_path() {
     assert_eq!(at(r#"{"type": "rolling", "surge": "25%"}"#), "surge");
     assert_eq!(at(r#"{"type": "rolling", "surge": {"percent": 25, "count": 1}}"#), "surge");
     assert_eq!(at(r#"{"type": "all-at-once", "instances": 0}"#), "instances");
+    assert_eq!(at(r#"{"type": "canary", "steps": [[5]]}"#), "steps[0]", "a list does not stand for a map");
+    assert_eq!(at(r#"{"type": "canary", "traffic": {"router": null}}"#), "traffic", "nor a map for a name");
+    assert_eq!(at(r#"{"type": "canary", "weights_of": 1e400}"#), "");
+    assert_eq!(at(r#"{"type": "canary", "weights_of": 99999999999999999999}"#), "weights_of");
     assert_eq!(at(r#"{"type": "flags", "flag": "f"}"#), "");
     assert_eq!(at(r#"{"type": "flags", "flag": "f", "steps": []}"#), "steps");
     let asked = r#"{"type": "canary", "steps": [{"weight": 5, "approval": {"question": "?", "quorum": 1, "expires_after": 5, "rolls": []}}]}"#;
@@ -179,7 +183,7 @@ fn steps() -> impl Strategy<Value = Step> {
         })
 }
 
-fn specs() -> impl Strategy<Value = StrategySpec> {
+pub(crate) fn specs() -> impl Strategy<Value = StrategySpec> {
     let canary = (prop::collection::vec(steps(), 1..6), prop::bool::ANY, prop::option::of(analyses()), 1..2_000_u32);
     let canary = canary.prop_map(|(steps, matching, background, instances)| {
         let mut canary = Canary::builder().instances(NonZeroU32::new(instances).unwrap());

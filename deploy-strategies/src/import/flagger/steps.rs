@@ -83,6 +83,9 @@ pub(super) fn read(
         }
         (_, true) => {
             let routes = routes(&matches, found);
+            if routes.iter().any(Vec::is_empty) {
+                return None;
+            }
             if mirror.is_some() {
                 found.differs(&analysis.get("mirror"), "the peer passes over it where requests are matched");
             }
