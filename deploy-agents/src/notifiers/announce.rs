@@ -175,7 +175,7 @@ impl Announce {
             self.announcement.parties.iter().map(|told| self.notifier.channel(&told.party)).collect();
         channels.sort_unstable();
         channels.dedup();
-        let record = NoticeRecord { work_starts: self.announcement.starts(waiting.b), parties };
+        let record = NoticeRecord { work_starts: self.announcement.starts(waiting.b).unwrap_or(now), parties };
         let bytes = crate::checks::write(&record)
             .map_err(|error| AgentError::definitive("the receipts cannot be written as JSON").because(error))?;
         let all = record.parties.len();

@@ -52,14 +52,16 @@ pub(super) struct Told {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum WorkStarts {
+    /// Once everybody has been told. The default: what comes after the step waits for it anyway.
+    OnceTold,
     /// At this time, whenever it is announced.
     At(Timestamp),
-    /// So long after the step that announces it began.
+    /// So long after the step that announces it began. What arrives later than that is late.
     In(Duration),
 }
 
 impl Announcement {
-    /// Tells nobody yet, of no urgency, of work that begins at once.
+    /// Tells nobody yet, of no urgency, of work that begins once everybody has been told.
     ///
     /// # Errors
     ///
@@ -70,7 +72,7 @@ impl Announcement {
             subject: Template::new(subject)?,
             body: Template::new(body)?,
             severity: Severity::Info,
-            starts: WorkStarts::In(Duration::ZERO),
+            starts: WorkStarts::OnceTold,
         })
     }
 
@@ -119,11 +121,12 @@ impl Announcement {
         }
     }
 
-    /// When the work begins, as seen from a step that began at `now`.
-    pub(super) fn starts(&self, now: Timestamp) -> Timestamp {
+    /// When the work begins, as seen from a step that began at `now`; nothing: once everybody has been told.
+    pub(super) fn starts(&self, now: Timestamp) -> Option<Timestamp> {
         match self.starts {
-            WorkStarts::At(at) => at,
-            WorkStarts::In(span) => now.after(span),
+            WorkStarts::OnceTold => None,
+            WorkStarts::At(at) => Some(at),
+            WorkStarts::In(span) => Some(now.after(span)),
         }
     }
 

@@ -34,7 +34,7 @@ pub(super) struct Values<'a> {
     pub(super) release: &'a Release,
     pub(super) key: &'a EffectKey,
     pub(super) party: &'a str,
-    pub(super) starts: Timestamp,
+    pub(super) starts: Option<Timestamp>,
 }
 
 /// A text that is no template.
@@ -114,7 +114,10 @@ impl Values<'_> {
             "run" => &self.key.run,
             "step" => &self.key.step,
             "party" => &self.party,
-            _ => &self.starts,
+            _ => match &self.starts {
+                Some(starts) => starts,
+                None => &"the time when everybody has been told",
+            },
         };
         shown.to_string()
     }

@@ -1,6 +1,7 @@
 //! A stand-in for whoever carries notices.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
@@ -11,12 +12,12 @@ use crate::notifiers::{Delivery, Notice, NoticeKey, Notifier, NotifyError, Party
 /// A notifier in this process: it keeps what it was given, one notice for each key, and fails where it is told to.
 ///
 /// It dates deliveries with the time that it is told, so that tests in virtual time give the same bytes.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct NotifierStandIn {
     inner: Mutex<Inner>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Default)]
 struct Inner {
     now: Timestamp,
     taken: BTreeMap<NoticeKey, (Notice, Delivery)>,
@@ -91,6 +92,12 @@ impl NotifierStandIn {
 
     fn held(&self) -> MutexGuard<'_, Inner> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl fmt::Debug for NotifierStandIn {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("NotifierStandIn").field("arrived", &self.held().order.len()).finish_non_exhaustive()
     }
 }
 

@@ -10,6 +10,7 @@ mod dossier;
 mod exports;
 mod flips;
 mod matrix;
+mod notices;
 mod preflight;
 mod sample;
 mod steps;
