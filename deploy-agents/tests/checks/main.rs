@@ -16,5 +16,6 @@ mod preflight;
 mod quality;
 mod sample;
 mod steps;
+mod watches;
 mod windows;
 mod world;
