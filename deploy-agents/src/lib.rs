@@ -68,6 +68,7 @@
 
 pub mod agents;
 pub mod checks;
+pub mod crew;
 pub mod dossier;
 pub mod evidence;
 pub mod gates;
@@ -80,3 +81,4 @@ pub mod targets;
 #[cfg(feature = "testing")]
 pub mod testing;
 pub mod wait;
+pub mod workflows;
