@@ -69,6 +69,7 @@
 pub mod agents;
 pub mod checks;
 pub mod crew;
+pub mod documents;
 pub mod dossier;
 pub mod evidence;
 pub mod gates;
