@@ -56,8 +56,8 @@ pub struct MigrationWork {
     pub scripts: Vec<MigrationScript>,
     /// How long it may wait for a lock.
     pub lock_timeout: Duration,
-    /// How long one statement may take.
-    pub statement_timeout: Duration,
+    /// How long one script may take.
+    pub script_timeout: Duration,
     /// Whether it is rolled back in the end, even if all went well.
     pub rehearse: bool,
 }

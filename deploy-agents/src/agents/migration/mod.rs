@@ -22,8 +22,8 @@ use crate::checks::Document;
 
 /// How long a step may wait for a lock by default: users who wait behind it for longer would notice.
 const LOCK_TIMEOUT: Duration = Duration::from_secs(2);
-/// How long one statement may take by default.
-const STATEMENT_TIMEOUT: Duration = Duration::from_secs(60);
+/// How long the script of one step may take by default.
+const SCRIPT_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Brings a database up to date, step by step, each in a transaction of its own that never waits long for a lock.
 ///
@@ -66,7 +66,7 @@ pub struct Migration {
     database: Arc<dyn Database>,
     steps: Vec<MigrationStep>,
     lock_timeout: Duration,
-    statement_timeout: Duration,
+    script_timeout: Duration,
     rehearse: bool,
     claims: Option<CheckName>,
     clock: Arc<dyn Clock>,
@@ -116,7 +116,7 @@ impl Migration {
             database,
             steps: Vec::new(),
             lock_timeout: LOCK_TIMEOUT,
-            statement_timeout: STATEMENT_TIMEOUT,
+            script_timeout: SCRIPT_TIMEOUT,
             rehearse: false,
             claims: None,
             clock: Arc::new(SystemClock::new()),
@@ -137,10 +137,10 @@ impl Migration {
         self
     }
 
-    /// The same with another limit for one statement. Default 60 s.
+    /// The same with another limit for the script of one step. Default 60 s.
     #[must_use]
-    pub fn statement_timeout(mut self, bound: Duration) -> Self {
-        self.statement_timeout = bound;
+    pub fn script_timeout(mut self, bound: Duration) -> Self {
+        self.script_timeout = bound;
         self
     }
 
@@ -198,7 +198,7 @@ impl Migration {
         MigrationWork {
             scripts,
             lock_timeout: self.lock_timeout,
-            statement_timeout: self.statement_timeout,
+            script_timeout: self.script_timeout,
             rehearse: self.rehearse,
         }
     }

@@ -20,8 +20,9 @@ const WOULD_LOSE: &str = "deploy-would-lose";
 /// A PostgreSQL database, through its own client `psql`: it brings every way of signing in that the server knows, and no crate.
 ///
 /// The command line says how to connect, by the client's variables: `PGHOST`, `PGPORT`, `PGUSER`, `PGDATABASE`, and `PGPASSWORD`
-/// as a secret. Scripts are read from its standard input, so that they are in no list of processes. A line that begins with a
-/// backslash is a command to the client, which could run programs: such a script is refused.
+/// as a secret. Scripts are read from its standard input, so that they are in no list of processes, and are executed by the server
+/// out of a literal: a line that begins with a backslash is no command to the client, which could run programs, and a script
+/// that would commit is refused. What cannot run in a transaction, such as `create index concurrently`, is for another agent.
 ///
 /// The table of migrations is `deploy_migrations` in the first schema of the search path.
 ///
@@ -127,31 +128,21 @@ impl Psql {
         )
     }
 
-    fn script_sql(&self, script: &MigrationScript, sql: &mut String) -> Result<(), DatabaseError> {
-        let refused = |what: &str| DatabaseError::Refused {
-            database: self.name.clone(),
-            reason: format!("the script of {} {what}", script.entry.name),
-        };
-        if script.sql.lines().any(|line| line.trim_start().starts_with('\\')) {
-            return Err(refused("holds a command to the client, a line that begins with a backslash"));
-        }
-        if script.sql.contains('\0') {
-            return Err(refused("holds a zero byte"));
-        }
+    fn script_sql(&self, script: &MigrationScript, sql: &mut String) {
         let entry = &script.entry;
         if let Some(loses) = &script.loses {
             let message = literal(&format!("{WOULD_LOSE}\u{1f}{}\u{1f}%", entry.name));
-            // The body is a literal, so that no query can end it early.
-            let body = format!(
-                "declare lost bigint; begin execute {} into lost; if lost <> 0 then raise exception using message = \
-                 replace({message}, '%', lost::text); end if; end",
-                literal(loses.trim().trim_end_matches(';'))
+            let query = literal(loses.trim().trim_end_matches(';'));
+            block(
+                sql,
+                &format!(
+                    "declare lost bigint; begin execute {query} into lost; if lost <> 0 then raise exception using message = \
+                     replace({message}, '%', lost::text); end if; end"
+                ),
             );
-            let _ = writeln!(sql, "do {};", literal(&body));
         }
-        sql.push_str(&script.sql);
-        // A script may lack its last semicolon, or end in a comment.
-        sql.push_str("\n;\n");
+        // Executed by the server out of a literal: what it holds is no command to the client, and cannot end the transaction.
+        block(sql, &format!("begin execute {}; end", literal(&script.sql)));
         let table = identifier(&self.table);
         let _ = if script.reverts {
             writeln!(sql, "delete from {table} where name = {};", literal(&entry.name))
@@ -159,8 +150,12 @@ impl Psql {
             let (name, checksum, change) = (literal(&entry.name), literal(&entry.checksum), literal(&entry.change));
             writeln!(sql, "insert into {table} (name, checksum, change) values ({name}, {checksum}, {change});")
         };
-        Ok(())
     }
+}
+
+/// A block in the server's own language.
+fn block(sql: &mut String, body: &str) {
+    let _ = writeln!(sql, "do {};", literal(body));
 }
 
 /// The first error of what the client wrote, or else its last line.
@@ -212,17 +207,17 @@ impl Database for Psql {
     async fn transact(&self, work: &MigrationWork) -> Result<(), DatabaseError> {
         let mut sql = String::from("begin;\n");
         let _ = writeln!(sql, "set local lock_timeout = {};", millis(work.lock_timeout).max(1));
-        let _ = writeln!(sql, "set local statement_timeout = {};", millis(work.statement_timeout).max(1));
+        let _ = writeln!(sql, "set local statement_timeout = {};", millis(work.script_timeout).max(1));
         // One migration at a time. Locks of this kind wait no longer than any other.
         let _ = writeln!(sql, "select pg_advisory_xact_lock(hashtext({})) \\g /dev/null", literal(&self.table));
         sql.push_str("set local client_min_messages = warning;\n");
         sql.push_str(&self.table_sql());
         for script in &work.scripts {
-            self.script_sql(script, &mut sql)?;
+            self.script_sql(script, &mut sql);
         }
         sql.push_str(if work.rehearse { "rollback;\n" } else { "commit;\n" });
         let statements = u32::try_from(work.scripts.len()).unwrap_or(u32::MAX).saturating_add(2);
-        let within = work.statement_timeout.saturating_mul(statements).saturating_add(SLACK);
+        let within = work.script_timeout.saturating_mul(statements).saturating_add(SLACK);
         self.ask(&sql, within).await.map(drop)
     }
 }
