@@ -79,3 +79,4 @@ pub mod targets;
 #[cfg(feature = "testing")]
 pub mod testing;
 pub mod wait;
+pub mod workflows;
