@@ -49,20 +49,6 @@ Exit codes:
 `deployctl judge` has its own, see `deployctl judge --help`.";
 
 impl Code {
-    /// All of them.
-    pub(crate) const ALL: [Self; 10] = [
-        Self::Succeeded,
-        Self::Failed,
-        Self::Usage,
-        Self::RolledBack,
-        Self::Held,
-        Self::NoGo,
-        Self::Aborted,
-        Self::Refused,
-        Self::Unavailable,
-        Self::HandedBack,
-    ];
-
     /// The number that the process ends with.
     pub(crate) fn number(self) -> u8 {
         self as u8
@@ -105,9 +91,22 @@ impl From<Code> for ExitCode {
 mod tests {
     use super::{Code, TABLE};
 
+    const ALL: [Code; 10] = [
+        Code::Succeeded,
+        Code::Failed,
+        Code::Usage,
+        Code::RolledBack,
+        Code::Held,
+        Code::NoGo,
+        Code::Aborted,
+        Code::Refused,
+        Code::Unavailable,
+        Code::HandedBack,
+    ];
+
     #[test]
     fn the_table_names_every_code_by_its_number() {
-        for code in Code::ALL {
+        for code in ALL {
             let name = serde_json::to_value(code).expect("a name").as_str().expect("text").replace('_', " ");
             let name = name.replace("no go", "no-go");
             assert!(TABLE.contains(&format!("{:>5}  {name}: ", code.number())), "{name} is missing");

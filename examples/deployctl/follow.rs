@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
-use deploy_core::journal::{Journal, Which};
+use deploy_core::journal::{Journal, RunEntry, Which};
 use deploy_core::machine::{Machine, Mode};
+use deploy_core::time::Timestamp;
 use serde_json::json;
 
 use crate::Failure;
@@ -60,23 +61,25 @@ pub(crate) async fn follow(
 pub(crate) async fn view(watcher: &Watcher, journal: &Arc<dyn Journal>) -> Result<View, Failure> {
     let status = watcher.status().await?;
     let now = journal.now().await?;
-    let driver = |entry: &deploy_core::journal::RunEntry| {
-        let owned = entry.owned_until.is_some_and(|until| until > now);
-        entry.owner.as_ref().filter(|_| owned).map(ToString::to_string)
-    };
     let entry = journal.entry(&status.run).await?;
-    let driven_by = entry.as_ref().and_then(driver);
+    let driven_by = entry.as_ref().and_then(|entry| driver(entry, now));
     let behind = match entry {
         Some(entry) if waits_for_lock(watcher.machine()) => {
-            let same = |other: &deploy_core::journal::RunEntry| {
+            let same = |other: &RunEntry| {
                 other.service == entry.service && other.environment == entry.environment && other.run != entry.run
             };
             let before = runs(&**journal, Which::Unfinished).await?.into_iter().take_while(|other| other.run != entry.run);
-            before.filter(same).last().map(|other| (other.run.clone(), driver(&other)))
+            before.filter(same).last().map(|other| (other.run.clone(), driver(&other, now)))
         }
         _ => None,
     };
-    Ok(View { driven_by, behind, ..View::of(status) })
+    Ok(View::of(status, driven_by, behind))
+}
+
+/// Which process drives a run now; nothing if none does.
+pub(crate) fn driver(entry: &RunEntry, now: Timestamp) -> Option<String> {
+    let owned = entry.owned_until.is_some_and(|until| until > now);
+    entry.owner.as_ref().filter(|_| owned).map(ToString::to_string)
 }
 
 /// Says how it ended, or why nobody waits for the end any longer, and what the exit code is.

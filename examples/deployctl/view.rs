@@ -18,16 +18,20 @@ pub(crate) struct View {
     held: bool,
     /// The run whose lock it waits for, and which process drives that one, if one does.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) behind: Option<(RunId, Option<String>)>,
+    behind: Option<(RunId, Option<String>)>,
     /// Which process drives it now; nothing if none does.
-    pub(crate) driven_by: Option<String>,
+    driven_by: Option<String>,
     #[serde(flatten)]
     status: RunStatus,
 }
 
 impl View {
-    pub(crate) fn of(status: RunStatus) -> Self {
-        Self { held: is_held(&status), behind: None, driven_by: None, status }
+    pub(crate) fn of(
+        status: RunStatus,
+        driven_by: Option<String>,
+        behind: Option<(RunId, Option<String>)>,
+    ) -> Self {
+        Self { held: is_held(&status), behind, driven_by, status }
     }
 
     /// What of it makes a new line when it changes; ages and remaining times do not.

@@ -1,10 +1,12 @@
 //! Agents: work in the world, with evidence.
 
 mod background;
+mod ci;
 mod http_probe;
 mod program;
 
 pub use self::background::{BackgroundProgram, supervise_if_asked};
+pub use self::ci::{CiArtifact, CiError, CiOrder, CiPort, CiRun, CiRunId, CiState, CiWorkflow, GithubActions};
 pub use self::http_probe::{Expectation, HttpProbe};
 pub use self::program::Program;
 

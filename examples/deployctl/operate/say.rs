@@ -15,7 +15,7 @@ use serde::Serialize;
 use super::{Command, OnRun};
 use crate::Failure;
 use crate::code::Code;
-use crate::follow::view;
+use crate::follow::driver;
 use crate::select::select;
 use crate::server::pause;
 use crate::shared::Shared;
@@ -62,7 +62,7 @@ pub(super) async fn say(command: &Command, on: &OnRun, shared: &Shared) -> Resul
 
     // The rules are pure, so that what the engine would say is known before it is asked.
     rehearse(watcher.machine(), &input, watcher.now().await?)?;
-    let driven = view(&watcher, &journal).await?.driven_by.is_some();
+    let driven = driver(&entry, journal.now().await?).is_some();
     journal.submit(&entry.run, &input).await.map_err(|error| match &error {
         SubmitError::Ended { .. } | SubmitError::Full { .. } => Trouble::new(Code::Refused, chain(&error)),
         _ => Trouble::because("it could not be said", &error),
