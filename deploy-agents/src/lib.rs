@@ -67,6 +67,7 @@
 
 pub mod agents;
 pub mod checks;
+pub mod documents;
 pub mod dossier;
 pub mod evidence;
 pub mod gates;
