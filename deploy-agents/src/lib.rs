@@ -67,6 +67,7 @@
 
 pub mod agents;
 pub mod checks;
+pub mod crew;
 pub mod documents;
 pub mod dossier;
 pub mod evidence;
