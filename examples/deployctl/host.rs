@@ -1,8 +1,10 @@
 //! The pipelines that this host has.
 
 use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use deploy_agents::documents::{Loaded, StepWork};
 use deploy_core::name::TargetName;
 use deploy_core::pipeline::Pipeline;
 use deploy_core::plan::{Plan, Work};
@@ -11,6 +13,7 @@ use deploy_core::target::TargetState;
 use crate::Failure;
 use crate::demo::{self, Session};
 use crate::journal::JournalFile;
+use crate::registry::{NamedProgram, program, registry};
 use crate::trouble::Trouble;
 
 /// How long a target may take to say what is there.
@@ -19,8 +22,20 @@ const LOOK: Duration = Duration::from_secs(5);
 /// Which pipeline is meant.
 #[derive(Debug, Clone, clap::Args)]
 pub(crate) struct Source {
+    /// A pipeline file, YAML or JSON by what its name ends in, instead of the default pipeline. `plan --document` writes one.
+    #[arg(long, value_name = "FILE")]
+    file: Option<PathBuf>,
+
+    /// Give the pipeline file an agent that runs a program; it claims the check of its own name. May be given several times.
+    #[arg(long = "program", value_name = "NAME=COMMAND", value_parser = program, requires = "file")]
+    programs: Vec<NamedProgram>,
+
+    /// A folder of reports with a `manifest.json`, which the agents of the crew read.
+    #[arg(long, value_name = "FOLDER")]
+    evidence: Option<PathBuf>,
+
     /// Have the default pipeline ask a person before it releases.
-    #[arg(long)]
+    #[arg(long, conflicts_with = "file")]
     ask: bool,
 
     /// Multiply soaks and intervals of the default pipeline; below 1 is faster.
@@ -31,15 +46,49 @@ pub(crate) struct Source {
 impl Source {
     /// The pipeline, to be driven: what it releases to is there afterwards.
     pub(crate) async fn ready(&self, file: &JournalFile) -> Result<Pipeline, Failure> {
-        let session = Session::adopt_or_start(file).await?;
-        demo::pipeline(&session, self.ask, self.pace)
+        let document = self.document()?;
+        let session = match &document {
+            Some((_, loaded)) if !needs_the_place(loaded) => Session::absent(),
+            _ => Session::adopt_or_start(file).await?,
+        };
+        self.pipeline(&session, document)
     }
 
     /// The pipeline, to be looked at: nothing is started.
     pub(crate) async fn look(&self, file: &JournalFile) -> Result<Pipeline, Failure> {
         let session = Session::adopt(file).await?.unwrap_or_else(Session::absent);
-        demo::pipeline(&session, self.ask, self.pace)
+        self.pipeline(&session, self.document()?)
     }
+
+    fn pipeline(&self, session: &Session, document: Option<(&Path, Loaded)>) -> Result<Pipeline, Failure> {
+        let own = demo::pipeline(session, self.ask, self.pace)?;
+        let Some((path, loaded)) = document else { return Ok(own) };
+        let registry = registry(&own, &self.programs, self.evidence.as_deref())?;
+        loaded.bind(&registry).map_err(|errors| Trouble::usage(format!("{}: {errors}", path.display())))
+    }
+
+    fn document(&self) -> Result<Option<(&Path, Loaded)>, Failure> {
+        let Some(path) = self.file.as_deref() else { return Ok(None) };
+        let place = path.display();
+        let text = std::fs::read_to_string(path)
+            .map_err(|error| Trouble::usage(format!("the pipeline file {place} cannot be read: {error}")))?;
+        let loaded = match path.extension().and_then(|end| end.to_str()) {
+            Some("json") => Loaded::json(&text),
+            Some("yaml" | "yml") => Loaded::yaml(&text),
+            _ => return Err(Trouble::usage(format!("the name {place} does not say what it is; let it end in .yaml or .json"))),
+        };
+        loaded.map(|loaded| Some((path, loaded))).map_err(|errors| Trouble::usage(format!("{place}: {errors}")))
+    }
+}
+
+/// Whether a document releases to the place of the default pipeline, or asks it something.
+fn needs_the_place(loaded: &Loaded) -> bool {
+    let steps = loaded.document.phases.iter().flat_map(|phase| &phase.steps);
+    steps.into_iter().any(|step| match &step.work {
+        StepWork::Rollout(rollout) => rollout.target == "place",
+        StepWork::Task(task) => task.agent == "probe-release",
+        StepWork::Gate(_) | StepWork::Approval(_) | StepWork::Soak(_) => false,
+    })
 }
 
 /// What is at the targets of a plan now. Those that do not answer are left out: the preview says so.
@@ -59,7 +108,7 @@ pub(crate) async fn observe(pipeline: &Pipeline, plan: &Plan) -> BTreeMap<Target
 }
 
 /// Reads a plan that was made before.
-pub(crate) fn read_plan(path: &std::path::Path) -> Result<Plan, Failure> {
+pub(crate) fn read_plan(path: &Path) -> Result<Plan, Failure> {
     let place = path.display();
     let text = std::fs::read(path).map_err(|error| Trouble::usage(format!("the plan {place} cannot be read: {error}")))?;
     serde_json::from_slice(&text).map_err(|error| Trouble::usage(format!("{place} is not a plan: {error}")))

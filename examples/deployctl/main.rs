@@ -12,7 +12,9 @@
 //! Start reading at [`drive`], which is the whole of a host, and at [`demo`] for the pipeline that it has unless it is given
 //! another. `examples/README.md` shows every command.
 
+mod agent;
 mod audit;
+mod checklist;
 mod code;
 mod completions;
 mod demo;
@@ -25,6 +27,7 @@ mod judge;
 mod operate;
 mod plan;
 mod record;
+mod registry;
 mod release;
 mod select;
 mod shared;
@@ -79,6 +82,8 @@ enum Command {
     Status(status::Args),
     #[command(flatten)]
     Operate(operate::Command),
+    Agent(agent::Args),
+    Checklist(checklist::Args),
     Dossier(dossier::Args),
     Audit(audit::Args),
     Judge(judge::Args),
@@ -121,6 +126,8 @@ async fn perform(args: Args) -> Result<Code, Failure> {
         Command::Run(args) => drive::run(args, shared).await,
         Command::Status(args) => status::run(args, shared).await,
         Command::Operate(command) => operate::run(command, shared).await,
+        Command::Agent(args) => agent::run(args, shared).await,
+        Command::Checklist(args) => checklist::run(args, shared).await,
         Command::Dossier(args) => dossier::run(args, shared).await,
         Command::Audit(args) => audit::run(args, shared).await,
         Command::Place(args) => demo::run(args, shared).await,

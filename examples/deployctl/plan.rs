@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use deploy_agents::documents::PipelineDocument;
 use deploy_core::plan::Plan;
 use serde::Serialize;
 
@@ -11,7 +12,7 @@ use crate::host::{Source, observe};
 use crate::release::ReleaseArgs;
 use crate::select::select;
 use crate::shared::Shared;
-use crate::show::Screen;
+use crate::show::{Screen, line};
 use crate::trouble::Trouble;
 use crate::watcher::Watcher;
 use crate::who::Who;
@@ -32,6 +33,10 @@ pub(crate) struct Args {
     #[arg(long, value_name = "RUN")]
     diff: Option<String>,
 
+    /// Print the pipeline as a file that `--file` reads, instead of the plan: YAML; with --json, JSON.
+    #[arg(long, conflicts_with_all = ["diff", "out"])]
+    document: bool,
+
     /// Write the plan, to be approved and then followed.
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
@@ -48,6 +53,11 @@ pub(crate) async fn run(args: &Args, shared: &Shared) -> Result<Code, Failure> {
     let file = shared.journal()?;
     let mut screen = Screen::new(shared.json);
     let pipeline = args.source.look(&file).await?;
+    if args.document {
+        let document = PipelineDocument::of(&pipeline);
+        line(if shared.json { document.to_json()? } else { document.to_yaml()? }.trim_end());
+        return Ok(Code::Succeeded);
+    }
     let plan = pipeline.plan(args.release.release(), args.who.principal()?);
     let plan = plan.map_err(|error| Trouble::usage(format!("there is no such plan: {error}")))?;
     if let Some(path) = &args.out {
