@@ -38,7 +38,10 @@ impl View {
     pub(crate) fn change(&self) -> String {
         let status = &self.status;
         let steps = status.open.iter().map(|step| match &step.rollout {
-            Some(r) => format!("{:?} {:?} {:?} {:?} {:?}", r.stage, r.wanted, r.actual, r.reason, numbers(r)),
+            Some(r) => {
+                let why = r.reason.as_ref().map(|reason| reason.code);
+                format!("{:?} {:?} {:?} {why:?} {:?}", r.stage, r.wanted, r.actual, numbers(r))
+            }
             None => format!("{} {}", step.step, step.doing),
         });
         let steps: Vec<_> = steps.collect();

@@ -22,15 +22,15 @@ struct Practice {
     proven_by: &'static str,
     /// What in the library makes it so.
     made_so_by: &'static str,
-    /// How a plan keeps it.
-    kept: fn(&Facts<'_>) -> (bool, String),
+    /// How a run keeps it, where that can be read off its plan and records.
+    kept: Option<fn(&Facts<'_>) -> (bool, String)>,
 }
 
 /// What of a run is looked at.
 struct Facts<'a> {
     plan: &'a Plan,
+    /// How often people said something.
     people: usize,
-    told: usize,
 }
 
 const PRACTICES: [Practice; 8] = [
@@ -39,18 +39,18 @@ const PRACTICES: [Practice; 8] = [
         name: "automated pipelines",
         proven_by: "M120",
         made_so_by: "a plan is data; every step that needs a person is an approval, and counted",
-        kept: |facts| {
+        kept: Some(|facts| {
             let manual = facts.plan.steps.iter().filter(|step| matches!(step.work, Work::Approval(_))).count();
             let steps = facts.plan.steps.iter().filter(|step| !matches!(step.work, Work::Gate { gate: None, .. })).count();
             (manual < steps, format!("{manual} of {steps} steps need a person; people said something {} times", facts.people))
-        },
+        }),
     },
     Practice {
         row: 237,
         name: "gradual rollout with monitoring",
         proven_by: "M168",
         made_so_by: "deploy_strategies::canary: stages, each of them judged",
-        kept: |facts| {
+        kept: Some(|facts| {
             let rollouts = facts.plan.steps.iter().filter_map(|step| match &step.work {
                 Work::Rollout(work) => Some(!work.monitors.is_empty()),
                 _ => None,
@@ -58,14 +58,14 @@ const PRACTICES: [Practice; 8] = [
             let rollouts: Vec<_> = rollouts.collect();
             let watched = rollouts.iter().filter(|watched| **watched).count();
             (watched == rollouts.len(), format!("{watched} of {} rollouts are watched by a monitor", rollouts.len()))
-        },
+        }),
     },
     Practice {
         row: 238,
         name: "validation gates",
         proven_by: "M121",
         made_so_by: "deploy_core::pipeline: a gate at the entry and exit of each phase",
-        kept: |facts| {
+        kept: Some(|facts| {
             let gated = |id| facts.plan.step(id).is_some_and(|step| matches!(&step.work, Work::Gate { gate: Some(_), .. }));
             let verified = |phase: u32| {
                 facts.plan.steps.iter().any(|step| step.phase == phase && (!step.verifications.is_empty() || matches!(step.work, Work::Rollout(_))))
@@ -81,14 +81,14 @@ const PRACTICES: [Practice; 8] = [
                 format!("nothing is checked in {}", open.join(", "))
             };
             (open.is_empty(), text)
-        },
+        }),
     },
     Practice {
         row: 239,
         name: "monitoring before and after",
         proven_by: "M180",
         made_so_by: "deploy_agents::monitors: a monitor is probed before it is relied on",
-        kept: |facts| {
+        kept: Some(|facts| {
             let monitors: std::collections::BTreeSet<_> = facts
                 .plan
                 .steps
@@ -100,42 +100,39 @@ const PRACTICES: [Practice; 8] = [
                 .flatten()
                 .collect();
             (!monitors.is_empty(), format!("{} monitors are bound", monitors.len()))
-        },
+        }),
     },
     Practice {
         row: 240,
         name: "rollback by itself",
         proven_by: "M96",
         made_so_by: "deploy_core::machine: the way back is planned when the run is admitted",
-        kept: |facts| match &facts.plan.rollback {
+        kept: Some(|facts| match &facts.plan.rollback {
             RollbackTo::Previous => (true, "to what was there before".to_owned()),
             RollbackTo::Remove => (true, "the new revision is removed".to_owned()),
             RollbackTo::None { reason } => (false, format!("there is no way back: {reason}")),
-        },
+        }),
     },
     Practice {
         row: 241,
         name: "people are told",
         proven_by: "M123",
         made_so_by: "deploy_agents: notices with receipts, and approvals that name whom they ask",
-        kept: |facts| (true, format!("{} questions to people", facts.told)),
+        kept: None,
     },
     Practice {
         row: 242,
         name: "documentation",
         proven_by: "M157",
         made_so_by: "deploy_agents::dossier: written from the records, never by hand",
-        kept: |_| (true, "deployctl dossier".to_owned()),
+        kept: None,
     },
     Practice {
         row: 243,
         name: "continuous improvement",
         proven_by: "M127, M128, M129, M130, M131",
         made_so_by: "the records stay: measured against their limits, searchable, readable by later builds",
-        kept: |facts| {
-            let limits = facts.plan.steps.iter().filter(|step| matches!(step.work, Work::Rollout(_))).count();
-            (true, format!("{limits} rollouts with recorded measurements"))
-        },
+        kept: None,
     },
 ];
 
@@ -169,12 +166,11 @@ pub(super) async fn run(word: Option<&str>, shared: &Shared) -> Result<Code, Fai
     };
     let facts = looked_at.as_ref().map(|(watcher, people)| {
         let plan = watcher.machine().plan();
-        let told = plan.steps.iter().filter(|step| matches!(step.work, Work::Approval(_))).count();
-        Facts { plan, people: *people, told }
+        Facts { plan, people: *people }
     });
     let mut code = Code::Succeeded;
     for Practice { row, name, proven_by, made_so_by, kept } in PRACTICES {
-        let kept = facts.as_ref().map(kept);
+        let kept = facts.as_ref().zip(kept).map(|(facts, kept)| kept(facts));
         let word = match &kept {
             None => String::new(),
             Some((true, how)) => format!("\n      kept: {how}"),

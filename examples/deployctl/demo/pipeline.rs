@@ -8,7 +8,7 @@ use deploy_agents::gates::GoNoGo;
 use deploy_agents::monitors::{Query, ScrapeMonitor, Selector};
 use deploy_agents::process::CommandLine;
 use deploy_agents::secret::Secret;
-use deploy_core::agent::{Agent, AgentCard, AgentError, Performed, agent_fn};
+use deploy_core::agent::{Agent, AgentCard, AgentError, Performed, Report, agent_fn};
 use deploy_core::evidence::{Check, CheckInput, EvidencePolicy, Refusal, Verdict, Verification};
 use deploy_core::monitor::Comparison;
 use deploy_core::name::{BlockName, CheckName, MetricName};
@@ -63,9 +63,7 @@ pub(crate) fn pipeline(place: &Session, ask: bool, pace: f64) -> Result<Pipeline
 
     let after = p.phase("post-deployment");
     let settled = after.soak("settle", Duration::from_secs_f64(3.0 * pace)).add();
-    let probe = HttpProbe::new(BlockName::new("probe-release")?, format!("http://{}/version", place.traffic));
-    let probe = probe.every(Duration::from_millis(100)).times(5).claims(serves.clone());
-    after.task("release-serves", probe).timeout(Duration::from_secs(60)).verify(mandatory(serves)).after(&settled).add();
+    after.task("release-serves", probe(place, &serves)?).timeout(Duration::from_secs(60)).verify(mandatory(serves)).after(&settled).add();
     Ok(p.build()?)
 }
 
@@ -120,13 +118,27 @@ fn self_test(check: &CheckName) -> Result<impl Agent + use<>, Failure> {
     Ok(agent_fn(card.clone(), move |task, cx| {
         let line = CommandLine::new(&program).args(["place", "self-test", task.release.revision.as_str()]);
         let program = Program::new(card.clone(), line).claims(check.clone());
-        async move {
-            match program.perform(&task, &cx).await? {
-                Performed::Done(report) => Ok(report),
-                Performed::Running { .. } => Err(AgentError::unknown("a program was left running")),
-            }
-        }
+        async move { at_once(program.perform(&task, &cx).await?) }
     }))
+}
+
+/// Asks users' address which revision answers. Under a card of its own: where the place listens is no part of the plan.
+fn probe(place: &Session, check: &CheckName) -> Result<impl Agent + use<>, Failure> {
+    let card = AgentCard::new(BlockName::new("probe-release")?, "asks which revision answers users").repeatable();
+    let probe = HttpProbe::new(card.name.clone(), format!("http://{}/version", place.traffic));
+    let probe = probe.every(Duration::from_millis(100)).times(5).claims(check.clone());
+    Ok(agent_fn(card, move |task, cx| {
+        let probe = probe.clone();
+        async move { at_once(probe.perform(&task, &cx).await?) }
+    }))
+}
+
+/// The report of an agent that never leaves anything running.
+fn at_once(performed: Performed) -> Result<Report, AgentError> {
+    match performed {
+        Performed::Done(report) => Ok(report),
+        Performed::Running { .. } => Err(AgentError::unknown("something was left running")),
+    }
 }
 
 fn mandatory(check: CheckName) -> Verification {
