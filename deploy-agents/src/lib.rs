@@ -80,3 +80,4 @@ pub mod targets;
 #[cfg(feature = "testing")]
 pub mod testing;
 pub mod wait;
+pub mod workflows;

@@ -88,7 +88,7 @@ impl Crew {
     }
 
     /// What the source has, and beside it what the host declared not to apply.
-    pub(super) async fn collect(&self, wanted: &Wanted<'_>) -> Result<Vec<Collected>, SourceError> {
+    pub(crate) async fn collect(&self, wanted: &Wanted<'_>) -> Result<Vec<Collected>, SourceError> {
         let mut pieces = self.source.collect(wanted).await?;
         pieces.retain(|piece| wanted.asks_for(&piece.evidence.kind) && piece.evidence.kind != kind::PROFILE);
         if wanted.asks_for(kind::PROFILE) && !self.excused.is_empty() {

@@ -4,6 +4,7 @@ use deploy_core::deliverable::{DeliverableKey, Slot};
 
 use super::issued::{Content, Issued, Maker};
 use super::role::Seat;
+use crate::checks::ValidationLevel;
 use crate::checks::steps::VerifiedStep;
 
 /// What a role does in one phase: the documents that it reads and the checks that must pass ([`VerifiedStep`]), the deliverables
@@ -52,6 +53,13 @@ impl Duty {
     #[must_use]
     pub fn also_reads(mut self, kinds: &[&'static str]) -> Self {
         self.also_reads.extend(kinds);
+        self
+    }
+
+    /// The same duty at another level: more checks, or fewer, beside the listed ones.
+    #[must_use]
+    pub fn at_level(mut self, level: ValidationLevel) -> Self {
+        self.step = self.step.at_level(level);
         self
     }
 

@@ -35,6 +35,7 @@ pub use self::documentation::{DeploymentDocs, LessonsLearned};
 pub use self::infrastructure::{ComplianceReport, HardeningReport, InfraReadiness, InfraRecord};
 pub use self::monitoring::{BusinessImpact, MonitoringSetup, MonitoringStatus, PerfReport, SecurityWatch, SloStatus};
 pub use self::planning::{ReleasePlan, WindowPlan};
+pub(crate) use self::readiness::weigh;
 pub use self::readiness::{BackupPlan, DependencyReport, ReadinessReport};
 pub use self::review::{CodeReview, SecurityClearance};
 pub use self::validation::{

@@ -50,7 +50,7 @@ impl Content for ReadinessReport {
 }
 
 /// What one check decides.
-pub(in crate::crew) fn weigh(check: &CheckName, verdict: &Verdict) -> GateDecision {
+pub(crate) fn weigh(check: &CheckName, verdict: &Verdict) -> GateDecision {
     let veto = |reason: String| GateDecision::NoGo { vetoes: vec![Veto { by: check.to_string(), reason }] };
     match verdict {
         Verdict::Pass | Verdict::NotApplicable { .. } => GateDecision::Go,

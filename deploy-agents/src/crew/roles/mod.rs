@@ -60,7 +60,7 @@ const LOADS: &[&str] = &[kind::K6, kind::OHA, kind::WRK];
 const COVERAGE: &[&str] = &[kind::LCOV, kind::COBERTURA, kind::LLVM_COV];
 
 /// Every seat of both workflows, phase by phase: first the three-phase one, then the eight-phase one.
-pub const SEATS: [Seat; 33] = [
+pub const SEATS: [Seat; 37] = [
     seat(Role::SpecValidator, 1),
     seat(Role::SpecReviewer, 1),
     seat(Role::SecuritySpecialist, 1),
@@ -82,16 +82,20 @@ pub const SEATS: [Seat; 33] = [
     seat(Role::StakeholderCommunicator, 2),
     seat(Role::CicdBuilder, 3),
     seat(Role::DependencyManager, 3),
+    seat(Role::QaCoordinator, 3),
     seat(Role::IacAutomationEngineer, 4),
+    seat(Role::DeploymentOpsManager, 4),
     seat(Role::SecurityArchitect, 4),
     seat(Role::ResourceMonitor, 4),
     seat(Role::DeploymentOpsManager, 5),
     seat(Role::ResourceMonitor, 5),
     seat(Role::TestSuiteGenerator, 6),
     seat(Role::QaCoordinator, 6),
+    seat(Role::PerformanceOptimizer, 6),
     seat(Role::SecurityArchitect, 6),
     seat(Role::ResourceMonitor, 7),
     seat(Role::PerformanceOptimizer, 7),
+    seat(Role::Pm, 7),
     seat(Role::DocumentationGenerator, 8),
     seat(Role::TrainingChangeManager, 8),
 ];

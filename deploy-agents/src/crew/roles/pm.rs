@@ -11,13 +11,15 @@ role! {
     Pm is Pm {
         /// Its seat after the release, in phase 3.
         new: 3,
+        /// Its seat in the monitoring phase of the eight-phase workflow.
+        monitoring: 7,
     }
 }
 
 fn duties(seat: Seat) -> Option<Duty> {
-    (seat.phase == 3).then(|| {
-        let step =
-            VerifiedStep::new(53, "pm", 3, Standard, &[&[performance::SuccessMetrics::KIND]], &["success-metrics"]);
+    matches!(seat.phase, 3 | 7).then(|| {
+        let documents: &[&[&str]] = &[&[performance::SuccessMetrics::KIND]];
+        let step = VerifiedStep::new(53, "pm", seat.phase, Standard, documents, &["success-metrics"]);
         Duty::new(seat, step).makes::<BusinessImpact>()
     })
 }
