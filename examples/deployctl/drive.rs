@@ -42,12 +42,12 @@ const GRACE: Duration = Duration::from_secs(5);
 /// Meanwhile other processes watch and steer it: `deployctl status --watch`, `deployctl approve`, ...
 ///
 /// Without --file a small service with two revisions is released: v2 goes out, and v3 is found out and taken back.
-#[derive(Debug, clap::Args)]
+#[derive(Debug, Clone, clap::Args)]
 pub(crate) struct Args {
     #[command(flatten)]
     release: ReleaseArgs,
     #[command(flatten)]
-    source: Source,
+    pub(crate) source: Source,
     #[command(flatten)]
     who: Who,
 

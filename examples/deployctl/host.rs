@@ -15,6 +15,7 @@ use crate::demo::{self, Session};
 use crate::journal::JournalFile;
 use crate::registry::{NamedProgram, program, registry};
 use crate::trouble::Trouble;
+use crate::workflow::{self, Shape};
 
 /// How long a target may take to say what is there.
 const LOOK: Duration = Duration::from_secs(5);
@@ -30,23 +31,34 @@ pub(crate) struct Source {
     #[arg(long = "program", value_name = "NAME=COMMAND", value_parser = program, requires = "file")]
     programs: Vec<NamedProgram>,
 
+    /// A documented workflow instead of the default pipeline; see `deployctl workflow`.
+    #[arg(long, value_enum, conflicts_with = "file")]
+    workflow: Option<Shape>,
+
     /// A folder of reports with a `manifest.json`, which the agents of the crew read.
     #[arg(long, value_name = "FOLDER")]
     evidence: Option<PathBuf>,
 
-    /// Have the default pipeline ask a person before it releases.
+    /// Ask a person before the rollout.
     #[arg(long, conflicts_with = "file")]
     ask: bool,
 
-    /// Multiply soaks and intervals of the default pipeline; below 1 is faster.
+    /// Multiply soaks and intervals of rollouts to the place; below 1 is faster.
     #[arg(long, value_name = "FACTOR", default_value_t = 1.0, value_parser = demo::pace)]
     pace: f64,
 }
 
 impl Source {
+    /// Has it mean a workflow.
+    pub(crate) fn follow(&mut self, shape: Shape) {
+        self.workflow = Some(shape);
+    }
+
     /// The pipeline, to be driven: what it releases to is there afterwards.
     pub(crate) async fn ready(&self, file: &JournalFile) -> Result<Pipeline, Failure> {
         let document = self.document()?;
+        // Whatever is wrong with the pipeline is found before anything is started.
+        self.pipeline(&Session::absent(), document.clone())?;
         let session = match &document {
             Some((_, loaded)) if !needs_the_place(loaded) => Session::absent(),
             _ => Session::adopt_or_start(file).await?,
@@ -62,6 +74,12 @@ impl Source {
 
     fn pipeline(&self, session: &Session, document: Option<(&Path, Loaded)>) -> Result<Pipeline, Failure> {
         let own = demo::pipeline(session, self.ask, self.pace)?;
+        if let Some(shape) = self.workflow {
+            let evidence = self.evidence.as_deref().filter(|folder| folder.is_dir()).ok_or_else(|| {
+                Trouble::usage("a workflow reads evidence; give the folder with --evidence FOLDER")
+            })?;
+            return Ok(workflow::build(shape, "orders-workflow", session, evidence, self.ask, self.pace)?.pipeline);
+        }
         let Some((path, loaded)) = document else { return Ok(own) };
         let registry = registry(&own, &self.programs, self.evidence.as_deref())?;
         loaded.bind(&registry).map_err(|errors| Trouble::usage(format!("{}: {errors}", path.display())))

@@ -37,6 +37,7 @@ mod trouble;
 mod view;
 mod watcher;
 mod who;
+mod workflow;
 
 // The service that the main job releases, and the way in which that shows what it does, are the ones used here.
 #[path = "../release/self_test.rs"]
@@ -82,6 +83,7 @@ enum Command {
     Status(status::Args),
     #[command(flatten)]
     Operate(operate::Command),
+    Workflow(workflow::Args),
     Agent(agent::Args),
     Checklist(checklist::Args),
     Dossier(dossier::Args),
@@ -126,6 +128,7 @@ async fn perform(args: Args) -> Result<Code, Failure> {
         Command::Run(args) => drive::run(args, shared).await,
         Command::Status(args) => status::run(args, shared).await,
         Command::Operate(command) => operate::run(command, shared).await,
+        Command::Workflow(args) => workflow::run(args, shared).await,
         Command::Agent(args) => agent::run(args, shared).await,
         Command::Checklist(args) => checklist::run(args, shared).await,
         Command::Dossier(args) => dossier::run(args, shared).await,

@@ -11,7 +11,7 @@ mod users;
 use clap::Subcommand;
 use serde_json::json;
 
-pub(crate) use self::pipeline::pipeline;
+pub(crate) use self::pipeline::{pipeline, site};
 pub(crate) use self::session::Session;
 use crate::Failure;
 use crate::code::Code;

@@ -8,6 +8,7 @@ use deploy_agents::gates::GoNoGo;
 use deploy_agents::monitors::{Query, ScrapeMonitor, Selector};
 use deploy_agents::process::CommandLine;
 use deploy_agents::secret::Secret;
+use deploy_agents::workflows::Site;
 use deploy_core::agent::{Agent, AgentCard, AgentError, Performed, Report, agent_fn};
 use deploy_core::evidence::{Check, CheckInput, EvidencePolicy, Refusal, Verdict, Verification};
 use deploy_core::monitor::Comparison;
@@ -65,6 +66,12 @@ pub(crate) fn pipeline(place: &Session, ask: bool, pace: f64) -> Result<Pipeline
     let settled = after.soak("settle", Duration::from_secs_f64(3.0 * pace)).add();
     after.task("release-serves", probe(place, &serves)?).timeout(Duration::from_secs(60)).verify(mandatory(serves)).after(&settled).add();
     Ok(p.build()?)
+}
+
+/// The place as a site of the ready-made workflows, with the same canary and the same monitor.
+pub(crate) fn site(place: &Session, pace: f64) -> Result<Site, Failure> {
+    let site = Site::new(canary(pace)?, place.target()?).monitor(monitor(place)?);
+    Ok(site.observe_every(Duration::from_millis(400)).timeout(Duration::from_secs(600)))
 }
 
 /// An operator would choose minutes and the sequential judge; this pipeline has half a minute, and takes the threshold judge.

@@ -16,7 +16,7 @@ use deploy_core::effect::{EffectKey, Fence};
 use deploy_core::name::{BlockName, CheckName, EnvironmentName, RevisionName, RunId, ServiceName};
 use deploy_core::plan::StepPath;
 use deploy_core::release::{Change, Release};
-use deploy_core::testing::conformance::AgentSuite;
+use deploy_core::testing::conformance::agent::AgentSuite;
 use deploy_core::time::Now;
 use http::{Request, Response, StatusCode};
 use http_body_util::{BodyExt as _, Full};

@@ -175,7 +175,7 @@ impl Drop for Process {
 }
 
 #[track_caller]
-fn wait_for(what: &str, mut condition: impl FnMut() -> bool) {
+fn wait_for(what: &str, mut condition: impl FnMut() -> bool + Send) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     let met = runtime.block_on(until(BOUND, EVERY, || std::future::ready(condition().then_some(()))));
     assert!(met.is_ok(), "never came true: {what}");
