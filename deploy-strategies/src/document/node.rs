@@ -1,5 +1,6 @@
 //! A tree of values.
 
+use std::collections::HashSet;
 use std::fmt;
 
 use serde::de::{self, Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
@@ -168,8 +169,9 @@ impl<'de> Deserialize<'de> for Node {
 
             fn visit_map<A: MapAccess<'de>>(self, mut access: A) -> Result<Node, A::Error> {
                 let mut entries: Vec<Entry> = Vec::new();
+                let mut seen = HashSet::new();
                 while let Some(key) = access.next_key::<String>()? {
-                    if entries.iter().any(|entry| entry.key == key) {
+                    if !seen.insert(key.clone()) {
                         return Err(de::Error::custom(format!("the key {key:?} stands here twice")));
                     }
                     entries.push(Entry { key, place: None, node: access.next_value()? });

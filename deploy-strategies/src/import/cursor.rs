@@ -8,6 +8,21 @@ use super::finding::{Finding, FindingKind};
 use crate::document::{Entry, Node, Place, Value};
 use crate::span;
 
+/// How many unknown fields of one map are told one by one.
+const MOST_UNKNOWN: u32 = 20;
+
+/// The longest text that may come of filling in arguments.
+const LONGEST_FILLED: usize = 1 << 16;
+
+/// Whether a text that was filled in has become too long to be meant.
+pub(super) fn is_too_long(filled: &str, at: &Cursor<'_>, found: &mut Findings) -> bool {
+    let too_long = filled.len() > LONGEST_FILLED;
+    if too_long {
+        found.none(at, format!("filled in it is longer than {LONGEST_FILLED} bytes"), "a shorter text");
+    }
+    too_long
+}
+
 /// Nothing, for what is not there.
 static ABSENT: Node = Node { place: None, value: Value::Null };
 
@@ -44,6 +59,13 @@ impl<'a> Cursor<'a> {
         let found = self.node.entries().iter().find(|entry| entry.key == key);
         let (node, place) = found.map_or((&ABSENT, None), |entry| (&entry.node, entry.place.or(entry.node.place)));
         Self { node, file: self.file.clone(), place: place.or(self.place), path }
+    }
+
+    /// The value of a key that is there.
+    fn of(&self, entry: &'a Entry) -> Self {
+        let path = if self.path.is_empty() { entry.key.clone() } else { format!("{}.{}", self.path, entry.key) };
+        let place = entry.place.or(entry.node.place).or(self.place);
+        Self { node: &entry.node, file: self.file.clone(), place, path }
     }
 
     /// What a path of keys leads to.
@@ -136,16 +158,21 @@ impl Findings {
         if map.is_there() && !matches!(map.node.value, Value::Map(_)) {
             self.invalid(map, format!("it is {}", map.node.kind()), "a map");
         }
+        let mut unknown = 0;
         for entry in map.entries() {
-            let at = map.get(&entry.key);
             if target.contains(&entry.key.as_str()) {
-                if at.is_there() {
-                    self.for_target(&at);
+                if entry.node.value != Value::Null {
+                    self.for_target(&map.of(entry));
                 }
             } else if !read.contains(&entry.key.as_str()) {
-                let mut known: Vec<&str> = read.iter().chain(target).copied().collect();
-                known.sort_unstable();
-                self.add(&at, FindingKind::UnknownField, "there is no such field", known.join(", "));
+                // A thousand slips in one map are one misunderstanding.
+                unknown += 1;
+                if unknown <= MOST_UNKNOWN {
+                    let mut known: Vec<&str> = read.iter().chain(target).copied().collect();
+                    known.sort_unstable();
+                    let kind = FindingKind::UnknownField;
+                    self.add(&map.of(entry), kind, "there is no such field", known.join(", "));
+                }
             }
         }
     }

@@ -29,17 +29,24 @@ const EVERY: Duration = Duration::from_secs(60);
 /// How deep templates may name templates.
 const DEEPEST: usize = 16;
 
+/// More metrics in all, and patterns of one analysis, than a strategy could remember.
+const MOST: usize = 1_000;
+const MOST_PATTERNS: usize = 100;
+
 /// Reads analyses and keeps the questions that they ask.
 #[derive(Debug)]
 pub(super) struct Analyses<'f, 'a> {
     files: &'f Files<'a>,
     rollout: &'f Cursor<'a>,
     pub(super) questions: Vec<Question>,
+    /// Where each of them is, by monitor and metric.
+    places: BTreeMap<(BlockName, MetricName), usize>,
+    metrics: usize,
 }
 
 impl<'f, 'a> Analyses<'f, 'a> {
     pub(super) fn new(files: &'f Files<'a>, rollout: &'f Cursor<'a>) -> Self {
-        Self { files, rollout, questions: Vec::new() }
+        Self { files, rollout, questions: Vec::new(), places: BTreeMap::new(), metrics: 0 }
     }
 
     pub(super) fn read(&mut self, at: &Cursor<'_>, wait: Wait, found: &mut Findings) -> Vec<Analysis> {
@@ -60,16 +67,25 @@ impl<'f, 'a> Analyses<'f, 'a> {
         let declared: Vec<Cursor<'_>> = templates.iter().flat_map(|t| t.at("spec.args").items()).collect();
         let supplied = found.list(&at.get("args"));
         let arguments = Arguments::resolve(&declared, &supplied, self.rollout, found);
-        let dry = templates.iter().flat_map(|t| t.at("spec.dryRun").items());
-        let dry: Vec<regex::Regex> = found
-            .list(&at.get("dryRun"))
-            .into_iter()
-            .chain(dry)
-            .filter_map(|dry| pattern(&dry.get("metricName"), found))
-            .collect();
+        let mut dry = found.list(&at.get("dryRun"));
+        dry.extend(templates.iter().flat_map(|t| t.at("spec.dryRun").items()));
+        if dry.len() > MOST_PATTERNS {
+            found.none(
+                &at.get("dryRun"),
+                format!("there are {} patterns", dry.len()),
+                format!("up to {MOST_PATTERNS}"),
+            );
+            dry.clear();
+        }
+        let dry: Vec<regex::Regex> = dry.into_iter().filter_map(|dry| pattern(&dry.get("metricName"), found)).collect();
         let mut metrics = Vec::new();
         let mut names = BTreeSet::new();
         for one in templates.iter().flat_map(|t| t.at("spec.metrics").items()) {
+            self.metrics += 1;
+            if self.metrics > MOST {
+                found.none(at, format!("all analyses together have more than {MOST} metrics"), "fewer");
+                break;
+            }
             let mut bindings = BTreeMap::new();
             let filled = arguments.fill(&one, &mut bindings, found);
             let filled = one.with(&filled);
@@ -121,11 +137,11 @@ impl<'f, 'a> Analyses<'f, 'a> {
     /// Keeps the question. Where another one has the same name and asks something else, this one gets a name of its own.
     fn asked(&mut self, mut read: Metric) -> Metric {
         let own = read.question.metric.clone();
-        for number in 2..=self.questions.len() + 2 {
-            let same =
-                |other: &&Question| (&other.monitor, &other.metric) == (&read.question.monitor, &read.question.metric);
-            match self.questions.iter().find(same) {
+        for number in 2..=MOST + 2 {
+            let name = (read.question.monitor.clone(), read.question.metric.clone());
+            match self.places.get(&name).and_then(|place| self.questions.get(*place)) {
                 None => {
+                    self.places.insert(name, self.questions.len());
                     self.questions.push(read.question.clone());
                     break;
                 }

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::super::cursor::{Cursor, Findings};
+use super::super::cursor::{Cursor, Findings, is_too_long};
 use super::super::question::Binding;
 use crate::document::{Entry, Node, Value};
 
@@ -110,6 +110,9 @@ impl Arguments {
         let mut rest = text;
         while let Some((before, after)) = rest.split_once("{{") {
             filled.push_str(before);
+            if is_too_long(&filled, at, found) {
+                return String::new();
+            }
             let Some((tag, behind)) = after.split_once("}}") else {
                 rest = after;
                 filled.push_str("{{");

@@ -8,7 +8,7 @@ use deploy_core::name::{BlockName, MetricName};
 use deploy_core::real::Real;
 
 use super::super::Files;
-use super::super::cursor::{Cursor, Findings, spell};
+use super::super::cursor::{Cursor, Findings, is_too_long, spell};
 use super::super::finding::FindingKind;
 use super::super::question::{FlaggerSource, PrometheusSource, Question, Reads, Source};
 use super::{interval, threshold};
@@ -17,6 +17,9 @@ use crate::analysis::{Analysis, Judge};
 
 /// The monitor that answers for all metrics of a Canary: one, so that one counter counts what fails of all of them.
 const MONITOR: &str = "flagger";
+
+/// More metrics than a strategy could remember.
+const MOST: usize = 100;
 
 /// What is checked, and how often it may fail.
 #[derive(Debug)]
@@ -57,7 +60,13 @@ pub(super) fn read(files: &Files<'_>, root: &Cursor<'_>, analysis: &Cursor<'_>, 
         threshold: threshold(analysis, found),
         questions: Vec::new(),
     };
-    for at in found.list(&analysis.get("metrics")) {
+    let metrics = found.list(&analysis.get("metrics"));
+    if metrics.len() > MOST {
+        let at = analysis.get("metrics");
+        found.none(&at, format!("there are {} of them", metrics.len()), format!("up to {MOST}"));
+        return checks;
+    }
+    for at in metrics {
         let read = ["interval", "name", "query", "templateRef", "templateVariables", "threshold", "thresholdRange"];
         found.only(&at, &read, &[]);
         let Some(name) = found.name(&at.get("name"), |text| MetricName::new(text)) else { continue };
@@ -182,6 +191,9 @@ fn fill(
     let mut rest = query;
     while let Some((before, after)) = rest.split_once("{{") {
         filled.push_str(before);
+        if is_too_long(&filled, query_at, found) {
+            return None;
+        }
         let (tag, behind) = after.split_once("}}").unwrap_or((after, ""));
         let value = match tag.trim_matches(|c: char| c.is_whitespace() || c == '-') {
             "interval" => Some(interval),
