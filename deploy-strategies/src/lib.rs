@@ -10,6 +10,9 @@
 //! | [`FlagRollout`](flags::FlagRollout) | the code is out already and users get it by percentage | a metric per step | LaunchDarkly, Unleash |
 //! | [`Rolling`](rolling::Rolling) | instances carry the traffic in equal parts and room is short | nothing: it waits for healthy instances | Kubernetes' `RollingUpdate`, OpenKruise's batches |
 //!
+//! Each is also plain data: [`StrategySpec`](spec::StrategySpec) reads and writes JSON and YAML. With the feature `import`, manifests of
+//! Argo Rollouts and Flagger become such data.
+//!
 //! Many places at a time: [`Waves`](waves::Waves). Which way back may be taken: [`way_back`]. More on how to choose stands in
 //! `docs/which-strategy.md` beside this crate, how to unit-test a strategy of your own in `docs/test-your-own-strategy.md`, and what is done
 //! otherwise than elsewhere on purpose in `docs/differences.md`.
@@ -32,6 +35,7 @@ pub mod canary;
 mod checked;
 mod date;
 mod exposure;
+pub mod document;
 mod field;
 pub mod flags;
 mod handover;
@@ -46,6 +50,7 @@ pub mod rolling;
 mod said;
 pub mod share;
 mod span;
+pub mod spec;
 mod watch;
 pub mod waves;
 pub mod way_back;

@@ -16,7 +16,13 @@ mod exploration;
 mod flag_cases;
 mod flag_rollout;
 #[cfg(feature = "import")]
+mod hostile;
+#[cfg(feature = "import")]
 mod import;
+#[cfg(feature = "import")]
+mod import_cases;
+#[cfg(feature = "import")]
+mod import_flagger;
 mod known_wrong;
 mod model;
 mod replica_cases;
@@ -24,6 +30,8 @@ mod requests;
 mod rolling;
 mod rolling_cases;
 mod runs;
+mod spec;
+mod spec_schema;
 mod threshold;
 mod threshold_cases;
 mod threshold_run;
