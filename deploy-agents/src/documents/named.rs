@@ -6,6 +6,7 @@ use deploy_core::name::BlockName;
 use deploy_core::release::Release;
 use deploy_core::strategy::{Decision, Outline, Situation, Strategy};
 use deploy_core::target::{Capabilities, TargetState};
+use deploy_core::time::Timestamp;
 use deploy_strategies::spec::StrategySpec;
 
 use super::Registry;
@@ -28,6 +29,10 @@ impl Strategy for Named {
 
     fn monitors(&self) -> Vec<BlockName> {
         self.strategy.monitors()
+    }
+
+    fn objection(&self, release: &Release, wall: Timestamp) -> Option<String> {
+        self.strategy.objection(release, wall)
     }
 
     fn outline(&self, release: &Release, from: &TargetState) -> Outline {

@@ -131,6 +131,8 @@ fn flags() -> Map<String, Value> {
         "name": one_of("name"),
         "flag": one_of("name"),
         "steps": {"type": "array", "items": one_of("flag_step"), "minItems": 1},
+        "requires": {"type": "array", "items": one_of("prerequisite")},
+        "expires": {"description": "RFC 3339, for example 2026-12-01T00:00:00Z.", "type": ["string", "null"]},
         "on_inconclusive": one_of("on_inconclusive"),
         "progress_deadline": one_of("span"),
     }))
@@ -209,6 +211,10 @@ fn definitions() -> Value {
             "soak": one_of("span"),
             "approval": maybe(&one_of("approval")),
             "analysis": list("analysis"),
+        })),
+        "prerequisite": object(&["flag"], json!({
+            "flag": one_of("name"),
+            "at_least": {"type": "integer", "minimum": 1, "maximum": 100},
         })),
         "on_inconclusive": {"oneOf": [choice("ask", one_of("approval")), {"const": "roll_back"}]},
         "analysis": object(&["monitor", "every", "lookback", "judge"], json!({

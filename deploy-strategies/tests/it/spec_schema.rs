@@ -47,6 +47,7 @@ fn examples() -> Vec<Value> {
         }),
         json!({
             "type": "flags", "name": "ramp", "flag": "new-search", "on_inconclusive": "roll_back", "progress_deadline": "20m",
+            "requires": [{"flag": "new-index", "at_least": 50}, {"flag": "login"}], "expires": "2026-12-01T00:00:00Z",
             "steps": [{"percent": 1, "soak": "1d", "approval": approval, "analysis": [analysis]}, {"percent": 100}]
         }),
         json!({"type": "all-at-once", "instances": 3, "scale_down_delay": "1m", "progress_deadline": "20m"}),
