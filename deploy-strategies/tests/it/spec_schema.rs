@@ -125,14 +125,8 @@ fn the_schema_has_every_field_that_the_reader_knows() {
         wrong.as_object_mut().unwrap().insert("zzz".to_owned(), json!(1));
         let refused = StrategySpec::from_json(wrong.to_string()).expect_err("a field that nobody knows").to_string();
         let expected = refused.split("expected one of ").nth(1);
+        assert!(expected.is_some(), "{refused}");
         for field in expected.into_iter().flat_map(|list| list.split('`').skip(1).step_by(2)) {
-            assert!(
-                example.get(field).is_some()
-                    || example["type"] == "blue-green" && field == "promote"
-                    || example["type"] == "canary",
-                "{field} of {}",
-                example["type"]
-            );
             let kinds = StrategySpec::schema();
             let own = kinds["oneOf"]
                 .as_array()
