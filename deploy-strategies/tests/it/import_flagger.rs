@@ -111,7 +111,7 @@ fn iterations_without_a_match_are_a_switch() {
 #[test]
 fn queries_are_filled_in_and_webhooks_are_named() {
     let template = "---\napiVersion: flagger.app/v1beta1\nkind: MetricTemplate\nmetadata: {name: missing}\nspec:\n  provider: {type: prometheus, address: \"http://prometheus:9090\", secretRef: {name: login}}\n  query: sum(rate(e{ns=\"{{ namespace }}\",app=\"{{target}}-canary\",x=\"{{ variables.x }}\"}[{{ interval }}]))\n";
-    let analysis = "    interval: 1m\n    stepWeight: 50\n    metrics:\n    - name: not-found\n      templateRef: {name: missing, namespace: flagger}\n      templateVariables: {x: one}\n      thresholdRange: {min: 0.5, max: 5}\n      interval: 2m\n    webhooks:\n    - {name: gate, type: confirm-promotion, url: \"http://gate/\", timeout: 5s, metadata: {a: b}}\n    - {name: load, type: rollout, url: \"http://load/\"}\n";
+    let analysis = "    interval: 1m\n    stepWeight: 50\n    metrics:\n    - name: not-found\n      templateRef: {name: missing, namespace: flagger}\n      templateVariables: {x: one}\n      thresholdRange: {min: 0.5, max: 5}\n      interval: 2m\n    webhooks:\n    - {name: gate, type: confirm-promotion, url: \"http://gate/\", timeout: 5s, metadata: {a: b}}\n    - {name: load, url: \"http://load/\"}\n";
     let imported = import(&format!("{}{template}", manifest(analysis)));
     let Source::Prometheus(source) = &imported.questions[0].source else { panic!("{:?}", imported.questions) };
     assert_eq!(source.query, "sum(rate(e{ns=\"prod\",app=\"shop-canary\",x=\"one\"}[2m]))");
