@@ -31,6 +31,8 @@ pub mod all_at_once;
 pub mod analysis;
 pub mod blue_green;
 pub mod canary;
+mod date;
+mod exposure;
 pub mod document;
 mod field;
 pub mod flags;
