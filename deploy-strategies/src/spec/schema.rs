@@ -131,6 +131,8 @@ fn flags() -> Map<String, Value> {
         "name": one_of("name"),
         "flag": one_of("name"),
         "steps": {"type": "array", "items": one_of("flag_step"), "minItems": 1},
+        "requires": {"type": "array", "items": object(&["flag"], json!({"flag": one_of("name"), "at_least": one_of("percent")}))},
+        "expires": maybe(&json!({"description": "A date or a moment, for example 2027-03-31.", "type": "string"})),
         "on_inconclusive": one_of("on_inconclusive"),
         "progress_deadline": one_of("span"),
     }))

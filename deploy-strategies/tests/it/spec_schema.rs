@@ -1,5 +1,7 @@
 //! The schema of strategies as data: what it refuses, the reader refuses.
 
+use std::sync::LazyLock;
+
 use deploy_strategies::spec::StrategySpec;
 use jsonschema::Validator;
 use proptest::prelude::*;
@@ -8,8 +10,10 @@ use serde_json::{Value, json};
 use crate::cases;
 use crate::spec::specs;
 
-fn schema() -> Validator {
-    jsonschema::draft202012::new(&StrategySpec::schema()).unwrap()
+fn schema() -> &'static Validator {
+    static SCHEMA: LazyLock<Validator> =
+        LazyLock::new(|| jsonschema::draft202012::new(&StrategySpec::schema()).unwrap());
+    &SCHEMA
 }
 
 /// Documents that use every field, one for each type.
@@ -46,7 +50,7 @@ fn examples() -> Vec<Value> {
             "background": [analysis], "on_inconclusive": "roll_back", "progress_deadline": "20m"
         }),
         json!({
-            "type": "flags", "name": "ramp", "flag": "new-search", "on_inconclusive": "roll_back", "progress_deadline": "20m",
+            "type": "flags", "name": "ramp", "flag": "new-search", "requires": [{"flag": "new-index", "at_least": 50}], "expires": "2099-03-31", "on_inconclusive": "roll_back", "progress_deadline": "20m",
             "steps": [{"percent": 1, "soak": "1d", "approval": approval, "analysis": [analysis]}, {"percent": 100}]
         }),
         json!({"type": "all-at-once", "instances": 3, "scale_down_delay": "1m", "progress_deadline": "20m"}),
