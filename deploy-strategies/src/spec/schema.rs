@@ -132,7 +132,7 @@ fn flags() -> Map<String, Value> {
         "flag": one_of("name"),
         "steps": {"type": "array", "items": one_of("flag_step"), "minItems": 1},
         "requires": {"type": "array", "items": object(&["flag"], json!({"flag": one_of("name"), "at_least": one_of("percent")}))},
-        "expires": maybe(&json!({"description": "A date or a moment, for example 2027-03-31.", "type": "string"})),
+        "expires": maybe(&json!({"description": "A moment, for example 2027-03-31T00:00:00Z.", "type": "string"})),
         "on_inconclusive": one_of("on_inconclusive"),
         "progress_deadline": one_of("span"),
     }))

@@ -50,7 +50,7 @@ fn examples() -> Vec<Value> {
             "background": [analysis], "on_inconclusive": "roll_back", "progress_deadline": "20m"
         }),
         json!({
-            "type": "flags", "name": "ramp", "flag": "new-search", "requires": [{"flag": "new-index", "at_least": 50}], "expires": "2099-03-31", "on_inconclusive": "roll_back", "progress_deadline": "20m",
+            "type": "flags", "name": "ramp", "flag": "new-search", "requires": [{"flag": "new-index", "at_least": 50}], "expires": "2099-03-31T00:00:00Z", "on_inconclusive": "roll_back", "progress_deadline": "20m",
             "steps": [{"percent": 1, "soak": "1d", "approval": approval, "analysis": [analysis]}, {"percent": 100}]
         }),
         json!({"type": "all-at-once", "instances": 3, "scale_down_delay": "1m", "progress_deadline": "20m"}),
