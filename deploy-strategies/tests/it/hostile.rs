@@ -167,6 +167,10 @@ fn damaged_texts_are_read_or_refused_with_a_place() {
                 }
             }
         }
+        // Only what was a strategy of ours: the others' manifests lack a type, and say no more.
+        if samples[sample] != SPEC.as_bytes() {
+            return Ok(());
+        }
         match StrategySpec::from_yaml(&text) {
             Ok(one) => {
                 up(&spec);

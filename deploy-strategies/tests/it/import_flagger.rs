@@ -2,7 +2,11 @@
 
 use std::time::Duration;
 
+use deploy_core::monitor::{Arm, MeasureRequest, Measurement, Reading, Window};
+use deploy_core::name::MetricName;
+use deploy_core::real::Real;
 use deploy_core::target::RouteMatch;
+use deploy_core::time::{RunTime, Timestamp};
 use deploy_strategies::analysis::Judge;
 use deploy_strategies::analysis::threshold::{Limit, NoData};
 use deploy_strategies::blue_green::Promote;
@@ -11,7 +15,10 @@ use deploy_strategies::import::{FindingKind, HookWhen, Source};
 use deploy_strategies::share::Percent;
 use deploy_strategies::spec::StrategySpec;
 
+use crate::bar::Bar;
+use crate::closed_loop::{Answers, End, Loop};
 use crate::import::{import, refused};
+use crate::model::{Place, release, serving};
 
 /// A Canary with this analysis, indented by four.
 pub(crate) fn manifest(analysis: &str) -> String {
@@ -74,6 +81,38 @@ fn each_step_takes_one_good_check_and_one_counter_counts_the_failed_ones_of_all(
         (counter.every, counter.request(&"v2".try_into().unwrap(), None)),
         "one answer serves both"
     );
+}
+
+/// What every metric is.
+fn all(request: &MeasureRequest, value: u32) -> Result<Vec<Measurement>, String> {
+    let window = Window { from: Timestamp(0), to: Timestamp(60_000) };
+    let one = |metric: &MetricName| {
+        Measurement::new(metric.clone(), Arm::Candidate, window, Reading::Value(Real::from(value)))
+    };
+    Ok(request.metrics.iter().map(one).collect())
+}
+
+#[test]
+fn an_imported_canary_goes_through_on_good_checks_and_back_on_as_many_failed_ones_as_the_manifest_says() {
+    let text = format!("    interval: 1m\n    threshold: 2\n    maxWeight: 20\n    stepWeight: 10\n{METRICS}");
+    let canary = import(&manifest(&text)).strategy;
+    let run = |answers: Answers| {
+        let bar = Bar { least: 10, most: 20, with_ending: false };
+        let mut run = Loop::new(&canary, release("v2"), Place::new(&serving("v1", 10), 1, 0), bar);
+        run.monitor = answers;
+        (run.run(400), run.log.join("\n"))
+    };
+    // 100 is a good rate and a good duration, 50 a bad rate.
+    let (end, story) = run(|request, _| all(request, 100));
+    assert_eq!(end, End::Complete, "{story}");
+    let (end, story) = run(|request, _| all(request, 50));
+    assert_eq!(end, End::RolledBack, "{story}");
+    assert!(
+        story.contains("1 failed checks of all metrics"),
+        "one answer counts once, although two analyses take it: {story}"
+    );
+    let (end, story) = run(|request, now| all(request, if now < RunTime(100_000) { 50 } else { 100 }));
+    assert_eq!(end, End::Complete, "one failed check is one less than too many: {story}");
 }
 
 #[test]
