@@ -71,6 +71,8 @@
 
 pub mod agents;
 pub mod checks;
+pub mod crew;
+pub mod documents;
 pub mod dossier;
 pub mod evidence;
 pub mod gates;
@@ -83,3 +85,4 @@ pub mod targets;
 #[cfg(feature = "testing")]
 pub mod testing;
 pub mod wait;
+pub mod workflows;

@@ -16,6 +16,7 @@ mod document;
 mod entries;
 mod evidence_set;
 mod level;
+mod profile;
 mod reading;
 mod thresholds;
 
@@ -36,5 +37,6 @@ pub use self::checklist::{AttestError, Checklist, ChecklistItem, ChecklistReadin
 pub use self::document::{Document, Read, file_of, read, write};
 pub use self::evidence_set::{EvidenceSet, Judged};
 pub use self::level::{LevelExecution, ValidationLevel};
+pub use self::profile::Excused;
 pub use self::reading::Reading;
 pub use self::thresholds::Thresholds;

@@ -315,7 +315,7 @@ impl<'a> Reading<'a> {
             kind::CSAF => csaf::read(&source).map(|_| ())?,
             kind::TERRAFORM_PLAN | kind::TERRAFORM_PLAN_AFTER => terraform::read(&source).map(|_| ())?,
             kind::KUBERNETES | kind::KUBERNETES_STAGING => kubernetes::read(&source).map(|_| ())?,
-            kind::ATTESTATION | kind::AUDIT => provenance::read(&source, &[]).map(|_| ())?,
+            kind::ATTESTATION | kind::AUDIT | kind::PREREQUISITE => provenance::read(&source, &[]).map(|_| ())?,
             kind::K6 | kind::ROLLOUT_LOAD => k6::read(&source).map(|_| ())?,
             kind::OHA => oha::read(&source).map(|_| ())?,
             kind::WRK => wrk::read(&source).map(|_| ())?,
@@ -327,7 +327,9 @@ impl<'a> Reading<'a> {
             kind::RESTIC => restic::read(&source).map(|_| ())?,
             kind::CONFTEST => policy::read_conftest(&source).map(|_| ())?,
             kind::OPA => policy::read_opa(&source).map(|_| ())?,
-            kind::RUN_EXPORT | kind::DRILL_EXPORT => read_export(evidence, bytes).map(|_| ())?,
+            kind::RUN_EXPORT | kind::DRILL_EXPORT | kind::PREREQUISITE_RUN => {
+                read_export(evidence, bytes).map(|_| ())?
+            }
             code::CiRun::KIND => own::<code::CiRun>(&file, bytes)?,
             code::ChangeLog::KIND => own::<code::ChangeLog>(&file, bytes)?,
             infrastructure::EnvironmentProbe::KIND => own::<infrastructure::EnvironmentProbe>(&file, bytes)?,
@@ -354,6 +356,7 @@ impl<'a> Reading<'a> {
             shipping::ReleaseNotes::KIND => own::<shipping::ReleaseNotes>(&file, bytes)?,
             shipping::DefectList::KIND => own::<shipping::DefectList>(&file, bytes)?,
             StepReport::KIND => own::<StepReport>(&file, bytes)?,
+            kind::PROFILE => own::<super::Excused>(&file, bytes)?,
             other => return Err(Refusal::Unparseable(format!("{file}: there is no reader for kind {other}"))),
         }
         Ok(())

@@ -447,6 +447,7 @@ impl Machine {
             rolling.stage = e.decision.stage.clone();
             rolling.reason = Some(e.decision.reason.clone());
             rolling.judgements.clone_from(&e.decision.judgements);
+            rolling.exposure = rolling.exposure.max(e.decision.exposure);
             rolling.next = Some(e.decision.next.clone());
             match &e.then {
                 AfterLook::Apply => {
