@@ -597,7 +597,8 @@ async fn a_lock_in_a_real_database_is_seen_while_it_is_held() {
     });
     locked.await.expect("the lock is taken");
     let mut waiter = session("INSERT INTO orders VALUES (1)").spawn().expect("it starts");
-    let seen = deploy_agents::wait::until(bound, soon, || async { (waiting(&monitor).await == Some(1.0)).then_some(()) });
+    let seen =
+        deploy_agents::wait::until(bound, soon, || async { (waiting(&monitor).await == Some(1.0)).then_some(()) });
     seen.await.expect("the monitor sees who waits");
     let Reading::Counts(connections) = reading(&measure(&monitor).await, "database.connections", Arm::Candidate) else {
         panic!("connections are counts")
@@ -606,7 +607,8 @@ async fn a_lock_in_a_real_database_is_seen_while_it_is_held() {
     drop(input);
     assert!(waiter.wait().expect("it ends").success(), "the lock was let go");
     let _ended = holder.wait();
-    let over = deploy_agents::wait::until(bound, soon, || async { (waiting(&monitor).await == Some(0.0)).then_some(()) });
+    let over =
+        deploy_agents::wait::until(bound, soon, || async { (waiting(&monitor).await == Some(0.0)).then_some(()) });
     over.await.expect("nobody waits any more");
     // A database that is gone is an error, never zero who wait.
     drop(cluster);
