@@ -37,7 +37,7 @@ pub fn policy_check(name: &str, policy: Policy, kinds: &'static [&'static str]) 
                 let file = file_of(evidence);
                 match policy.evaluate(&Source::new(&file, bytes)) {
                     Ok(facts) => results.push((Pointer::new(file.as_str(), Place::Whole), facts)),
-                    Err(error) => return Assessment::refused(error.into()),
+                    Err(error) => return Assessment::refused(error),
                 }
             }
         }
