@@ -19,15 +19,18 @@
 //! | [`agents::Program`] | `Agent` | a program in a process group of its own | the program itself, told `DEPLOY_EFFECT_KEY`; say so on the card |
 //! | [`agents::BackgroundProgram`] | `Agent` | a program that outlives the engine, and a directory | one directory for each effect key, and a lock in it: it is started at most once |
 //! | [`agents::HttpProbe`] | `Agent` | a URL, with GET | it has no effect |
-//! | [`gates::GoNoGo`] | `Gate` | nothing | it has no effect |
-//! | [`gates::ApprovalGate`] | `Gate` | what the host reads answers from | it has no effect |
+//! | [`gates::GoNoGo`], of [`gates::QualityGate`] too | `Gate` | nothing | it has no effect |
+//! | [`gates::ApprovalGate`] | `Gate` | what the host reads answers from; a notifier for reminders | one key for each reminder and person |
 //! | [`gates::ChangeWindowGate`] | `Gate` | nothing | it has no effect |
 //! | [`monitors::ProbeMonitor`] | `Monitor` | a URL, with GET | it has no effect |
 //! | [`monitors::ScrapeMonitor`] | `Monitor` | `/metrics` pages, HAProxy's socket, log files; reads only | it has no effect |
 //! | [`monitors::prometheus::PrometheusMonitor`] | `Monitor` | the HTTP interface of a Prometheus; reads only | it has no effect |
+//! | [`monitors::JourneyMonitor`], [`monitors::NetworkProbe`] | `Monitor` | a service, as its users reach it | it has no effect |
+//! | [`monitors::NewErrors`] | `Monitor` | nothing: the host tells it | it has no effect |
 //! | [`monitors::Meter`] | `Monitor` | nothing: the host counts itself | it has no effect |
 //! | [`monitors::ActivateMonitors`] | `Gate` | what its monitors touch | it has no effect |
 //! | [`monitors::alertmanager::AlertDrill`] | `Agent` | an Alertmanager | each attempt posts an alert of its own, and resolves it |
+//! | [`monitors::PreserveEvidence`] | `Agent` | files and pages; reads only | it has no effect |
 //! | [`notifiers::Announce`] | `Agent` | whatever its notifier reaches | one key for each run, step and party; receivers compare it |
 //! | [`targets::processes::ProcessFleet`] | `Target` | child processes and the balancer in front of them | it takes full statements; older fences are refused |
 //! | [`targets::flags::FlagFile`] | `Target` | a file in flagd's format | it takes full statements; only weights are replaced |
@@ -43,7 +46,7 @@
 //!
 //! [`evidence`] reads the reports that tools write, and says of every number where it stood.
 //!
-//! `docs/balancers.md`, `docs/evidence.md`, `docs/flags.md` and `docs/kubernetes.md` beside this crate say what each can do, and why it does it so.
+//! `docs/balancers.md`, `docs/evidence.md`, `docs/flags.md`, `docs/kubernetes.md` and `docs/notifiers.md` beside this crate say what each can do, and why it does it so.
 //!
 //! Beside them: [`checks`], what evidence must say, as a catalogue; [`dossier`], a run as one value for people;
 //! [`targets::proxy::Proxy`], which may be used alone; [`targets::haproxy::RuntimeSocket`], a client of HAProxy's runtime socket; [`http::HttpClient`], the port
