@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use deploy_agents::crew::{Member, SEATS, Seat, duty};
-use deploy_core::agent::{Agent as _, AgentCard, Report, Task, agent_fn};
+use deploy_core::agent::{AgentCard, Report, Task, agent_fn};
 use deploy_core::digest::Digest;
 use deploy_core::driver::{Engine, RuntimeClock};
 use deploy_core::evidence::Collected;
