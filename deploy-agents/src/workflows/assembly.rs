@@ -14,7 +14,7 @@ use super::backfill::{BackfillGate, WaiverGate};
 use super::builder::{Extra, Hook, WorkflowBuilder};
 use super::claimer::Claimer;
 use super::error::WorkflowError;
-use super::make_good::MakesGood;
+use super::make_good::{MakesGood, report_check};
 use super::phase_gate::{PhaseGate, Shown};
 use super::{kind_checks, profile};
 use crate::checks::CatalogueCheck;
@@ -308,7 +308,9 @@ impl<'b> Assembly<'b> {
         let room = self.phase("back-fill", Role::SpecValidator, &kinds);
         let agent: Arc<dyn Agent> = Arc::new(MakesGood { crew: self.crew.clone(), backfills: backfills.clone() });
         room.phase.lead(Arc::clone(&agent));
-        room.phase.task("waived-checks", agent).retry(self.of.issues.retry()).add();
+        let reports = report_check()?;
+        room.phase.task("waived-checks", agent).retry(self.of.issues.retry()).verify(reports.verification()).add();
+        self.p.check(reports);
         room.phase.exit(BackfillGate::new(BlockName::new("backfills-in-time")?, backfills));
         Ok(())
     }

@@ -3,14 +3,14 @@
 use async_trait::async_trait;
 use deploy_core::agent::{Agent, AgentCard, AgentError, Performed, Report, StepContext, Task};
 use deploy_core::deliverable::{Deliverable, Slot};
-use deploy_core::evidence::{Claim, Finding, Receipt, Refusal, Verdict};
-use deploy_core::name::{BlockName, CheckName};
+use deploy_core::evidence::{Check, CheckInput, Claim, Collected, EvidencePolicy, Finding, Receipt, Refusal, Verdict};
+use deploy_core::name::{BlockName, CheckName, NameError};
 use deploy_core::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::backfill::{Backfill, Backfills};
-use crate::checks::{CatalogueCheck, EvidenceSet};
-use crate::crew::{Crew, Wanted};
+use crate::checks::{CatalogueCheck, Document, EvidenceSet, file_of, read as document};
+use crate::crew::{Crew, Wanted, subject_of};
 
 /// What became of what was waived: a host writes it back to where it keeps its waivers.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -35,6 +35,34 @@ pub struct StillOpen {
 impl Deliverable for BackfillReport {
     const NAME: &'static str = "back-fill-report";
     const VERSION: u32 = 1;
+}
+
+impl Document for BackfillReport {
+    const KIND: &'static str = <Self as Deliverable>::NAME;
+}
+
+/// The verification of the step: its report was written, and nothing stands in it as settled that is not met. With it, the
+/// engine verifies all that the step claims.
+pub(super) fn report_check() -> Result<Check, NameError> {
+    let policy = EvidencePolicy {
+        kind: Some(BackfillReport::KIND.to_owned()),
+        // The report is the agent's own; what it says of checks is claimed and verified check by check.
+        self_attested: true,
+        ..EvidencePolicy::default()
+    };
+    let judge = |input: &CheckInput<'_>| {
+        let read =
+            input.evidence.first().map(|(evidence, bytes)| document::<BackfillReport>(&file_of(evidence), bytes));
+        match read {
+            Some(Ok(report)) => match report.settled.iter().find(|r| !r.verdict.is_met() || r.read.is_empty()) {
+                Some(receipt) => Verdict::Fail { reason: format!("{} is not settled", receipt.check) },
+                None => Verdict::Pass,
+            },
+            Some(Err(refusal)) => Verdict::Inconclusive { refusal },
+            None => Verdict::Inconclusive { refusal: Refusal::Missing("there is no report".to_owned()) },
+        }
+    };
+    Ok(Check::new(CheckName::new("back-fill:reports")?, judge).policy(policy))
 }
 
 /// Claims every waived check of the release whose evidence is there by now. One that is not met fails its step, and the release
@@ -102,8 +130,17 @@ impl Agent for MakesGood {
                 }
             }
         }
-        let whole = pieces.into_iter().fold(report, Report::evidence).deliver(&said);
         let unwritten = |e| AgentError::definitive("the report could not be written down").because(e);
+        let mut json = serde_json::to_value(&said).map_err(unwritten)?;
+        json["format"] = serde_json::json!(1);
+        let bytes = serde_json::to_vec(&json).map_err(unwritten)?;
+        let written = Collected::new(BackfillReport::KIND, by.as_str(), subject_of(&task.release), cx.now.wall, bytes)
+            .summary("back-fill.json");
+        if let Ok(check) = report_check() {
+            let evidence = vec![written.evidence.digest];
+            report = report.claim(Claim { check: check.name().clone(), evidence, value: String::new() });
+        }
+        let whole = pieces.into_iter().fold(report.evidence(written), Report::evidence).deliver(&said);
         Ok(Performed::Done(whole.map_err(unwritten)?))
     }
 }

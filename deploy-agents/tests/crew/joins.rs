@@ -133,3 +133,16 @@ fn what_is_left_out_or_replaced_must_be_there_and_have_a_reason() {
     let error = eight().without_check("unicorns-fly", "none here").build().expect_err("no check").to_string();
     assert_eq!(error, "there is no check unicorns-fly");
 }
+
+/// Rows: M121, M238.
+#[test]
+fn a_phase_without_a_gate_at_its_end_is_found() {
+    use deploy_core::pipeline::Pipeline;
+    use deploy_core::plan::RollbackTo;
+    let p = Pipeline::builder("bare");
+    p.rollback(RollbackTo::Previous);
+    p.phase("tests").soak("settle", std::time::Duration::from_secs(1)).add();
+    let plan = p.build().expect("it builds").plan(release_of(ReleaseKind::Production), person("bot")).expect("a plan");
+    let found: Vec<String> = without_exit_gate(&plan).iter().map(ToString::to_string).collect();
+    assert_eq!(found, ["tests"]);
+}
