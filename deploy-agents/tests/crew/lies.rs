@@ -117,7 +117,7 @@ fn lies(seat: Seat, honest: &Report) -> Vec<(&'static str, Report)> {
     ]
 }
 
-/// Rows: M143, M144, M145, M146, M147, M148, M149, M150, M151, M152, M153, M154, M155, M156, M157, M158.
+/// Rows: M143, M144, M145, M146, M147, M148, M149, M150, M151, M152, M153, M154, M155, M156, M157, M158, M239, M241, M242.
 #[tokio::test(start_paused = true)]
 async fn an_honest_member_passes_and_a_lying_one_is_refused_in_every_seat() {
     let pieces = pieces();

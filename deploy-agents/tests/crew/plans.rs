@@ -77,6 +77,29 @@ fn both_workflows_run_in_simulation_and_every_phase_has_an_exit_gate() {
     }
 }
 
+/// The driver stops after a record and another one goes on: the release ends as it would have, with the same effects.
+///
+/// Rows: M26.
+#[test]
+fn a_stop_after_a_record_changes_nothing() {
+    for (shape, workflow) in both() {
+        let plan = Arc::new(plan(&workflow, ReleaseKind::Production));
+        let bound = Bounded(workflow.pipeline.blocks().bind(&plan).expect("all blocks are there"));
+        let simulation = || {
+            let simulation = Simulation::new(Arc::clone(&plan), 11);
+            ["production", "staging"].iter().fold(simulation, |s, name| s.target(target(name), before()))
+        };
+        let whole = simulation().run(&bound).expect("it runs");
+        assert_eq!(whole.outcome.map(|o| o.as_str()), Some("succeeded"), "{shape}");
+        for record in (1..whole.records.len() as u64).step_by(9) {
+            let resumed = simulation().stop_after(record).run(&bound).expect("it runs");
+            assert_eq!(resumed.stops, 1, "{shape}: it stopped after record {record}");
+            assert_eq!(resumed.outcome, whole.outcome, "{shape}: after record {record}");
+            assert_eq!(resumed.effect_keys(), whole.effect_keys(), "{shape}: after record {record}");
+        }
+    }
+}
+
 /// The checks that the seats of a plan verify, by the names of their lines and the checks themselves.
 fn asked(workflow: &Workflow, plan: &Plan) -> BTreeSet<&'static str> {
     let there: BTreeSet<&StepPath> = plan.steps.iter().map(|step| &step.path).collect();
