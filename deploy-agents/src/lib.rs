@@ -19,6 +19,7 @@
 //! | [`agents::Program`] | `Agent` | a program in a process group of its own | the program itself, told `DEPLOY_EFFECT_KEY`; say so on the card |
 //! | [`agents::BackgroundProgram`] | `Agent` | a program that outlives the engine, and a directory | one directory for each effect key, and a lock in it: it is started at most once |
 //! | [`agents::HttpProbe`] | `Agent` | a URL, with GET | it has no effect |
+//! | [`crew::Member`], behind each of the 21 roles | `Agent` | an [`EvidenceSource`](crew::EvidenceSource); reads only | it has no effect |
 //! | [`gates::GoNoGo`], of [`gates::QualityGate`] too | `Gate` | nothing | it has no effect |
 //! | [`gates::ApprovalGate`] | `Gate` | what the host reads answers from; a notifier for reminders | one key for each reminder and person |
 //! | [`gates::ChangeWindowGate`] | `Gate` | nothing | it has no effect |
@@ -47,6 +48,8 @@
 //! [`evidence`] reads the reports that tools write, and says of every number where it stood.
 //!
 //! `docs/balancers.md`, `docs/evidence.md`, `docs/flags.md`, `docs/kubernetes.md` and `docs/notifiers.md` beside this crate say what each can do, and why it does it so.
+//!
+//! [`workflows`] are the two documented workflows, ready made of all of this; `docs/crew.md` and `docs/workflows.md` say how.
 //!
 //! Beside them: [`checks`], what evidence must say, as a catalogue; [`dossier`], a run as one value for people;
 //! [`targets::proxy::Proxy`], which may be used alone; [`targets::haproxy::RuntimeSocket`], a client of HAProxy's runtime socket; [`http::HttpClient`], the port
