@@ -2,12 +2,14 @@
 
 mod background;
 mod config_change;
+mod ci;
 mod http_probe;
 mod migration;
 mod program;
 mod smoke_suite;
 
 pub use self::background::{BackgroundProgram, supervise_if_asked};
+pub use self::ci::{CiArtifact, CiError, CiOrder, CiPort, CiRun, CiRunId, CiState, CiWorkflow, GithubActions};
 #[cfg(feature = "json-schema")]
 pub use self::config_change::SchemaError;
 pub use self::config_change::{

@@ -171,6 +171,11 @@ impl Blocks {
         self.checks.get(name)
     }
 
+    /// Every check that has a function, by name.
+    pub fn checks(&self) -> impl Iterator<Item = &Check> {
+        self.checks.values()
+    }
+
     /// What a plan records of the block of this name.
     pub(crate) fn pinned(&self, name: &BlockName) -> Option<PinnedBlock> {
         self.blocks.get(name).map(Block::pinned)

@@ -2,20 +2,13 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 use super::draft::{Draft, PhaseDraft};
-use super::{Phase, Pipeline, PipelineErrors, StepRef, assemble};
+use super::{Phase, Pipeline, PipelineErrors, StepRef, assemble, defaults};
+use crate::deliverable::DeliverableKey;
 use crate::evidence::Check;
 use crate::journal::QueuePolicy;
 use crate::plan::{InFlightPolicy, RollbackTo};
-
-/// How long the gates of a phase may hold, unless said otherwise: a day, so that a gate can wait for the next working day.
-pub(super) const HOLD_AT_MOST: Duration = Duration::from_secs(24 * 60 * 60);
-
-/// How many tasks and rollouts may be under way at once, unless said otherwise: enough to overlap checks, few enough not to
-/// overrun a small build farm.
-const WIDTH: u32 = 4;
 
 /// Builds a [`Pipeline`]. Say what it is made of in any order; [`build`](Self::build) checks all of it at once.
 ///
@@ -54,10 +47,11 @@ impl PipelineBuilder {
             rollback: None,
             queue: QueuePolicy::default(),
             in_flight: InFlightPolicy::default(),
-            width: WIDTH,
+            width: defaults::WIDTH,
             phases: Vec::new(),
             steps: Vec::new(),
             orders: Vec::new(),
+            supplies: Vec::new(),
             checks: Vec::new(),
         };
         Self { draft: Mutex::new(draft) }
@@ -109,7 +103,7 @@ impl PipelineBuilder {
             supporting: Vec::new(),
             entry: Vec::new(),
             exit: Vec::new(),
-            hold_at_most: HOLD_AT_MOST,
+            hold_at_most: defaults::HOLD_AT_MOST,
             promises: Vec::new(),
             only_for: None,
         });
@@ -120,6 +114,13 @@ impl PipelineBuilder {
     /// [`StepBuilder::after`](super::StepBuilder::after) says the same.
     pub fn order(&self, first: &StepRef, then: &StepRef) -> &Self {
         self.draft().orders.push((first.clone(), then.clone()));
+        self
+    }
+
+    /// Gives what `from` hands over under `key` to the task `to`, which then waits for it: for pipelines that are read from data.
+    /// Where the type is known, [`StepBuilder::input`](super::StepBuilder::input) says the same.
+    pub fn supply(&self, to: &StepRef, key: DeliverableKey, from: &StepRef) -> &Self {
+        self.draft().supplies.push((to.clone(), key, from.clone()));
         self
     }
 

@@ -29,6 +29,8 @@ pub(super) struct Draft {
     pub(super) steps: Vec<StepDraft>,
     /// The first before the second.
     pub(super) orders: Vec<(StepRef, StepRef)>,
+    /// To the first, under the key, from the last.
+    pub(super) supplies: Vec<(StepRef, DeliverableKey, StepRef)>,
     pub(super) checks: Vec<Check>,
 }
 
@@ -85,4 +87,5 @@ pub(super) struct RolloutDraft {
     pub(super) errors_at_most: u32,
     pub(super) reassert_at_most: u32,
     pub(super) undo_timeout: Duration,
+    pub(super) blast_radius: Option<Duration>,
 }

@@ -3,12 +3,14 @@
 mod assemble;
 mod blocks;
 mod builder;
+pub mod defaults;
 mod draft;
 mod handle;
 mod order;
 mod phase;
 mod problem;
 mod step;
+mod view;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -20,8 +22,10 @@ pub use self::handle::{Output, StepRef};
 pub use self::phase::Phase;
 pub use self::problem::{Fault, PipelineErrors, Place, Problem};
 pub use self::step::{Approval, GateStep, Rollout, Soak, StepBuilder, Task};
+pub use self::view::{PhaseView, StepView};
 use crate::deliverable::DeliverableKey;
 use crate::evidence::Verification;
+use crate::gate::Gate;
 use crate::journal::QueuePolicy;
 use crate::name::{BlockName, PhaseName, PipelineName};
 use crate::operator::ApprovalRequest;
@@ -140,6 +144,8 @@ pub(crate) struct Promise {
 #[derive(Debug)]
 pub(crate) struct PhaseGate {
     pub(crate) path: StepPath,
+    /// As the host named them; where there are several, `gate` is all of them together.
+    pub(crate) parts: Vec<Arc<dyn Gate>>,
     pub(crate) gate: Option<BlockName>,
     pub(crate) criterion: String,
     pub(crate) hold_at_most: Duration,

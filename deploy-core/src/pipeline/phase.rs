@@ -5,10 +5,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::draft::{PhaseDraft, RolloutDraft, TaskDraft, WorkDraft};
-use super::step::{Approval, GateStep, Rollout, Soak, StepBuilder, Task, defaults};
-use super::{PipelineBuilder, builder};
+use super::step::{Approval, GateStep, Rollout, Soak, StepBuilder, Task};
+use super::{PipelineBuilder, defaults};
 use crate::agent::Agent;
-use crate::deliverable::{Deliverable, Slot};
+use crate::deliverable::{Deliverable, DeliverableKey, Slot};
 use crate::gate::Gate;
 use crate::operator::ApprovalRequest;
 use crate::plan::RetryPolicy;
@@ -63,7 +63,12 @@ impl<'p> Phase<'p> {
     /// Promises that the phase will have handed this over when it ends. A step of a later phase that needs it gets it
     /// without being given it, as long as one step here provides it.
     pub fn promises<D: Deliverable>(self, slot: Slot<D>) -> Self {
-        self.say(|phase| phase.promises.push(slot.key()))
+        self.promises_key(slot.key())
+    }
+
+    /// Promises a deliverable by its key: for pipelines that are read from data. See [`promises`](Self::promises).
+    pub fn promises_key(self, key: DeliverableKey) -> Self {
+        self.say(|phase| phase.promises.push(key))
     }
 
     /// Limits the phase to these kinds of release; others go without it, gates and all. Default: every kind.
@@ -90,7 +95,7 @@ impl<'p> Phase<'p> {
 
     /// A question to a gate in the middle of the phase.
     pub fn gate(self, name: impl Into<String>, gate: impl Gate) -> StepBuilder<'p, GateStep> {
-        let work = WorkDraft::Gate { gate: Arc::new(gate), hold_at_most: builder::HOLD_AT_MOST };
+        let work = WorkDraft::Gate { gate: Arc::new(gate), hold_at_most: defaults::HOLD_AT_MOST };
         StepBuilder::new(self, name.into(), work, defaults::ASK_TIMEOUT)
             .retry_unchecked(RetryPolicy::attempts(defaults::ASK_ATTEMPTS))
     }
@@ -121,6 +126,7 @@ impl<'p> Phase<'p> {
             errors_at_most: defaults::ERRORS_AT_MOST,
             reassert_at_most: defaults::REASSERT_AT_MOST,
             undo_timeout: defaults::ROLLOUT_UNDO_TIMEOUT,
+            blast_radius: None,
         };
         StepBuilder::new(self, name.into(), WorkDraft::Rollout(work), defaults::ROLLOUT_TIMEOUT)
     }

@@ -169,6 +169,12 @@ pub enum Fault {
         /// To whom.
         agent: BlockName,
     },
+    /// Something is given to a step that is no task: drop it.
+    #[error("it is given {name}, and only tasks read anything")]
+    ReadsNothing {
+        /// What is given.
+        name: String,
+    },
     /// The step that hands it over is left out of releases in which it is needed: limit both alike.
     #[error("it takes {name} from {from}, which is left out of {kind} releases")]
     LeftOut {
@@ -300,6 +306,7 @@ impl Fault {
             }
             Self::VersionMismatch { .. } => "bring both sides to the same version of its type".to_owned(),
             Self::NotNeeded { name, .. } => format!("drop the input, or list {name} under `needs` on the agent's card"),
+            Self::ReadsNothing { .. } => "give it to a task, or drop it".to_owned(),
             Self::LeftOut { .. } => "limit both steps with the same `only_for`, or neither".to_owned(),
             Self::BrokenPromise { .. } => "add a step whose agent provides it, or drop the promise".to_owned(),
             Self::NoCriterion { .. } => "let its `criterion()` say it in a sentence".to_owned(),

@@ -16,35 +16,6 @@ use crate::operator::ApprovalRequest;
 use crate::plan::{OnFailure, RetryPolicy};
 use crate::release::ReleaseKind;
 
-/// What a step is unless its author says otherwise, each with its reason.
-pub(super) mod defaults {
-    use std::time::Duration;
-
-    /// Longer than most builds; a hang is noticed within the hour.
-    pub(in super::super) const TASK_TIMEOUT: Duration = Duration::from_secs(30 * 60);
-    /// An undo is repeated more readily than work: what follows its failure is a person.
-    pub(in super::super) const UNDO_ATTEMPTS: u32 = 3;
-    /// A gate answers at once; one that needs longer is stuck.
-    pub(in super::super) const ASK_TIMEOUT: Duration = Duration::from_secs(60);
-    /// A gate that could not find out five times in a row will not.
-    pub(in super::super) const ASK_ATTEMPTS: u32 = 5;
-    /// Two Prometheus scrapes of the common 5 s.
-    pub(in super::super) const OBSERVE_EVERY: Duration = Duration::from_secs(10);
-    /// Nearly a minute blind at the default interval: past a restart of an API server, short of an outage.
-    pub(in super::super) const ERRORS_AT_MOST: u32 = 5;
-    /// Enough to win against one stray change, not to fight another controller for ever.
-    pub(in super::super) const REASSERT_AT_MOST: u32 = 3;
-    /// A canary may bake for hours; a day without an end is a hang.
-    pub(in super::super) const ROLLOUT_TIMEOUT: Duration = Duration::from_secs(24 * 60 * 60);
-    /// Going back is faster than going forth; after an hour a person must look.
-    pub(in super::super) const ROLLOUT_UNDO_TIMEOUT: Duration = Duration::from_secs(60 * 60);
-
-    /// A soak that took twice its time and an hour was not observed for most of it.
-    pub(in super::super) fn soak_timeout(span: Duration) -> Duration {
-        span.saturating_mul(2).saturating_add(Duration::from_secs(60 * 60))
-    }
-}
-
 /// Marks the builder of a task. See [`Phase::task`].
 #[derive(Debug)]
 pub struct Task(());
@@ -243,6 +214,12 @@ impl StepBuilder<'_, Rollout> {
     /// few to fight another controller.
     pub fn reassert_at_most(self, times: u32) -> Self {
         self.rollout(|rollout| rollout.reassert_at_most = times)
+    }
+
+    /// How much users may meet of the new revision before it is proven, as time of the whole traffic: 5 % for 10 minutes are 30
+    /// seconds. Past it the rollout goes back. Strategies count it; see [`Exposure`](crate::strategy::Exposure). Default: no limit.
+    pub fn blast_radius(self, most: Duration) -> Self {
+        self.rollout(|rollout| rollout.blast_radius = Some(most))
     }
 
     /// How long the way back may take before the run parks, in active time. Default one hour.

@@ -8,7 +8,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use deploy_core::name::TargetName;
 use deploy_core::operator::ApprovalRequest;
-use deploy_core::pipeline::Pipeline;
+use deploy_core::pipeline::{Fault, Pipeline};
 use deploy_core::plan::{BlockKind, Plan, PlanError, RetryPolicy, RollbackTo, StepId, StepPath, Work};
 use deploy_core::release::ReleaseKind;
 use deploy_core::target::{Applied, Capabilities, DesiredState, EffectContext, Target, TargetError, TargetState};
@@ -253,4 +253,46 @@ fn a_step_may_be_named_by_a_path() {
     phase.soak("wave-2/us/bake", MINUTE).after(&canary).add();
     let plan = p.build().expect("it builds").plan(release(), ada()).expect("it plans");
     assert_eq!(after(&plan, "execute/wave-2/us/bake"), ["execute/wave-1/eu/bake"]);
+}
+
+#[test]
+fn what_is_said_by_key_is_what_is_said_by_type() {
+    let pipeline = |by_key: bool| {
+        let p = Pipeline::builder("release-api");
+        p.rollback(RollbackTo::Previous);
+        let first = p.phase("build");
+        let use_it = |name: &str| first.task(name, agent(card("user").needs(IMAGE)));
+        let build = || first.task("build", agent(card("builder").provides(IMAGE))).add();
+        if by_key {
+            let (using, built) = (use_it("use").add(), build());
+            first.promises_key(IMAGE.key());
+            p.supply(&using, IMAGE.key(), &built);
+        } else {
+            let built = build();
+            use_it("use").input(IMAGE, &built.output(IMAGE)).add();
+            first.promises(IMAGE);
+        }
+        p.build().expect("sound")
+    };
+    let plan = |by_key| pipeline(by_key).plan(release(), ada()).expect("a plan");
+    assert_eq!(plan(true), plan(false));
+
+    let named = pipeline(true);
+    let phases = named.phases();
+    assert_eq!(phases[0].promises, [&IMAGE.key()]);
+    let using = &phases[0].steps[1];
+    assert_eq!(
+        using.inputs.iter().map(|(name, from)| (*name, from.as_str())).collect::<Vec<_>>(),
+        [("image", "build/build")]
+    );
+    assert_eq!(using.after.len(), 1);
+
+    let p = Pipeline::builder("release-api");
+    p.rollback(RollbackTo::Previous);
+    let phase = p.phase("build");
+    let built = phase.task("build", agent(card("builder").provides(IMAGE))).add();
+    let soak = phase.soak("soak", Duration::from_secs(1)).add();
+    p.supply(&soak, IMAGE.key(), &built);
+    let faults: Vec<_> = p.build().expect_err("refused").problems.into_iter().map(|p| p.fault).collect();
+    assert_eq!(faults, [Fault::ReadsNothing { name: "image".to_owned() }]);
 }

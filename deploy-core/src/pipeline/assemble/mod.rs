@@ -88,6 +88,7 @@ impl Assembly {
             self.block(&whole, "checks", name.as_str(), added);
         }
 
+        self.supplies(&mut draft);
         let cards = cards(&draft);
         let after = self.edges(&draft);
         let kinds = self.kinds(&draft);

@@ -96,6 +96,7 @@ impl Assembly {
         hold_at_most: Duration,
     ) -> Option<PhaseGate> {
         let path = StepPath::new(format!("{phase}/{which}")).ok();
+        let parts = gates.clone();
         let (gate, criterion) = match gates.as_slice() {
             [] => (None, otherwise.to_owned()),
             [one] => {
@@ -115,7 +116,7 @@ impl Assembly {
                 (Some(name), criterion)
             }
         };
-        Some(PhaseGate { path: path?, gate, criterion, hold_at_most })
+        Some(PhaseGate { path: path?, parts, gate, criterion, hold_at_most })
     }
 }
 

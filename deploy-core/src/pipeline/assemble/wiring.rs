@@ -11,6 +11,23 @@ use crate::pipeline::{Fault, Place, StepRef};
 use crate::release::ReleaseKind;
 
 impl Assembly {
+    /// Puts what was supplied afterwards where it would stand if it had been said with the step.
+    pub(super) fn supplies(&mut self, draft: &mut Draft) {
+        for (to, key, from) in std::mem::take(&mut draft.supplies) {
+            if to.serial != draft.serial {
+                self.fault(&At((0, 0), Place::Pipeline), Fault::ForeignHandle { handle: to.to_string() });
+                continue;
+            }
+            let at = step_at(draft, to.index);
+            match &mut draft.steps[to.index].work {
+                WorkDraft::Task(task) => task.inputs.push((key, from)),
+                WorkDraft::Gate { .. } | WorkDraft::Approval(_) | WorkDraft::Soak(_) | WorkDraft::Rollout(_) => {
+                    self.fault(&at, Fault::ReadsNothing { name: key.name });
+                }
+            }
+        }
+    }
+
     /// For each step: the steps of its own phase that must be done before it.
     pub(super) fn edges(&mut self, draft: &Draft) -> Vec<BTreeSet<usize>> {
         let mut after = vec![BTreeSet::new(); draft.steps.len()];

@@ -1,0 +1,8 @@
+//! Pipelines as data: bound by name, refused with the line, written back.
+
+mod random;
+mod refused;
+mod round_trip;
+mod samples;
+mod schema;
+mod world;
