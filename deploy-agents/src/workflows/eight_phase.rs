@@ -36,8 +36,17 @@ pub(super) const SEATS: &[Seat] = &[
 const IN_ROLLOUT: [Seat; 2] =
     [Seat { role: Role::ResourceMonitor, phase: 4 }, Seat { role: Role::Orchestrator, phase: 2 }];
 
-const PHASES: [&str; 8] =
-    ["readiness", "planning", "build", "infrastructure", "deployment", "validation", "monitoring", "documentation"];
+/// The phases, each with the role that answers for it.
+const PHASES: [(&str, Role); 8] = [
+    ("readiness", Role::DeploymentOpsManager),
+    ("planning", Role::ProjectPlanner),
+    ("build", Role::CicdBuilder),
+    ("infrastructure", Role::IacAutomationEngineer),
+    ("deployment", Role::DeploymentOpsManager),
+    ("validation", Role::TestSuiteGenerator),
+    ("monitoring", Role::ResourceMonitor),
+    ("documentation", Role::DocumentationGenerator),
+];
 
 pub(super) fn assemble(a: &mut Assembly<'_>) -> Result<(), WorkflowError> {
     for (number, (name, lead)) in (1_u8..).zip(PHASES) {

@@ -41,8 +41,7 @@ async fn a_role_can_be_asked_on_its_own() {
     assert!(matches!(error, AskError::NotClaimed { .. }), "{error}");
     let error = workflow.ask(Role::RiskManager.in_phase(1), &release(), None, now()).await.expect_err("no seat");
     assert!(matches!(error, AskError::NoSeat(_)), "{error}");
-    let foreign = Release { revision: "v3".try_into().expect("a name"), ..release() };
-    let mut foreign = foreign;
+    let mut foreign = release();
     foreign.change.commit = Some("f".repeat(40));
     let said = workflow.ask(security, &foreign, None, now()).await.expect("it answers");
     assert!(!said.is_met() && said.to_string().contains("foreign"), "{said}");

@@ -103,7 +103,13 @@ fn lies(seat: Seat, honest: &Report) -> Vec<(&'static str, Report)> {
         ("of its own making", swapped(honest, 0, |p| p.evidence.producer.name = seat.to_string())),
         ("unfinished", swapped(honest, 0, |p| p.evidence.producer.finished = false)),
         ("of tomorrow", swapped(honest, 0, |p| p.evidence.observed_at = now().after(Duration::from_secs(86_400)))),
-        ("cut off", swapped(honest, 0, |p| rewritten(p, p.bytes[..p.bytes.len() / 2].to_vec()))),
+        (
+            "cut off",
+            swapped(honest, 0, |p| {
+                let half = p.bytes[..p.bytes.len() / 2].to_vec();
+                rewritten(p, half);
+            }),
+        ),
         ("as prose", swapped(honest, 0, |p| rewritten(p, b"All is well.".to_vec()))),
         ("with another verdict", reworded("\"verdict\":\"pass\"", "\"verdict\":\"fail\"")),
         ("with an invented number", reworded("\"text\":\"", "\"text\":\"987654.25 of them, ")),
