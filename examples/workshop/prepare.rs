@@ -81,7 +81,10 @@ pub(crate) async fn prepare(folder: &Path, args: &Args) -> Result<Prepared, Fail
     let tools = Tools::new(&args.without);
     let production = Place::start("production", &built, folder.join("logs/production")).await?;
     let staging = Place::start("staging", &built, folder.join("logs/staging")).await?;
-    rehearsal::rehearse(&staging, &release, &mut shelf).await?;
+    // A place of its own: a rehearsal that a later run finds again in staging would be older than what was seen there.
+    let rehearsing = Place::start("rehearsal", &built, folder.join("logs/rehearsal")).await?;
+    rehearsal::rehearse(&rehearsing, &release, &mut shelf).await?;
+    rehearsing.close().await;
     let settings = settings(&folder, &repository, &built, &release, &production, &mut shelf).await?;
     let prometheus = Prometheus::start(&folder, &production, &tools).await?;
     if prometheus.is_none() {

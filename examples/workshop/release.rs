@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use deploy_agents::checks::kind;
 use deploy_agents::dossier::Dossier;
-use deploy_agents::workflows::{Backfill, Site, WorkflowBuilder};
+use deploy_agents::workflows::{Backfill, IssuePolicy, Site, WorkflowBuilder};
 use deploy_core::driver::{Engine, RunHandle};
 use deploy_core::evidence::Waiver;
 use deploy_core::journal::{Journal, SqliteJournal, export};
@@ -60,8 +60,20 @@ impl Parts<'_> {
 
     /// Staging: all at once.
     pub(crate) fn staging(&self) -> Site {
-        Site::new(AllAtOnce::new(), self.prepared.staging.target()).observe_every(Duration::from_millis(300))
+        Site::new(quickly(), self.prepared.staging.target()).observe_every(Duration::from_millis(300))
     }
+}
+
+/// All at once, and no longer than that: nobody uses staging, so that nobody's requests have to end.
+pub(crate) fn quickly() -> AllAtOnce {
+    AllAtOnce::new().scale_down_delay(Duration::from_millis(200))
+}
+
+/// Every attempt is made once.
+fn once() -> IssuePolicy {
+    let mut policy = IssuePolicy::default();
+    policy.attempts = 1;
+    policy
 }
 
 /// Half of the users, then all of them, each step with an analysis of its own. A host would choose minutes and the sequential
@@ -202,6 +214,9 @@ async fn follow(run: &RunHandle, args: &Args) -> Result<(), Failure> {
             Event::Passed(e) if e.conditions.is_empty() => format!("{} opened", path(e.of.step)),
             Event::Passed(e) => format!("{} opened, with {} conditions", path(e.of.step), e.conditions.len()),
             Event::StepFailed(e) => format!("{} failed: {}", path(e.step), shortened(&e.reason)),
+            Event::Parked(e) => {
+                return Err(format!("{} is parked, and waits for somebody: {:?}", path(e.of.step), e.why).into());
+            }
             Event::TurnedBack(e) => format!("turned back: {}", shortened(&e.because)),
             Event::Ended(e) => format!("ended {}", e.outcome),
             _ => String::new(),
