@@ -19,6 +19,9 @@
 //! | [`agents::Program`] | `Agent` | a program in a process group of its own | the program itself, told `DEPLOY_EFFECT_KEY`; say so on the card |
 //! | [`agents::BackgroundProgram`] | `Agent` | a program that outlives the engine, and a directory | one directory for each effect key, and a lock in it: it is started at most once |
 //! | [`agents::HttpProbe`] | `Agent` | a URL, with GET | it has no effect |
+//! | [`agents::SmokeSuite`] | `Agent` | URLs and programs | its tests may be made any number of times |
+//! | [`agents::ConfigChange`] | `Agent` | a configuration, with its versions | it replaces only what it was compared with, and finds its own work again |
+//! | [`agents::Migration`] | `Agent` | a database | a table in it says what is applied, in the same transaction |
 //! | [`crew::Member`], behind each of the 21 roles | `Agent` | an [`EvidenceSource`](crew::EvidenceSource); reads only | it has no effect |
 //! | [`gates::GoNoGo`], of [`gates::QualityGate`] too | `Gate` | nothing | it has no effect |
 //! | [`gates::ApprovalGate`] | `Gate` | what the host reads answers from; a notifier for reminders | one key for each reminder and person |
