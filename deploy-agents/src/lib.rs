@@ -19,6 +19,7 @@
 //! | [`agents::Program`] | `Agent` | a program in a process group of its own | the program itself, told `DEPLOY_EFFECT_KEY`; say so on the card |
 //! | [`agents::BackgroundProgram`] | `Agent` | a program that outlives the engine, and a directory | one directory for each effect key, and a lock in it: it is started at most once |
 //! | [`agents::HttpProbe`] | `Agent` | a URL, with GET | it has no effect |
+//! | [`agents::CiWorkflow`] | `Agent` | a CI system ([`agents::GithubActions`]) | the effect key marks the run, which is looked for before it is ordered |
 //! | [`gates::GoNoGo`] | `Gate` | nothing | it has no effect |
 //! | [`gates::ApprovalGate`] | `Gate` | what the host reads answers from | it has no effect |
 //! | [`gates::ChangeWindowGate`] | `Gate` | nothing | it has no effect |

@@ -25,6 +25,7 @@ mod host;
 mod journal;
 mod judge;
 mod operate;
+mod page;
 mod plan;
 mod record;
 mod registry;

@@ -3,6 +3,8 @@
 mod audit;
 mod interrupted;
 mod nonsense;
+mod other_pipelines;
+mod page;
 mod planned;
 mod steered;
 mod taken_back;
