@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 
 use clap::Subcommand;
-use deploy_agents::crew::{Crew, EvidenceFolder, Member, Role, SEATS, Seat, Wanted, duty};
 use deploy_agents::checks::{EvidenceSet, Figure, Thresholds};
+use deploy_agents::crew::{Crew, EvidenceFolder, Member, Role, SEATS, Seat, Wanted, duty};
 use deploy_core::agent::{Agent as _, Task};
 use deploy_core::evidence::{Finding, Verdict};
 use deploy_core::plan::StepPath;
@@ -94,7 +94,13 @@ fn list(screen: &mut Screen) {
         let phases: Vec<u8> = SEATS.iter().filter(|seat| seat.role == role).map(|seat| seat.phase).collect();
         let workflow = if role.is_of_three_phases() { "three-phase" } else { "eight-phase" };
         let shown: Vec<String> = phases.iter().map(ToString::to_string).collect();
-        let text = format!("{role:<26} {}\n{:27}{workflow} workflow, phase {}; decides {}", role.responsibility(), "", shown.join(", "), role.decides());
+        let text = format!(
+            "{role:<26} {}\n{:27}{workflow} workflow, phase {}; decides {}",
+            role.responsibility(),
+            "",
+            shown.join(", "),
+            role.decides()
+        );
         let facts = json!({
             "role": role, "responsibility": role.responsibility(), "workflow": workflow, "phases": phases, "decides": role.decides(),
         });

@@ -83,7 +83,8 @@ pub(crate) async fn run(args: &Args, shared: &Shared) -> Result<Code, Failure> {
     }
     let so = reading.items.iter().filter(|(_, state)| state.is_so()).count();
     let code = if reading.is_done() { Code::Succeeded } else { Code::Failed };
-    let facts = json!({ "title": reading.title, "so": so, "of": reading.items.len(), "code": code.number(), "meaning": code });
+    let facts =
+        json!({ "title": reading.title, "so": so, "of": reading.items.len(), "code": code.number(), "meaning": code });
     let text = format!("{}{so} of {} items are so", reading, reading.items.len());
     screen.say("end", &text, &facts);
     Ok(code)

@@ -58,7 +58,8 @@ impl Code {
     pub(crate) fn of_end(run: &Machine) -> Option<Self> {
         let Mode::Ended { outcome, .. } = &run.state().mode else { return None };
         let failed = run.state().failure.as_ref().and_then(|failure| run.plan().find(&failure.step));
-        let at_gate = failed.and_then(|id| run.plan().step(id)).is_some_and(|step| matches!(step.work, Work::Gate { .. }));
+        let at_gate =
+            failed.and_then(|id| run.plan().step(id)).is_some_and(|step| matches!(step.work, Work::Gate { .. }));
         Some(match outcome {
             Outcome::Succeeded => Self::Succeeded,
             Outcome::Aborted => Self::Aborted,

@@ -73,6 +73,7 @@ pub(crate) async fn run(args: &Args, shared: &Shared) -> Result<Code, Failure> {
     let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
     let file = shared.journal()?;
     let plan = args.plan.as_deref().map(read_plan).transpose()?;
+    args.source.check()?;
     let journal = file.make()?;
     let mut screen = Screen::new(shared.json);
     let released = async {
@@ -166,7 +167,8 @@ async fn begin(
         Some(run) => run.clone(),
         None => new_id(&plan)?,
     };
-    let text = format!("run {run}: {}, asked for by {}; journal {}", plan.release, plan.started_by, journal_path.display());
+    let text =
+        format!("run {run}: {}, asked for by {}; journal {}", plan.release, plan.started_by, journal_path.display());
     let facts = json!({ "run": run, "state": "started", "records": 0, "journal": journal_path });
     let handle = engine.start_plan(run, plan).await.map_err(|error| match error {
         StartError::Plan(_) | StartError::NoSuchPipeline(_) => Trouble::usage(chain(&error)),
@@ -208,7 +210,10 @@ async fn wait_for_owner(
             Some(first) if until > first => {
                 return Err(Trouble::new(
                     Code::Held,
-                    format!("run {} is driven by {owner}; follow it with: deployctl status {} --watch", entry.run, entry.run),
+                    format!(
+                        "run {} is driven by {owner}; follow it with: deployctl status {} --watch",
+                        entry.run, entry.run
+                    ),
                 ));
             }
             Some(_) => {}

@@ -54,11 +54,14 @@ impl Source {
         self.workflow = Some(shape);
     }
 
+    /// Finds whatever is wrong with the pipeline, before anything is made or started.
+    pub(crate) fn check(&self) -> Result<(), Failure> {
+        self.pipeline(&Session::absent(), self.document()?).map(drop)
+    }
+
     /// The pipeline, to be driven: what it releases to is there afterwards.
     pub(crate) async fn ready(&self, file: &JournalFile) -> Result<Pipeline, Failure> {
         let document = self.document()?;
-        // Whatever is wrong with the pipeline is found before anything is started.
-        self.pipeline(&Session::absent(), document.clone())?;
         let session = match &document {
             Some((_, loaded)) if !needs_the_place(loaded) => Session::absent(),
             _ => Session::adopt_or_start(file).await?,
@@ -75,9 +78,10 @@ impl Source {
     fn pipeline(&self, session: &Session, document: Option<(&Path, Loaded)>) -> Result<Pipeline, Failure> {
         let own = demo::pipeline(session, self.ask, self.pace)?;
         if let Some(shape) = self.workflow {
-            let evidence = self.evidence.as_deref().filter(|folder| folder.is_dir()).ok_or_else(|| {
-                Trouble::usage("a workflow reads evidence; give the folder with --evidence FOLDER")
-            })?;
+            let evidence =
+                self.evidence.as_deref().filter(|folder| folder.is_dir()).ok_or_else(|| {
+                    Trouble::usage("a workflow reads evidence; give the folder with --evidence FOLDER")
+                })?;
             return Ok(workflow::build(shape, "orders-workflow", session, evidence, self.ask, self.pace)?.pipeline);
         }
         let Some((path, loaded)) = document else { return Ok(own) };
@@ -93,7 +97,11 @@ impl Source {
         let loaded = match path.extension().and_then(|end| end.to_str()) {
             Some("json") => Loaded::json(&text),
             Some("yaml" | "yml") => Loaded::yaml(&text),
-            _ => return Err(Trouble::usage(format!("the name {place} does not say what it is; let it end in .yaml or .json"))),
+            _ => {
+                return Err(Trouble::usage(format!(
+                    "the name {place} does not say what it is; let it end in .yaml or .json"
+                )));
+            }
         };
         loaded.map(|loaded| Some((path, loaded))).map_err(|errors| Trouble::usage(format!("{place}: {errors}")))
     }
@@ -128,6 +136,7 @@ pub(crate) async fn observe(pipeline: &Pipeline, plan: &Plan) -> BTreeMap<Target
 /// Reads a plan that was made before.
 pub(crate) fn read_plan(path: &Path) -> Result<Plan, Failure> {
     let place = path.display();
-    let text = std::fs::read(path).map_err(|error| Trouble::usage(format!("the plan {place} cannot be read: {error}")))?;
+    let text =
+        std::fs::read(path).map_err(|error| Trouble::usage(format!("the plan {place} cannot be read: {error}")))?;
     serde_json::from_slice(&text).map_err(|error| Trouble::usage(format!("{place} is not a plan: {error}")))
 }

@@ -47,7 +47,12 @@ impl RecordView {
 
     /// On one line, with its number in front.
     pub(crate) fn line(&self) -> String {
-        format!("{:>5} {:>8} {}", self.position, format!("{}.{}s", self.run_ms / 1000, self.run_ms % 1000 / 100), self.text)
+        format!(
+            "{:>5} {:>8} {}",
+            self.position,
+            format!("{}.{}s", self.run_ms / 1000, self.run_ms % 1000 / 100),
+            self.text
+        )
     }
 }
 

@@ -62,7 +62,8 @@ pub(crate) fn registry(
         .gate_kind("go-no-go", |name, checks: Vec<CheckName>| Ok(GoNoGo::new(name, checks)))
         .strategy_kind("canary", |name, of: CanaryOf| {
             let step = |percent: &u32| Step::weight(*percent).soak(of.soak.span());
-            let canary = of.weights.iter().map(step).fold(Canary::builder().name(name), |canary, step| canary.step(step));
+            let canary =
+                of.weights.iter().map(step).fold(Canary::builder().name(name), |canary, step| canary.step(step));
             canary.build().map_err(|refused| refused.to_string())
         });
     for NamedProgram { name, words } in programs {

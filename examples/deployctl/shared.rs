@@ -31,9 +31,8 @@ impl Shared {
         let folder = variable("DEPLOYCTL_STATE")
             .or_else(|| variable("XDG_STATE_HOME").map(|state| state.join("deployctl")))
             .or_else(|| variable("HOME").map(|home| home.join(Path::new(".local/state/deployctl"))));
-        let folder = folder.ok_or_else(|| {
-            Trouble::usage("there is no home folder to keep the journal in; give --journal FILE")
-        })?;
+        let folder = folder
+            .ok_or_else(|| Trouble::usage("there is no home folder to keep the journal in; give --journal FILE"))?;
         Ok(JournalFile::at(&folder.join("journal.sqlite")))
     }
 }

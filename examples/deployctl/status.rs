@@ -8,8 +8,8 @@ use serde_json::json;
 
 use crate::Failure;
 use crate::code::Code;
-use crate::page;
 use crate::follow::{Until, end, follow, view};
+use crate::page;
 use crate::select::{runs, select};
 use crate::shared::Shared;
 use crate::show::Screen;

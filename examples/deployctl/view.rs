@@ -26,11 +26,7 @@ pub(crate) struct View {
 }
 
 impl View {
-    pub(crate) fn of(
-        status: RunStatus,
-        driven_by: Option<String>,
-        behind: Option<(RunId, Option<String>)>,
-    ) -> Self {
+    pub(crate) fn of(status: RunStatus, driven_by: Option<String>, behind: Option<(RunId, Option<String>)>) -> Self {
         Self { held: is_held(&status), behind, driven_by, status }
     }
 
@@ -66,7 +62,9 @@ impl View {
         match &self.behind {
             Some((run, Some(_))) => lines.push(format!("    waits for the lock that run {run} holds")),
             Some((run, None)) => {
-                lines.push(format!("    waits for the lock of run {run}, which nobody drives: deployctl run --run {run}"));
+                lines.push(format!(
+                    "    waits for the lock of run {run}, which nobody drives: deployctl run --run {run}"
+                ));
             }
             None => {}
         }
@@ -79,7 +77,12 @@ impl View {
         for parked in &status.parked {
             let whose = parked.acknowledged_by.as_ref().map(|who| format!("; {who} looks after it"));
             let exits = parked.exits.join(", ");
-            lines.push(format!("    {} is parked: {}; ways out: {exits}{}", parked.step, parked.why, whose.unwrap_or_default()));
+            lines.push(format!(
+                "    {} is parked: {}; ways out: {exits}{}",
+                parked.step,
+                parked.why,
+                whose.unwrap_or_default()
+            ));
         }
         if let Some(next) = &status.next {
             lines.push(format!("    next by itself, in {}: {}", spell(millis(next.after)), next.what));

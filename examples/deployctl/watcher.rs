@@ -51,12 +51,23 @@ impl Watcher {
             let found = started.machine;
             return Err(Trouble::new(
                 Code::Unavailable,
-                format!("run {run} follows machine version {found}, and this build knows {MACHINE_VERSION}; use a newer one"),
+                format!(
+                    "run {run} follows machine version {found}, and this build knows {MACHINE_VERSION}; use a newer one"
+                ),
             ));
         }
         let mut machine = Machine::new(Arc::clone(&started.plan), run);
         machine.apply(&first);
-        Ok(Self { file: file.clone(), journal, run: run.clone(), machine, chain, page, first: Some(first), failures: 0 })
+        Ok(Self {
+            file: file.clone(),
+            journal,
+            run: run.clone(),
+            machine,
+            chain,
+            page,
+            first: Some(first),
+            failures: 0,
+        })
     }
 
     /// The run, as far as it was read.

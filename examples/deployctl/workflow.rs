@@ -66,7 +66,8 @@ pub(crate) async fn run(args: &Args, shared: &Shared) -> Result<Code, Failure> {
                 let seats: Vec<_> = workflow.seats.keys().map(ToString::to_string).collect();
                 let checks: usize = workflow.checklist().items().len();
                 let name = shape.name();
-                let text = format!("{name}: {}\n  {}\n  a checklist of {checks} items", phases.join(", "), seats.join(", "));
+                let text =
+                    format!("{name}: {}\n  {}\n  a checklist of {checks} items", phases.join(", "), seats.join(", "));
                 let facts = json!({ "workflow": name, "phases": phases, "seats": seats, "checklist": checks });
                 screen.say("workflow", &text, &facts);
             }

@@ -41,8 +41,12 @@ const PRACTICES: [Practice; 8] = [
         made_so_by: "a plan is data; every step that needs a person is an approval, and counted",
         kept: Some(|facts| {
             let manual = facts.plan.steps.iter().filter(|step| matches!(step.work, Work::Approval(_))).count();
-            let steps = facts.plan.steps.iter().filter(|step| !matches!(step.work, Work::Gate { gate: None, .. })).count();
-            (manual < steps, format!("{manual} of {steps} steps need a person; people said something {} times", facts.people))
+            let steps =
+                facts.plan.steps.iter().filter(|step| !matches!(step.work, Work::Gate { gate: None, .. })).count();
+            (
+                manual < steps,
+                format!("{manual} of {steps} steps need a person; people said something {} times", facts.people),
+            )
         }),
     },
     Practice {
@@ -66,9 +70,12 @@ const PRACTICES: [Practice; 8] = [
         proven_by: "M121",
         made_so_by: "deploy_core::pipeline: a gate at the entry and exit of each phase",
         kept: Some(|facts| {
-            let gated = |id| facts.plan.step(id).is_some_and(|step| matches!(&step.work, Work::Gate { gate: Some(_), .. }));
+            let gated =
+                |id| facts.plan.step(id).is_some_and(|step| matches!(&step.work, Work::Gate { gate: Some(_), .. }));
             let verified = |phase: u32| {
-                facts.plan.steps.iter().any(|step| step.phase == phase && (!step.verifications.is_empty() || matches!(step.work, Work::Rollout(_))))
+                facts.plan.steps.iter().any(|step| {
+                    step.phase == phase && (!step.verifications.is_empty() || matches!(step.work, Work::Rollout(_)))
+                })
             };
             let open: Vec<_> = (0_u32..)
                 .zip(&facts.plan.phases)
@@ -181,7 +188,11 @@ pub(super) async fn run(word: Option<&str>, shared: &Shared) -> Result<Code, Fai
         };
         let text = format!("M{row} {name}, proven by {proven_by}\n      {made_so_by}{word}");
         let (kept, how) = kept.map_or((None, None), |(kept, how)| (Some(kept), Some(how)));
-        screen.say("practice", &text, &Line { row: format!("M{row}"), practice: name, proven_by, made_so_by, kept, how });
+        screen.say(
+            "practice",
+            &text,
+            &Line { row: format!("M{row}"), practice: name, proven_by, made_so_by, kept, how },
+        );
     }
     Ok(code)
 }

@@ -56,7 +56,8 @@ pub(super) async fn run(args: &Args, shared: &Shared) -> Result<Code, Failure> {
     }
     let text = match code {
         Code::Succeeded => format!("{} runs: every record is the one that was written", meant.len()),
-        _ => "records were changed; restore the journal from a backup, and keep this one to see what became of it".to_owned(),
+        _ => "records were changed; restore the journal from a backup, and keep this one to see what became of it"
+            .to_owned(),
     };
     let facts = json!({ "runs": meant.len(), "code": code.number(), "meaning": code, "text": text });
     screen.say("end", &text, &facts);
@@ -69,7 +70,8 @@ fn sound(run: &str, report: ChainReport, screen: &mut Screen) {
         0 => "no anchor was given".to_owned(),
         anchored => format!("the anchor vouches for {anchored}"),
     };
-    let facts = json!({ "run": run, "sound": true, "records": report.head.next, "anchored": report.anchored, "head": head });
+    let facts =
+        json!({ "run": run, "sound": true, "records": report.head.next, "anchored": report.anchored, "head": head });
     screen.say("chain", &format!("{run}: {} records, {vouched}; head {head}", report.head.next), &facts);
 }
 

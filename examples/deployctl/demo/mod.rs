@@ -66,7 +66,10 @@ pub(crate) async fn run(args: &Args, shared: &Shared) -> Result<Code, Failure> {
         Some(Command::Serve) => place::run(&shared.journal()?).await?,
         Some(Command::Service) => crate::service::run().await?,
         Some(Command::SelfTest { revision }) if !REVISIONS.contains(&revision.as_str()) => {
-            crate::show::line(&format!("there is no revision {revision} of this service; there are {}", REVISIONS.join(", ")));
+            crate::show::line(&format!(
+                "there is no revision {revision} of this service; there are {}",
+                REVISIONS.join(", ")
+            ));
             return Ok(Code::Failed);
         }
         Some(Command::SelfTest { revision }) => {

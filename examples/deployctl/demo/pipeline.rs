@@ -64,7 +64,12 @@ pub(crate) fn pipeline(place: &Session, ask: bool, pace: f64) -> Result<Pipeline
 
     let after = p.phase("post-deployment");
     let settled = after.soak("settle", Duration::from_secs_f64(3.0 * pace)).add();
-    after.task("release-serves", probe(place, &serves)?).timeout(Duration::from_secs(60)).verify(mandatory(serves)).after(&settled).add();
+    after
+        .task("release-serves", probe(place, &serves)?)
+        .timeout(Duration::from_secs(60))
+        .verify(mandatory(serves))
+        .after(&settled)
+        .add();
     Ok(p.build()?)
 }
 
@@ -98,7 +103,8 @@ fn analysis(pace: f64) -> Result<Analysis, Failure> {
         let limits = MetricLimits::new(MetricName::new(metric)?, condition, Limit::at_least(2), errors, no_data);
         Ok::<_, Failure>(MetricLimits { consecutive_success_limit: Some(Limit::at_least(2)), ..limits })
     };
-    let judge = Threshold::new(vec![limits("http.error_ratio", ERROR_RATIO)?, limits("http.latency_p50_s", LATENCY_P50)?])?;
+    let judge =
+        Threshold::new(vec![limits("http.error_ratio", ERROR_RATIO)?, limits("http.latency_p50_s", LATENCY_P50)?])?;
     let every = Duration::from_secs_f64(2.0 * pace);
     let analysis = Analysis::new(BlockName::new("proxy")?, Judge::Threshold(judge)).every(every);
     // A little longer than the interval, so that a late look still finds the scrape before it.

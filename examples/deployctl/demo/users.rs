@@ -19,7 +19,8 @@ pub(super) fn come_and_go(address: SocketAddr) -> JoinHandle<()> {
         turns.set_missed_tick_behavior(MissedTickBehavior::Skip);
         loop {
             turns.tick().await;
-            let Ok(order) = http::Request::post(format!("http://{address}/orders")).body(Bytes::from_static(b"one")) else {
+            let Ok(order) = http::Request::post(format!("http://{address}/orders")).body(Bytes::from_static(b"one"))
+            else {
                 return;
             };
             let http = http.clone();

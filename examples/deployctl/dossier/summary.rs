@@ -58,7 +58,8 @@ pub(super) fn write(dossier: &Dossier) -> String {
         let _ = writeln!(page, "| {} | {mark} | {} |", step.path, cell(text));
     }
     let [verified, waived, claimed, missing] = dossier.counts();
-    let _ = writeln!(page, "\nchecks: {verified} verified, {waived} waived, {claimed} only claimed, {missing} missing.");
+    let _ =
+        writeln!(page, "\nchecks: {verified} verified, {waived} waived, {claimed} only claimed, {missing} missing.");
     let _ = writeln!(page, "Run `{}`, head `{}:{}`.", dossier.run, dossier.head.next, dossier.head.hash);
     page
 }

@@ -35,7 +35,9 @@ impl Command {
                 expires: now.after(said.expires),
             },
             Self::Acknowledge(_) => Act::Acknowledge,
-            Self::Settle(said) => Act::Settle { step: said.on.meant(status, stuck, "is parked")?, as_: said.was.into() },
+            Self::Settle(said) => {
+                Act::Settle { step: said.on.meant(status, stuck, "is parked")?, as_: said.was.into() }
+            }
         })
     }
 }
@@ -49,7 +51,9 @@ impl OnStep {
         let found: Vec<_> = status.open.iter().filter(|step| fits(step)).map(|step| step.step.clone()).collect();
         match found.as_slice() {
             [only] => Ok(only.clone()),
-            [] => Err(Trouble::usage(format!("no step of run {} {how} now; name one with --step PHASE/STEP", status.run))),
+            [] => {
+                Err(Trouble::usage(format!("no step of run {} {how} now; name one with --step PHASE/STEP", status.run)))
+            }
             several => {
                 let names: Vec<_> = several.iter().map(ToString::to_string).collect();
                 Err(Trouble::usage(format!("it could be about {}; name one with --step", names.join(", "))))

@@ -147,8 +147,11 @@ fn reply(github: &mut Github, at: SocketAddr, head: &http::request::Parts, body:
             let order: Value = serde_json::from_slice(body).expect("JSON");
             assert_eq!((&order["ref"], &order["inputs"]["channel"]), (&"main".into(), &"stable".into()));
             let id = 100 + github.runs.len();
-            github.runs.insert(0, json!({ "id": id, "display_title": order["inputs"]["deploy_effect_key"], "head_sha": COMMIT,
-                "run_attempt": 1, "html_url": format!("http://{at}/acme/orders/actions/runs/{id}") }));
+            github.runs.insert(
+                0,
+                json!({ "id": id, "display_title": order["inputs"]["deploy_effect_key"], "head_sha": COMMIT,
+                "run_attempt": 1, "html_url": format!("http://{at}/acme/orders/actions/runs/{id}") }),
+            );
             (StatusCode::NO_CONTENT, Vec::new(), Bytes::new())
         }
         ("GET", ["workflows", "build.yml", "runs"]) => {
@@ -165,8 +168,11 @@ fn reply(github: &mut Github, at: SocketAddr, head: &http::request::Parts, body:
         },
         ("GET", ["runs", _, "artifacts"]) => {
             let digest = github.stated.clone().unwrap_or_else(|| Digest::of(JUNIT).to_string());
-            json(StatusCode::OK, &json!({ "total_count": 1, "artifacts": [
-                { "id": 7, "name": "junit.xml", "size_in_bytes": JUNIT.len(), "expired": false, "digest": digest }] }))
+            json(
+                StatusCode::OK,
+                &json!({ "total_count": 1, "artifacts": [
+                { "id": 7, "name": "junit.xml", "size_in_bytes": JUNIT.len(), "expired": false, "digest": digest }] }),
+            )
         }
         ("GET", ["artifacts", "7", "zip"]) => {
             (StatusCode::FOUND, vec![("location", format!("http://{at}/kept/junit"))], Bytes::new())
@@ -298,7 +304,9 @@ async fn an_error_says_whether_the_run_can_have_been_ordered() {
 
 #[tokio::test]
 async fn a_run_that_failed_or_whose_artifact_is_another_never_counts() {
-    for (conclusion, word) in [("failure", "ended with failure"), ("skipped", "skipped"), ("cancelled", "was cancelled")] {
+    for (conclusion, word) in
+        [("failure", "ended with failure"), ("skipped", "skipped"), ("cancelled", "was cancelled")]
+    {
         let stand = Stand::start().await;
         stand.know(|github| github.conclusion = Some(conclusion));
         let error = to_the_end(&stand.agent(), &cx(1)).await.expect_err(conclusion);

@@ -207,7 +207,8 @@ impl CiPort for GithubActions {
         // It answers with an address that anybody may read for a minute: our token must not go there.
         while answer.status().is_redirection() && redirects < REDIRECTS {
             let elsewhere = answer.headers().get(header::LOCATION).and_then(|to| to.to_str().ok()).map(str::to_owned);
-            let elsewhere = elsewhere.ok_or_else(|| CiError::Malformed(format!("where artifact {} is", artifact.name)))?;
+            let elsewhere =
+                elsewhere.ok_or_else(|| CiError::Malformed(format!("where artifact {} is", artifact.name)))?;
             answer = self.send(Method::GET, &elsewhere, None, false, limits).await?;
             redirects += 1;
         }

@@ -5,13 +5,16 @@ use super::Desk;
 #[test]
 fn a_journal_that_is_not_there_or_is_something_else() {
     let desk = Desk::new();
-    for args in [&["status"][..], &["pause", "--why", "x"], &["dossier"], &["audit", "verify"], &["plan", "--diff", "last"]] {
+    for args in
+        [&["status"][..], &["pause", "--why", "x"], &["dossier"], &["audit", "verify"], &["plan", "--diff", "last"]]
+    {
         let said = desk.say(args);
         let text = said.error(2);
         assert!(text.contains("there is no journal at ") && text.contains("`deployctl run` makes one"), "{text}");
         assert!(!desk.journal().exists(), "{args:?} made one");
     }
-    std::fs::write(desk.journal(), "this is a letter, and not a database; it is long enough to be one").expect("written");
+    std::fs::write(desk.journal(), "this is a letter, and not a database; it is long enough to be one")
+        .expect("written");
     let other = desk.say(&["status"]);
     assert!([1, 2].contains(&other.code), "{}", other.text);
     let text = other.one("error")["text"].as_str().expect("text").to_owned();
@@ -29,7 +32,7 @@ fn a_run_that_is_not_there_or_could_be_another() {
     let text = desk.say(&["status", "nobody"]);
     assert!(text.error(2).contains("no run is called \"nobody\""), "{}", text.text);
     let text = desk.say(&["status", "abc"]);
-    assert!(text.error(2).contains("2 runs could be meant: abc-1, abc-2"), "{}", text.text);
+    assert!(text.error(2).contains("2 runs could be meant: abc-2, abc-1"), "{}", text.text);
     assert_eq!(desk.say(&["status", "abc-1"]).code, 0);
     let none = desk.say(&["pause", "--why", "x"]);
     assert!(none.error(2).contains("no run is under way"), "{}", none.text);
@@ -49,7 +52,7 @@ fn a_command_line_that_cannot_be_read() {
         &["run", "--pace", "1000"],
         &["run", "--kind", "whimsical"],
         &["waive", "--why", "x", "--expires", "tomorrow"],
-        &["approve", "--why", "x", "--step", "no-slash-here"],
+        &["approve", "--why", "x", "--step", "no path"],
         &["status", "--from", "3"],
         &["completions", "cmd"],
     ] {
@@ -78,6 +81,9 @@ fn help_names_the_exit_codes_and_shells_are_served() {
     }
     for shell in ["bash", "zsh", "fish"] {
         let script = desk.text(&["completions", shell]);
-        assert!(script.code == 0 && script.text.contains("acknowledge") && script.text.contains("deployctl"), "{shell}");
+        assert!(
+            script.code == 0 && script.text.contains("acknowledge") && script.text.contains("deployctl"),
+            "{shell}"
+        );
     }
 }

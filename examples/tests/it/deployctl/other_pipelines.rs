@@ -75,7 +75,8 @@ fn a_documented_workflow_without_evidence_of_the_release_is_a_no_go_that_names_w
     // The sample speaks of another service: every piece is foreign.
     let sample = sample("evidence/sample");
     for shape in ["three-phase", "eight-phase"] {
-        let run = desk.start(&["workflow", "deployment", "--shape", shape, "--evidence", &sample, "--pace", "0.25"]).end();
+        let run =
+            desk.start(&["workflow", "deployment", "--shape", shape, "--evidence", &sample, "--pace", "0.25"]).end();
         assert_eq!(run.code, 5, "{shape}: {}", run.text);
         assert!(!run.lines.iter().any(|line| is_record(line, "looked")), "{shape}: nothing was released");
         let end = text_of(run.one("end"), "text");
@@ -110,7 +111,16 @@ fn one_agent_looks_on_demand() {
     }
     // Another commit: the same evidence is foreign, and nothing is met.
     let mut args = vec!["agent", "run", "security-specialist", "--check", "compliance", "--evidence", &sample];
-    args.extend(["--service", "shop", "--environment", "production", "--commit", "ffff", "--at", "2026-11-23T08:00:00Z"]);
+    args.extend([
+        "--service",
+        "shop",
+        "--environment",
+        "production",
+        "--commit",
+        "ffff",
+        "--at",
+        "2026-11-23T08:00:00Z",
+    ]);
     let foreign = desk.say(&args);
     assert_eq!((foreign.code, &foreign.one("check")["met"]), (1, &false.into()), "{}", foreign.text);
     assert!(foreign.text.contains("foreign"), "{}", foreign.text);

@@ -31,13 +31,18 @@ fn a_page_shows_a_run_and_goes_on_where_a_browser_was() {
     let url = text_of(&served.until(|line| line["kind"] == "page"), "url").to_owned();
     let (status, page) = get(&url, None);
     assert!(status == 200 && page.contains("new EventSource(\"events\")"), "{page}");
-    assert!(desk.say(&["abort", "--as", "grace", "--why", "<script>alert(1)</script>"]).code == 0 && run.end().code == 6);
+    assert!(
+        desk.say(&["abort", "--as", "grace", "--why", "<script>alert(1)</script>"]).code == 0 && run.end().code == 6
+    );
 
     let (status, events) = get(&format!("{url}events"), None);
     assert_eq!(status, 200);
     let all = numbers(&events);
     assert_eq!(all, (0..all.len() as u64).collect::<Vec<_>>());
-    assert!(events.contains("event: view\n") && events.ends_with("\n\n") && events.contains("event: end\n"), "{events}");
+    assert!(
+        events.contains("event: view\n") && events.ends_with("\n\n") && events.contains("event: end\n"),
+        "{events}"
+    );
     let (_, rest) = get(&format!("{url}events"), Some(all[2]));
     assert_eq!(numbers(&rest), all[3..]);
 

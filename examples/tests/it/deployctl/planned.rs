@@ -7,7 +7,9 @@ fn a_plan_is_shown_before_anything_is_there_and_nothing_is_started() {
     let desk = Desk::new();
     let shown = desk.text(&["plan", "--ask"]);
     assert_eq!(shown.code, 0, "{}", shown.text);
-    for part in ["orders: orders v2 to this-machine", "asked for by", "phase rollout", "canary", "asks: Shall this revision"] {
+    for part in
+        ["orders: orders v2 to this-machine", "asked for by", "phase rollout", "canary", "asks: Shall this revision"]
+    {
         assert!(shown.text.contains(part), "{part} is missing: {}", shown.text);
     }
     assert!(shown.text.contains("its target was not observed"), "{}", shown.text);
