@@ -220,7 +220,7 @@ async fn wait_for_owner(
             None => {
                 let span = Spell(until.since(now));
                 let text = format!("{owner} drove it last; if it is gone, its lease passes within {span}");
-                screen.say("waits", &text, &json!({ "run": entry.run, "owner": owner, "until": until }));
+                screen.say("waits", &text, &json!({ "run": entry.run, "owner": owner, "until": until, "text": text }));
                 first = Some(until);
             }
         }

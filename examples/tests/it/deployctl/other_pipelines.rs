@@ -102,7 +102,7 @@ fn one_agent_looks_on_demand() {
     assert_eq!(compliance.one("check")["check"], "compliance");
     let report = desk.path("report.json");
     let validated = run("spec-validator", &["--report", report.to_str().expect("UTF-8")]);
-    assert!([0, 1].contains(&validated.code) && validated.all("check").len() > 3, "{}", validated.text);
+    assert!([0, 1].contains(&validated.code) && validated.all("check").len() >= 3, "{}", validated.text);
     let report: Value = serde_json::from_slice(&std::fs::read(report).expect("written")).expect("JSON");
     assert!(report["deliverables"][0]["value"].is_object() && report["findings"].is_array(), "{report}");
     for (role, phase) in [("spec-reviewer", "3"), ("qa", "3"), ("/architect", "1"), ("architect", "2")] {
