@@ -218,6 +218,15 @@ impl Catalogue {
         Self { checks: checks.map(|check| (check.name.clone(), check)).collect() }
     }
 
+    /// The checks of this crate that not every service has evidence for, under these thresholds: `monitoring-coverage`,
+    /// `no-slower-function` (criterion). Hand them to [`with`](Self::with).
+    #[must_use]
+    pub fn optional(thresholds: &Thresholds) -> Vec<CatalogueCheck> {
+        let thresholds = Arc::new(thresholds.clone());
+        let under = |check: CatalogueCheck| CatalogueCheck { thresholds: Arc::clone(&thresholds), ..check };
+        super::entries::optional(&thresholds).into_iter().map(under).collect()
+    }
+
     /// The same catalogue with one more check, in place of one of the same name.
     #[must_use]
     pub fn with(mut self, check: CatalogueCheck) -> Self {

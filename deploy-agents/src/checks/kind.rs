@@ -54,6 +54,10 @@ pub const OHA: &str = "oha";
 pub const WRK: &str = "wrk";
 /// Times of programs as hyperfine writes them.
 pub const HYPERFINE: &str = "hyperfine";
+/// Times of functions as criterion writes them.
+pub const CRITERION: &str = "criterion";
+/// The same of the version before.
+pub const CRITERION_BEFORE: &str = "criterion-before";
 /// The same of the version before.
 pub const HYPERFINE_BEFORE: &str = "hyperfine-before";
 /// Load that stood on the service during the whole rollout, as k6 writes it.

@@ -17,9 +17,9 @@ use crate::evidence::facts::{
     PrometheusFacts, ProvenanceFacts, TestFacts, VexFacts, VulnerabilityFacts,
 };
 use crate::evidence::{
-    Place, Pointer, ReadError, Source, Sourced, cargo_audit, cobertura, csaf, cyclonedx, grype, hyperfine, junit, k6,
-    kubernetes, lcov, llvm_cov, oha, openvex, osv, pgbackrest, policy, prometheus, provenance, restic, sarif, spdx,
-    terraform, trivy, wrk,
+    Place, Pointer, ReadError, Source, Sourced, cargo_audit, cobertura, criterion, csaf, cyclonedx, grype, hyperfine,
+    junit, k6, kubernetes, lcov, llvm_cov, oha, openvex, osv, pgbackrest, policy, prometheus, provenance, restic,
+    sarif, spdx, terraform, trivy, wrk,
 };
 
 /// A reader of one kind of report.
@@ -184,6 +184,15 @@ impl<'a> Reading<'a> {
     /// The refusal.
     pub fn times(&self, kind: &str) -> Result<Vec<LoadFacts>, Refusal> {
         Ok(self.each(&[(kind, hyperfine::read as Reader<_>)])?.into_iter().map(|(_, facts)| facts).collect())
+    }
+
+    /// Times of functions, of one kind of evidence, as criterion writes them.
+    ///
+    /// # Errors
+    ///
+    /// The refusal.
+    pub fn benchmarks(&self, kind: &str) -> Result<Vec<LoadFacts>, Refusal> {
+        Ok(self.each(&[(kind, criterion::read as Reader<_>)])?.into_iter().map(|(_, facts)| facts).collect())
     }
 
     /// Infrastructure plans of one kind, each with its particulars.

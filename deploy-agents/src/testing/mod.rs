@@ -7,8 +7,14 @@
 mod kubernetes;
 #[cfg(feature = "unleash")]
 mod unleash;
+mod notifier;
+mod notifier_suite;
+mod webhook;
 
 #[cfg(feature = "kubernetes")]
 pub use self::kubernetes::KubernetesStandIn;
+pub use self::notifier::NotifierStandIn;
+pub use self::notifier_suite::NotifierSuite;
 #[cfg(feature = "unleash")]
 pub use self::unleash::UnleashStandIn;
+pub use self::webhook::WebhookStandIn;

@@ -120,11 +120,20 @@ impl Engine {
         if self.inner.closing.borrow().asked {
             return Err(StartError::ShuttingDown);
         }
+        let wall = self.inner.clock.wall();
+        let objection = self.inner.pipelines.get(&plan.pipeline).and_then(|known| known.may_begin(&plan, wall).err());
+        if let Some(objection) = objection {
+            // Whoever starts again what has begun is given the run that is there.
+            let there = self.inner.journal.entry(&run).await.map_err(CreateError::from)?;
+            if there.is_none() {
+                return Err(objection.into());
+            }
+        }
         let (service, environment) = (plan.release.service.clone(), plan.release.environment.clone());
         let queue = plan.queue;
         let began = self.inner.clock.monotonic();
         let mut machine = Machine::new(Arc::new(plan), &run);
-        let record = machine.start(Now { wall: self.inner.clock.wall(), run: RunTime::START });
+        let record = machine.start(Now { wall, run: RunTime::START });
         let records: Vec<Envelope> = vec![record.seal()?];
         let new = NewRun { run: run.clone(), service, environment, queue, records };
         let created = self.inner.journal.create(new).await?;
