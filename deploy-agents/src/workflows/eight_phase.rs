@@ -39,8 +39,8 @@ const IN_ROLLOUT: [Seat; 2] =
 const PHASES: [&str; 8] =
     ["readiness", "planning", "build", "infrastructure", "deployment", "validation", "monitoring", "documentation"];
 
-pub(super) fn assemble(a: &mut Assembly<'_>, p: &deploy_core::pipeline::PipelineBuilder) -> Result<(), WorkflowError> {
-    for (number, name) in (1_u8..).zip(PHASES) {
+pub(super) fn assemble(a: &mut Assembly<'_>) -> Result<(), WorkflowError> {
+    for (number, (name, lead)) in (1_u8..).zip(PHASES) {
         let seats = || SEATS.iter().copied().filter(move |s| s.phase == number && !IN_ROLLOUT.contains(s));
         // A phase that no kind of release has a step in is none of theirs.
         let mut kinds = a.supported.clone();
@@ -51,7 +51,7 @@ pub(super) fn assemble(a: &mut Assembly<'_>, p: &deploy_core::pipeline::Pipeline
         if kinds.is_empty() {
             continue;
         }
-        let room = Assembly::phase(p, name, &kinds);
+        let room = a.phase(name, lead, &kinds);
         let mut begun = Vec::new();
         match number {
             1 => {
