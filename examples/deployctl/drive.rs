@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use deploy_core::driver::{Engine, EngineOptions, RunHandle, StartError};
+use deploy_core::driver::{Engine, EngineOptions, RunError, RunHandle, StartError};
 use deploy_core::journal::{Journal, RunEntry, Which};
 use deploy_core::name::{OwnerName, RunId};
 use deploy_core::plan::Plan;
@@ -133,6 +133,10 @@ async fn drive(
 async fn stopped(handle: &RunHandle) -> Result<(), Failure> {
     match handle.wait().await {
         Ok(_) => std::future::pending().await,
+        Err(error) if matches!(*error, RunError::PipelineMissing { .. } | RunError::BlockMissing { .. }) => {
+            let text = "it was begun with another pipeline; give the same --file and --program, --workflow and --evidence again";
+            Err(Trouble::usage(format!("{}: {text}", chain(&*error))))
+        }
         Err(error) => Err(Trouble::new(Code::Unavailable, chain(&*error))),
     }
 }
