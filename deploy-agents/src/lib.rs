@@ -72,6 +72,8 @@ pub mod dossier;
 pub mod evidence;
 pub mod gates;
 pub mod http;
+#[cfg(feature = "model")]
+pub mod model;
 pub mod monitors;
 pub mod process;
 pub mod secret;

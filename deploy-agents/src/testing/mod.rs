@@ -5,10 +5,14 @@
 
 #[cfg(feature = "kubernetes")]
 mod kubernetes;
+#[cfg(feature = "model")]
+mod model;
 #[cfg(feature = "unleash")]
 mod unleash;
 
 #[cfg(feature = "kubernetes")]
 pub use self::kubernetes::KubernetesStandIn;
+#[cfg(feature = "model")]
+pub use self::model::{MisbehavingModel, Misbehaviour, ScriptedModel};
 #[cfg(feature = "unleash")]
 pub use self::unleash::UnleashStandIn;
