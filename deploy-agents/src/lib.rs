@@ -75,6 +75,8 @@ pub mod dossier;
 pub mod evidence;
 pub mod gates;
 pub mod http;
+#[cfg(feature = "model")]
+pub mod model;
 pub mod monitors;
 pub mod notifiers;
 pub mod process;

@@ -52,15 +52,18 @@ fn a_pipeline_file_is_bound_to_the_blocks_of_this_host_and_released_by() {
     assert!(!other.path("place.json").exists() && !other.journal().exists(), "something was started");
 
     // The default pipeline as a file is the default pipeline.
-    let text = other.text(&["plan", "--document"]).text;
-    let path = other.path("orders.yaml");
-    std::fs::write(&path, text).expect("written");
-    let path = path.to_str().expect("UTF-8");
     let fingerprint = |args: &[&str]| {
         let plan = other.text(args).text;
         plan.lines().find(|line| line.contains("fingerprint")).expect("it is there").to_owned()
     };
-    assert_eq!(fingerprint(&["plan", "--file", path]), fingerprint(&["plan"]));
+    for (format, name) in [("yaml", "orders.yaml"), ("json", "orders.json"), ("markdown", "orders.md")] {
+        let path = other.path(name);
+        std::fs::write(&path, other.text(&["plan", &format!("--document={format}")]).text).expect("written");
+        let path = path.to_str().expect("UTF-8");
+        assert_eq!(fingerprint(&["plan", "--file", path]), fingerprint(&["plan"]), "{format}");
+    }
+    let nameless = other.say(&["plan", "--file", "/etc/hosts"]);
+    assert!(nameless.error(2).contains("let it end in .yaml, .json or .md"), "{}", nameless.text);
 }
 
 /// Rows: M110.
