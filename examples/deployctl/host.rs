@@ -100,8 +100,7 @@ impl Source {
 
 /// Whether a pipeline releases to the place of the default pipeline, or asks it something.
 fn needs_the_place(pipeline: &Pipeline) -> bool {
-    let steps = pipeline.phases().iter().flat_map(|phase| &phase.steps);
-    steps.into_iter().any(|step| match &step.work {
+    pipeline.phases().iter().flat_map(|phase| &phase.steps).any(|step| match step.work {
         Work::Rollout(rollout) => rollout.target.as_str() == "place",
         Work::Task { agent, .. } => agent.as_str() == "probe-release",
         Work::Gate { .. } | Work::Approval(_) | Work::Soak { .. } => false,

@@ -74,7 +74,8 @@ fn help_names_the_exit_codes_and_shells_are_served() {
     for code in ["0  succeeded", "3  rolled back", "4  held", "5  no-go", "130  handed back"] {
         assert!(help.contains(code), "{code}: {help}");
     }
-    let readme = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/deployctl/README.md")).expect("it is there");
+    let readme =
+        std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/deployctl/README.md")).expect("it is there");
     for line in help.lines().filter(|line| line.trim_start().starts_with(|c: char| c.is_ascii_digit())) {
         let (number, meaning) = line.trim().split_once("  ").expect("a number and its meaning");
         assert!(readme.contains(&format!("| {number} | {meaning} |")), "README.md lacks: {line}");
