@@ -28,7 +28,7 @@ pub(crate) struct Source {
     #[arg(long, value_name = "FILE")]
     file: Option<PathBuf>,
 
-    /// Give the pipeline file an agent that runs a program; it claims the check of its own name. May be given several times.
+    /// Give the pipeline file an agent that runs a program, which succeeds with exit code 0. May be given several times.
     #[arg(long = "program", value_name = "NAME=COMMAND", value_parser = program, requires = "file")]
     programs: Vec<NamedProgram>,
 

@@ -69,7 +69,7 @@ pub(crate) fn registry(
     for NamedProgram { name, words } in programs {
         let card = AgentCard::new(name.clone(), format!("runs {}", words.join(" "))).repeatable();
         let line = CommandLine::new(&words[0]).args(&words[1..]).inherit_env();
-        registry = registry.agent(Program::new(card, line).claims(CheckName::new(name.as_str())?));
+        registry = registry.agent(Program::new(card, line));
     }
     if let Some(folder) = evidence {
         let crew = Crew::new(EvidenceFolder::new(folder), thresholds);
