@@ -19,6 +19,7 @@
 //! | [`agents::Program`] | `Agent` | a program in a process group of its own | the program itself, told `DEPLOY_EFFECT_KEY`; say so on the card |
 //! | [`agents::BackgroundProgram`] | `Agent` | a program that outlives the engine, and a directory | one directory for each effect key, and a lock in it: it is started at most once |
 //! | [`agents::HttpProbe`] | `Agent` | a URL, with GET | it has no effect |
+//! | [`agents::CiWorkflow`] | `Agent` | a CI system ([`agents::GithubActions`]) | the effect key marks the run, which is looked for before it is ordered |
 //! | [`agents::SmokeSuite`] | `Agent` | URLs and programs | its tests may be made any number of times |
 //! | [`agents::ConfigChange`] | `Agent` | a configuration, with its versions | it replaces only what it was compared with, and finds its own work again |
 //! | [`agents::Migration`] | `Agent` | a database | a table in it says what is applied, in the same transaction |
@@ -83,6 +84,8 @@ pub mod dossier;
 pub mod evidence;
 pub mod gates;
 pub mod http;
+#[cfg(feature = "model")]
+pub mod model;
 pub mod monitors;
 pub mod notifiers;
 pub mod process;

@@ -53,6 +53,7 @@ mod bind;
 mod document;
 mod length;
 mod lines;
+mod markdown;
 mod named;
 mod problem;
 mod read;
