@@ -470,9 +470,8 @@ impl<'a> Binding<'a> {
         let found = there.get(&here).or_else(|| there.get(text));
         // A step that is in the document and was not bound has been reported already.
         if found.is_none() && !known.contains(&here) && !known.contains(text) {
-            let local =
-                |path: &'_ String| path.strip_prefix(phase).and_then(|rest| rest.strip_prefix('/')).map(str::len);
-            let names = known.iter().map(|path| local(path).map_or(path.as_str(), |len| &path[path.len() - len..]));
+            let local = known.iter().filter_map(|path| path.strip_prefix(phase)?.strip_prefix('/'));
+            let names = local.chain(known.iter().map(String::as_str));
             self.unbound(at, "step", text, names);
         }
         found.copied()
