@@ -175,11 +175,6 @@ fn what_is_known_and_does_not_fit_is_named_with_its_line() {
         "",
         "line 52 (/checklists/0/items/0): item \"The tests pass\" has no check, and no step at which people say so; give it one of the two",
     );
-    only(
-        "            - tests\n",
-        "",
-        "line 52 (/checklists/0/items/0/checks/0): check \"tests\" of this item is verified by no step of the pipeline; let a step verify it",
-    );
     only("format: 1", "format: 2", "line 1 (/format): its format is 2, and 1 is read here");
     assert_eq!(
         said("  ready:\n", "  open:\n"),
@@ -206,7 +201,6 @@ fn what_the_builder_refuses_is_named_with_its_line_too() {
     assert!(problems[0].starts_with("line 13 (/phases/0): phase name \"bu ild\" has ' ' at byte 2"), "{problems:#?}");
 }
 
-/// Rows: M131.
 #[test]
 fn unknown_fields_and_broken_texts_are_refused_with_their_line() {
     let first = |that, this| said_of(Loaded::yaml(&SOUND.replacen(that, this, 1)).expect_err("refused"));
