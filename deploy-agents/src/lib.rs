@@ -28,6 +28,7 @@
 //! | [`monitors::Meter`] | `Monitor` | nothing: the host counts itself | it has no effect |
 //! | [`monitors::ActivateMonitors`] | `Gate` | what its monitors touch | it has no effect |
 //! | [`monitors::alertmanager::AlertDrill`] | `Agent` | an Alertmanager | each attempt posts an alert of its own, and resolves it |
+//! | [`notifiers::Announce`] | `Agent` | whatever its notifier reaches | one key for each run, step and party; receivers compare it |
 //! | [`targets::processes::ProcessFleet`] | `Target` | child processes and the balancer in front of them | it takes full statements; older fences are refused |
 //! | [`targets::flags::FlagFile`] | `Target` | a file in flagd's format | it takes full statements; only weights are replaced |
 //! | `targets::flags::UnleashTarget` (feature `unleash`) | `Target` | Unleash's admin API | it takes full statements, and reads them back |
@@ -47,7 +48,7 @@
 //! Beside them: [`checks`], what evidence must say, as a catalogue; [`documents`], pipelines as data and as pages; `model` (feature `model`),
 //! agents whose reports a language model reads over; [`dossier`], a run as one value for people;
 //! [`targets::proxy::Proxy`], which may be used alone; [`targets::haproxy::RuntimeSocket`], a client of HAProxy's runtime socket; [`http::HttpClient`], the port
-//! through which blocks ask over HTTP; [`process::CommandLine`], what is to be run; [`secret::Secret`], what is never shown.
+//! through which blocks ask over HTTP; [`notifiers::Notifier`], the port through which people are told; [`process::CommandLine`], what is to be run; [`secret::Secret`], what is never shown.
 //!
 //! ```
 //! use deploy_agents::agents::Program;
@@ -68,6 +69,7 @@
 
 pub mod agents;
 pub mod checks;
+pub mod crew;
 pub mod documents;
 pub mod dossier;
 pub mod evidence;
@@ -76,12 +78,14 @@ pub mod http;
 #[cfg(feature = "model")]
 pub mod model;
 pub mod monitors;
+pub mod notifiers;
 pub mod process;
 pub mod secret;
 pub mod targets;
 #[cfg(feature = "testing")]
 pub mod testing;
 pub mod wait;
+pub mod workflows;
 
 /// The guide is compiled with the rest.
 #[cfg(doctest)]

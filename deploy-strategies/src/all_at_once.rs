@@ -5,13 +5,13 @@ use std::time::Duration;
 
 use deploy_core::name::BlockName;
 use deploy_core::release::Release;
-use deploy_core::strategy::{Decision, Memory, Next, Outline, OutlineStage, Situation, Stage, Strategy};
+use deploy_core::strategy::{Decision, Exposure, Memory, Next, Outline, OutlineStage, Situation, Stage, Strategy};
 use deploy_core::target::{Capabilities, TargetState};
 use serde::{Deserialize, Serialize};
 
 use crate::field::Field;
 use crate::handover::{Handover, HandoverLimits};
-use crate::lag;
+use crate::lag::{self, Known};
 use crate::named::named;
 use crate::retreat::Retreat;
 use crate::span;
@@ -118,17 +118,17 @@ impl Strategy for AllAtOnce {
     }
 
     fn decide(&self, situation: &Situation<'_>) -> Decision {
-        lag::through(situation, |s, seen| self.forward(s, seen))
+        lag::through(situation, |_| false, |s, known| self.forward(s, known))
     }
 
     fn revert(&self, situation: &Situation<'_>) -> Decision {
-        lag::through(situation, |s, seen| self.back(s, seen))
+        lag::through(situation, |_| false, |s, known| self.back(s, known))
     }
 }
 
 impl AllAtOnce {
-    fn forward(&self, situation: &Situation<'_>, seen: &TargetState) -> Decision {
-        let field = Field::of(situation, self.instances.map(NonZeroU32::get)).seen(seen);
+    fn forward(&self, situation: &Situation<'_>, known: Known<'_>) -> Decision {
+        let field = Field::of(situation, self.instances.map(NonZeroU32::get)).knowing(known);
         let mut memory: Remembered = situation.memory.read().ok().flatten().unwrap_or_default();
         let tick = memory.watch.tick(situation);
         let limits = HandoverLimits {
@@ -138,7 +138,7 @@ impl AllAtOnce {
         };
         let answer = memory.handover.decide(&field, &mut memory.watch, tick, limits);
         if answer.next == Next::RollBack {
-            let back = self.back(situation, seen);
+            let back = self.back(situation, known);
             return Decision { next: Next::RollBack, reason: answer.reason, ..back };
         }
         Decision {
@@ -149,11 +149,12 @@ impl AllAtOnce {
             stage: Stage { index: 0, of: 1, name: "all at once".to_owned() },
             reason: answer.reason,
             judgements: Vec::new(),
+            exposure: Exposure::NONE,
         }
     }
 
-    fn back(&self, situation: &Situation<'_>, seen: &TargetState) -> Decision {
-        let field = Field::of(situation, self.instances.map(NonZeroU32::get)).seen(seen);
+    fn back(&self, situation: &Situation<'_>, known: Known<'_>) -> Decision {
+        let field = Field::of(situation, self.instances.map(NonZeroU32::get)).knowing(known);
         let memory: Remembered = situation.memory.read().ok().flatten().unwrap_or_default();
         memory.retreat.unwrap_or_default().decide(&field, self.scale_down_delay, |retreat| {
             Memory::of(&Remembered { retreat: Some(retreat.clone()), ..Remembered::default() }).unwrap_or_default()

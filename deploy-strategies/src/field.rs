@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 
 use deploy_core::name::RevisionName;
-use deploy_core::strategy::Situation;
+use deploy_core::strategy::{Exposure, Situation};
 use deploy_core::target::{DesiredState, Experiment, RevisionState, TargetState};
 
+use crate::lag::Known;
 use crate::share::part_down;
 
 /// The sides of a rollout, worked out once per decision.
@@ -21,6 +22,8 @@ pub(crate) struct Field<'a> {
     /// What was really seen, where the situation shows the worst that can be there by now: who is ready for traffic is read
     /// here, since traffic that stays with the dead does more harm than traffic that comes a look too early.
     seen: &'a TargetState,
+    /// What users have met of the new revision before it was proven.
+    pub(crate) met: Exposure,
     /// The fresh baseline with which analyses compare.
     fresh: Option<RevisionName>,
 }
@@ -33,17 +36,25 @@ impl<'a> Field<'a> {
         let before = stable.map_or(0, |name| s.from.revision(name).desired);
         let here = s.from.revision(new).desired;
         let known = instances.or(s.observed.wanted_by_others).unwrap_or(if before > 0 { before } else { here });
-        Self { s, new, stable, size: known.max(1), seen: s.observed, fresh: None }
+        Self { s, new, stable, size: known.max(1), seen: s.observed, met: Exposure::NONE, fresh: None }
     }
 
     /// The same, with what was really seen.
-    pub(crate) fn seen(self, seen: &'a TargetState) -> Self {
-        Self { seen, ..self }
+    pub(crate) fn knowing(self, known: Known<'a>) -> Self {
+        Self { seen: known.seen, met: known.met, ..self }
     }
 
     /// The same for a service of another size.
     pub(crate) fn sized(&self, size: u32) -> Self {
-        Self { s: self.s, new: self.new, stable: self.stable, size, seen: self.seen, fresh: self.fresh.clone() }
+        Self {
+            s: self.s,
+            new: self.new,
+            stable: self.stable,
+            size,
+            seen: self.seen,
+            met: self.met,
+            fresh: self.fresh.clone(),
+        }
     }
 
     /// The name of a fresh baseline of the stable side.

@@ -1,14 +1,16 @@
 //! What a strategy is shown may be older than its own last statement. Until the place has been seen to take that statement, the
-//! strategy is shown the worst that can be there: the newest observation, with its own later statements worked in.
+//! strategy is shown the worst that can be there: the newest observation, with its own later statements worked in. What users met
+//! of the new revision is counted on the same way, from what was really seen.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use deploy_core::name::RevisionName;
-use deploy_core::strategy::{Decision, Memory, Next, Situation};
+use deploy_core::strategy::{Decision, Exposure, Memory, Next, Situation};
 use deploy_core::target::{DesiredState, RevisionState, TargetState};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::exposure::{Met, share};
 use crate::share::part_down;
 
 /// How many looks old an observation may be. After so many without a change of ours, what is seen is believed: then it was
@@ -45,14 +47,28 @@ struct Kept {
     lag: Option<Lag>,
     #[serde(default)]
     others: Option<Others>,
+    #[serde(default)]
+    met: Option<Met>,
 }
 
-/// Decides on what can be relied upon, and remembers what was asked for until it is seen.
+/// What was really seen, beside the worst that can be there.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Known<'a> {
+    pub(crate) seen: &'a TargetState,
+    /// What users have met of the new revision before it was proven.
+    pub(crate) met: Exposure,
+}
+
+/// Decides on what can be relied upon, and remembers what was asked for until it is seen. `proven` says whether what is in place after
+/// a decision counts as good.
 pub(crate) fn through(
     situation: &Situation<'_>,
-    decide: impl FnOnce(&Situation<'_>, &TargetState) -> Decision,
+    proven: impl FnOnce(&Decision) -> bool,
+    decide: impl FnOnce(&Situation<'_>, Known<'_>) -> Decision,
 ) -> Decision {
     let kept: Kept = situation.memory.read().ok().flatten().unwrap_or_default();
+    let mut met = kept.met.unwrap_or_default();
+    met.look(situation, share(situation));
     let others = situation.observed.wanted_by_others.map(|wanted| Others::look(kept.others, wanted));
     let follows = others.map(|others| others.follows);
     let lag = kept.lag;
@@ -66,10 +82,12 @@ pub(crate) fn through(
     if let Some(worst) = &worst {
         shown.observed = worst;
     }
-    let mut decision = decide(&shown, situation.observed);
+    let mut decision = decide(&shown, Known { seen: situation.observed, met: met.met });
+    let good = proven(&decision);
+    met.tell(&mut decision, good);
     if decision.next == Next::RollBack {
         // The run decides about the way back; this statement is not made.
-        decision.memory = kept_with(&decision.memory, lag.as_ref(), others);
+        decision.memory = kept_with(&decision.memory, lag.as_ref(), others, met);
         return decision;
     }
     if let (Some(worst), Some(wanted)) = (&worst, situation.wanted)
@@ -93,7 +111,7 @@ pub(crate) fn through(
         lag.statements = lag.statements.saturating_add(u8::from(seen)).min(SEVERAL);
     }
     let waits = lag.waits(false);
-    decision.memory = kept_with(&decision.memory, Some(&lag).filter(|_| waits), others);
+    decision.memory = kept_with(&decision.memory, Some(&lag).filter(|_| waits), others, met);
     decision
 }
 
@@ -164,8 +182,9 @@ impl Lag {
 }
 
 /// The memory with these in it.
-fn kept_with(memory: &Memory, lag: Option<&Lag>, others: Option<Others>) -> Memory {
-    if lag.is_none() && others.is_none() {
+fn kept_with(memory: &Memory, lag: Option<&Lag>, others: Option<Others>, met: Met) -> Memory {
+    let met = Some(met).filter(|met| *met != Met::default());
+    if lag.is_none() && others.is_none() && met.is_none() {
         return memory.clone();
     }
     let value: Option<Value> = memory.read().ok().flatten();
@@ -175,6 +194,8 @@ fn kept_with(memory: &Memory, lag: Option<&Lag>, others: Option<Others>) -> Memo
         let others = others.and_then(|others| serde_json::to_value(others).ok());
         fields.extend(lag.map(|lag| ("lag".to_owned(), lag)));
         fields.extend(others.map(|others| ("others".to_owned(), others)));
+        let met = met.and_then(|met| serde_json::to_value(met).ok());
+        fields.extend(met.map(|met| ("met".to_owned(), met)));
     }
     Memory::of(&value).unwrap_or_else(|_| memory.clone())
 }

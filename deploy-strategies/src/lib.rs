@@ -10,6 +10,9 @@
 //! | [`FlagRollout`](flags::FlagRollout) | the code is out already and users get it by percentage | a metric per step | LaunchDarkly, Unleash |
 //! | [`Rolling`](rolling::Rolling) | instances carry the traffic in equal parts and room is short | nothing: it waits for healthy instances | Kubernetes' `RollingUpdate`, OpenKruise's batches |
 //!
+//! Each is also plain data: [`StrategySpec`](spec::StrategySpec) reads and writes JSON and YAML. With the feature `import`, manifests of
+//! Argo Rollouts and Flagger become such data.
+//!
 //! Many places at a time: [`Waves`](waves::Waves). Which way back may be taken: [`way_back`]. More on how to choose stands in
 //! `docs/which-strategy.md` beside this crate.
 //!
@@ -28,6 +31,8 @@ pub mod all_at_once;
 pub mod analysis;
 pub mod blue_green;
 pub mod canary;
+mod date;
+mod exposure;
 pub mod document;
 mod field;
 pub mod flags;

@@ -70,12 +70,6 @@ impl Problems {
         }
     }
 
-    /// Refuses with what was found.
-    #[cfg(feature = "import")]
-    pub(crate) fn refused(self, what: &'static str) -> Refused {
-        Refused { what, problems: self.0 }
-    }
-
     pub(crate) fn finish(self, what: &'static str) -> Result<(), Refused> {
         if self.0.is_empty() { Ok(()) } else { Err(Refused { what, problems: self.0 }) }
     }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use deploy_core::strategy::{Decision, Memory, Next, Reason, ReasonCode, Stage};
+use deploy_core::strategy::{Decision, Exposure, Memory, Next, Reason, ReasonCode, Stage};
 use deploy_core::target::DesiredState;
 use deploy_core::time::{Spell, millis};
 use serde::{Deserialize, Serialize};
@@ -82,7 +82,16 @@ impl Retreat {
             )
         };
         let stage = Stage { index, of: 1, name: "restore".to_owned() };
-        Decision { want, measure: Vec::new(), next, memory: remember(self), stage, reason, judgements: Vec::new() }
+        Decision {
+            want,
+            measure: Vec::new(),
+            next,
+            memory: remember(self),
+            stage,
+            reason,
+            judgements: Vec::new(),
+            exposure: Exposure::NONE,
+        }
     }
 }
 

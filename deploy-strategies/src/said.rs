@@ -54,7 +54,7 @@ impl Said {
         self.judgements.extend(verdict.judgements);
         if let Some(due) = analysis.due(state) {
             if due <= field.s.now + field.s.observe_every {
-                self.measure.push(analysis.request(field.new, field.baseline()));
+                self.ask([analysis.request(field.new, field.baseline())]);
             }
             self.wake = Some(self.wake.map_or(due, |wake| wake.min(due)));
         }
@@ -66,9 +66,18 @@ impl Said {
             (self.because, self.otherwise) = (other.because, other.otherwise);
         }
         self.judgements.extend(other.judgements);
-        self.measure.extend(other.measure);
+        self.ask(other.measure);
         self.wake = self.wake.into_iter().chain(other.wake).min();
         self
+    }
+
+    /// Asks each question once: an answer is counted by every analysis that asks it.
+    fn ask(&mut self, requests: impl IntoIterator<Item = MeasureRequest>) {
+        for request in requests {
+            if !self.measure.contains(&request) {
+                self.measure.push(request);
+            }
+        }
     }
 
     /// The earlier of a wake and the next question, but never now or before: the engine is not asked in a circle.

@@ -15,6 +15,9 @@ pub struct Percent(u32);
 pub struct PercentError(u32);
 
 impl Percent {
+    /// All of it.
+    pub const ALL: Self = Self(100);
+
     /// Takes a percentage.
     ///
     /// # Errors

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use deploy_core::agent::{AgentCard, AgentError, Report, agent_fn};
 use deploy_core::name::{BlockName, FlagName, StepName, TargetName};
-use deploy_core::pipeline::{Pipeline, PipelineBuilder, StepRef};
+use deploy_core::pipeline::{Pipeline, PipelineBuilder};
 use deploy_core::plan::RollbackTo;
 use deploy_core::strategy::Strategy;
 use deploy_core::target::Target;
@@ -15,7 +15,7 @@ use deploy_strategies::canary::{Canary, Step};
 use deploy_strategies::flags::{FlagRollout, FlagStep};
 use deploy_strategies::rolling::{Amount, Rolling};
 use deploy_strategies::share::Percent;
-use deploy_strategies::waves::{WaveWork, Waves};
+use deploy_strategies::waves::Waves;
 
 use crate::Failure;
 use crate::flag::FLAG;
@@ -132,24 +132,9 @@ impl Way {
         let names: Vec<TargetName> = places.iter().map(|place| place.name()).collect();
         let waves = Waves::growing(&names, &[Amount::Count(1)], SOAK)?;
         let strategy = self.strategy()?;
-        let phase = p.phase("rollout");
-        let mut steps: Vec<(String, StepRef)> = Vec::new();
-        for step in waves.steps(&StepName::new("rollout")?) {
-            let path = step.path.as_str().to_owned();
-            let after: Vec<StepRef> = (steps.iter())
-                .filter(|(before, _)| step.after.iter().any(|path| path.as_str() == before))
-                .map(|(_, before)| before.clone())
-                .collect();
-            let added = match step.does {
-                WaveWork::RollOut(name) => {
-                    let place = places.iter().find(|place| place.name() == name).ok_or("a wave names no place")?;
-                    let rollout = phase.rollout(path.clone(), Arc::clone(&strategy), Arc::clone(place));
-                    rollout.observe_every(LOOK).after_all(&after).add()
-                }
-                WaveWork::Soak(span) => phase.soak(path.clone(), span).after_all(&after).add(),
-            };
-            steps.push((path, added));
-        }
+        let place = |name: &TargetName| places.iter().find(|place| place.name() == *name).map(Arc::clone);
+        let both = |name: &TargetName| Some((Arc::clone(&strategy), place(name)?));
+        waves.add(p.phase("rollout"), &StepName::new("rollout")?, both, |rollout| rollout.observe_every(LOOK))?;
         Ok(())
     }
 }

@@ -33,7 +33,7 @@ pub enum Expectation {
 
 impl Expectation {
     /// What is wrong with an answer; nothing if it is as expected.
-    fn unmet(&self, answer: &http::Response<Bytes>) -> Option<String> {
+    pub(super) fn unmet(&self, answer: &http::Response<Bytes>) -> Option<String> {
         match self {
             Self::Status(from, to) => {
                 let status = answer.status().as_u16();

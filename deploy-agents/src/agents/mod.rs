@@ -1,12 +1,28 @@
 //! Agents: work in the world, with evidence.
 
 mod background;
+mod config_change;
+mod ci;
 mod http_probe;
+mod migration;
 mod program;
+mod smoke_suite;
 
 pub use self::background::{BackgroundProgram, supervise_if_asked};
+pub use self::ci::{CiArtifact, CiError, CiOrder, CiPort, CiRun, CiRunId, CiState, CiWorkflow, GithubActions};
+#[cfg(feature = "json-schema")]
+pub use self::config_change::SchemaError;
+pub use self::config_change::{
+    ConfigChange, ConfigDifference, ConfigError, ConfigFile, ConfigStore, ConfigValidator, ConfigVersion, Differs,
+    differences,
+};
 pub use self::http_probe::{Expectation, HttpProbe};
+pub use self::migration::{
+    AppliedMigration, Database, DatabaseError, Migration, MigrationKind, MigrationRecord, MigrationScript,
+    MigrationStanding, MigrationStep, MigrationWork, Psql,
+};
 pub use self::program::Program;
+pub use self::smoke_suite::{SmokeProbe, SmokeSuite};
 
 use deploy_core::agent::Task;
 use deploy_core::evidence::EvidenceSubject;

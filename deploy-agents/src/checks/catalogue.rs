@@ -27,6 +27,8 @@ pub struct CatalogueCheck {
     level: ValidationLevel,
     max_age: Duration,
     self_attested: bool,
+    /// What it read before the host declared that it does not apply; absent: it applies.
+    in_place_of: Option<Vec<&'static str>>,
     thresholds: Arc<Thresholds>,
     judge: Arc<Judge>,
 }
@@ -50,6 +52,7 @@ impl CatalogueCheck {
             level: ValidationLevel::Standard,
             max_age: EvidencePolicy::default().max_age,
             self_attested: false,
+            in_place_of: None,
             thresholds: Arc::default(),
             judge: Arc::new(judge),
         })
@@ -88,6 +91,27 @@ impl CatalogueCheck {
     pub fn self_attested(mut self) -> Self {
         self.self_attested = true;
         self
+    }
+
+    /// The same check where it does not apply, for this reason: it then reads the host's declaration alone
+    /// ([`Excused`](super::Excused)), and says that it does not apply as long as it stands there.
+    #[must_use]
+    pub fn excused(mut self, reason: impl Into<String>) -> Self {
+        let name = self.name.clone();
+        self.in_place_of.get_or_insert(std::mem::take(&mut self.reads));
+        self.reads = vec![super::kind::PROFILE];
+        self.passes = format!("it does not apply: {}", reason.into());
+        self.judge = Arc::new(move |reading, _| match reading.document::<super::Excused>() {
+            Ok(declared) => super::profile::excused(&declared, &name),
+            Err(refusal) => Assessment::refused(refusal),
+        });
+        self
+    }
+
+    /// The kinds of evidence that it would read if it applied; absent: it applies.
+    #[must_use]
+    pub fn would_read(&self) -> Option<&[&'static str]> {
+        self.in_place_of.as_deref()
     }
 
     /// Its name.
@@ -192,6 +216,15 @@ impl Catalogue {
         let under = |check: CatalogueCheck| CatalogueCheck { thresholds: Arc::clone(&thresholds), ..check };
         let checks = super::entries::all(&thresholds).into_iter().map(under);
         Self { checks: checks.map(|check| (check.name.clone(), check)).collect() }
+    }
+
+    /// The checks of this crate that not every service has evidence for, under these thresholds: `monitoring-coverage`,
+    /// `no-slower-function` (criterion). Hand them to [`with`](Self::with).
+    #[must_use]
+    pub fn optional(thresholds: &Thresholds) -> Vec<CatalogueCheck> {
+        let thresholds = Arc::new(thresholds.clone());
+        let under = |check: CatalogueCheck| CatalogueCheck { thresholds: Arc::clone(&thresholds), ..check };
+        super::entries::optional(&thresholds).into_iter().map(under).collect()
     }
 
     /// The same catalogue with one more check, in place of one of the same name.

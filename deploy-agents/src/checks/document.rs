@@ -1,8 +1,8 @@
 //! Reads documents of our own formats: JSON, with a format number.
 
 use deploy_core::evidence::{Evidence, Refusal};
-use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 
 use crate::evidence::{Place, Pointer};
 
@@ -64,6 +64,21 @@ pub fn read<D: Document>(file: &str, bytes: &[u8]) -> Result<D, Refusal> {
         Some(other) => Err(refused(format!("its format is {other}, and format 1 is known here"))),
         None => Err(refused(format!("it has no format number; a document of kind {} has \"format\": 1", D::KIND))),
     }
+}
+
+/// Writes one document, with its format number, in the form that [`read`] reads.
+///
+/// # Errors
+///
+/// The document's own serialiser refused it, or it is not an object.
+pub fn write<D: Document + Serialize>(document: &D) -> Result<Vec<u8>, serde_json::Error> {
+    #[derive(Serialize)]
+    struct Numbered<'a, D> {
+        format: u32,
+        #[serde(flatten)]
+        document: &'a D,
+    }
+    serde_json::to_vec_pretty(&Numbered { format: 1, document })
 }
 
 /// What a piece of evidence is called: its summary where that is one word, such as a path, or else its kind and digest.

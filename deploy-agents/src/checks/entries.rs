@@ -33,6 +33,38 @@ pub(super) fn all(t: &Thresholds) -> Vec<CatalogueCheck> {
     parts.into_iter().flatten().collect()
 }
 
+/// What not every service has evidence for.
+pub(super) fn optional(t: &Thresholds) -> Vec<CatalogueCheck> {
+    vec![
+        entry(
+            "monitoring-coverage",
+            format!(
+                "at least {} of 16 kinds of monitoring are bound to what measures, or do not apply for a reason",
+                t.monitor_kinds_at_least
+            ),
+            |r, t| Ok(infrastructure::monitoring_coverage(&r.document()?, t)),
+        )
+        .reads(&[infrastructure::MonitoringCoverage::KIND])
+        .rows(&[124, 155])
+        .level(Strict),
+        entry(
+            "no-slower-function",
+            format!(
+                "no benchmarked function is slower than before by more than {} %, as far as its samples can tell",
+                t.slowdown_at_most
+            ),
+            |r, t| {
+                let (new, old) = (r.benchmarks(kind::CRITERION)?, r.benchmarks(kind::CRITERION_BEFORE)?);
+                Ok(performance::no_slowdown(&new, &old, t))
+            },
+        )
+        .reads(&[kind::CRITERION, kind::CRITERION_BEFORE])
+        .rows(&[9, 22, 156, 178])
+        .level(Strict)
+        .max_age(90 * DAY),
+    ]
+}
+
 fn code_quality(t: &Thresholds) -> Vec<CatalogueCheck> {
     vec![
         entry(

@@ -10,6 +10,7 @@ use super::assessment::{Assessment, Assessor, Figure};
 use super::document::{Document, Read};
 use super::thresholds::Thresholds;
 use crate::evidence::facts::{BackupFacts, KubernetesFacts, PlanFacts, Progress, PrometheusFacts};
+use crate::monitors::families::{Coverage, CoverageReport, MonitorKind};
 
 /// What was found of an environment by looking at it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -600,5 +601,95 @@ pub fn configuration(record: &Read<ConfigRecord>) -> Assessment {
     if file.before == file.after {
         found.note("nothing changed");
     }
+    found.finish()
+}
+
+/// Which of the sixteen kinds of monitoring are bound, as a self-test of the monitors found.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MonitoringCoverage {
+    /// Each kind.
+    pub kinds: Vec<CoveredKind>,
+}
+
+/// One kind of monitoring, and how it stands.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CoveredKind {
+    /// Which.
+    pub kind: MonitorKind,
+    /// The metrics that were asked and gave an answer of the right kind, each as `metric of monitor`.
+    #[serde(default)]
+    pub measures: Vec<String>,
+    /// The metrics that are bound and gave none, each with the reason; or that were never asked.
+    #[serde(default)]
+    pub silent: Vec<String>,
+    /// Why it does not apply to this service, if it does not.
+    #[serde(default)]
+    pub not_applicable: Option<String>,
+}
+
+impl Document for MonitoringCoverage {
+    const KIND: &'static str = "monitoring-coverage";
+}
+
+impl From<&CoverageReport> for MonitoringCoverage {
+    fn from(report: &CoverageReport) -> Self {
+        let kinds = report.kinds.iter().map(|covered| {
+            let mut kind =
+                CoveredKind { kind: covered.kind, measures: Vec::new(), silent: Vec::new(), not_applicable: None };
+            match &covered.coverage {
+                Coverage::Bound(seen) => {
+                    for seen in seen {
+                        let name = format!("{} of {}", seen.metric, seen.monitor);
+                        match &seen.measures {
+                            Some(Ok(())) => kind.measures.push(name),
+                            Some(Err(why)) => kind.silent.push(format!("{name}: {why}")),
+                            None => kind.silent.push(format!("{name}: it was never asked")),
+                        }
+                    }
+                }
+                Coverage::NotApplicable { reason } => kind.not_applicable = Some(reason.clone()),
+                Coverage::Missing { .. } => {}
+            }
+            kind
+        });
+        Self { kinds: kinds.collect() }
+    }
+}
+
+/// Enough of the sixteen kinds of monitoring are bound to metrics that were asked and answered; kinds that do not apply need a
+/// reason, and count as covered.
+///
+/// Rows: M124, M155.
+#[must_use]
+pub fn monitoring_coverage(coverage: &Read<MonitoringCoverage>, t: &Thresholds) -> Assessment {
+    let mut found = Assessor::new();
+    let mut covered = 0;
+    let mut seen = std::collections::BTreeSet::new();
+    for (index, kind) in coverage.document.kinds.iter().enumerate() {
+        let at = coverage.at(format!("/kinds/{index}"));
+        if !seen.insert(kind.kind) {
+            found.refuse(Refusal::Duplicate(format!("{} stands there twice ({at})", kind.kind)));
+            continue;
+        }
+        match &kind.not_applicable {
+            Some(reason) if reason.trim().is_empty() => {
+                found.fail(format!("{} is said not to apply, without a reason ({at})", kind.kind));
+            }
+            Some(reason) => {
+                covered += 1;
+                found.note(format!("{} does not apply: {reason}", kind.kind));
+            }
+            None if kind.measures.is_empty() => found.note(format!("{} is not measured ({at})", kind.kind)),
+            None => covered += 1,
+        }
+        for silent in &kind.silent {
+            found.remark(format!("{}: {silent} ({at})", kind.kind));
+        }
+    }
+    let limit = format!("at least {}", t.monitor_kinds_at_least);
+    found.figure(Figure::count("kinds of monitoring covered", covered).limit(limit).at(coverage.at("/kinds")));
+    found.require(covered >= t.monitor_kinds_at_least && covered > 0, || {
+        format!("{covered} of 16 kinds of monitoring are covered; at least {} must be", t.monitor_kinds_at_least)
+    });
     found.finish()
 }

@@ -54,6 +54,10 @@ pub const OHA: &str = "oha";
 pub const WRK: &str = "wrk";
 /// Times of programs as hyperfine writes them.
 pub const HYPERFINE: &str = "hyperfine";
+/// Times of functions as criterion writes them.
+pub const CRITERION: &str = "criterion";
+/// The same of the version before.
+pub const CRITERION_BEFORE: &str = "criterion-before";
 /// The same of the version before.
 pub const HYPERFINE_BEFORE: &str = "hyperfine-before";
 /// Load that stood on the service during the whole rollout, as k6 writes it.
@@ -76,3 +80,11 @@ pub const OPA: &str = "opa";
 pub const RUN_EXPORT: &str = "run-export";
 /// The exported run of a rollback drill.
 pub const DRILL_EXPORT: &str = "drill-export";
+/// What a host declares not to apply, with its reasons.
+pub const PROFILE: &str = "profile";
+/// What runs in the environment now.
+pub const DEPLOYED: &str = "deployed";
+/// A signed statement that another workflow did its part for a commit.
+pub const PREREQUISITE: &str = "prerequisite-attestation";
+/// The exported run of another workflow.
+pub const PREREQUISITE_RUN: &str = "prerequisite-run";

@@ -16,6 +16,7 @@ mod document;
 mod entries;
 mod evidence_set;
 mod level;
+mod profile;
 mod reading;
 mod thresholds;
 
@@ -33,8 +34,9 @@ pub mod vulnerabilities;
 pub use self::assessment::{Assessment, Assessor, Figure};
 pub use self::catalogue::{Catalogue, CatalogueCheck};
 pub use self::checklist::{AttestError, Checklist, ChecklistItem, ChecklistReading, ItemState, ManualAttestation};
-pub use self::document::{Document, Read, file_of, read};
+pub use self::document::{Document, Read, file_of, read, write};
 pub use self::evidence_set::{EvidenceSet, Judged};
 pub use self::level::{LevelExecution, ValidationLevel};
+pub use self::profile::Excused;
 pub use self::reading::Reading;
 pub use self::thresholds::Thresholds;

@@ -86,6 +86,9 @@ pub struct NoticeReceipt {
     pub id: String,
     /// When it arrived.
     pub delivered_at: Timestamp,
+    /// Through what it came, for people.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub through: String,
 }
 
 impl Document for NoticeRecord {

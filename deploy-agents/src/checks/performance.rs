@@ -20,15 +20,21 @@ pub fn service_level(loads: &[LoadFacts], t: &Thresholds) -> Assessment {
     for load in loads {
         found.doubts(&load.doubts);
         let least = t.requests_at_least.max(1);
-        match &load.requests {
-            Some(requests) => {
+        match (&load.requests, load.asked()) {
+            (Some(requests), _) => {
                 let figure = Figure::count("requests", requests.value).limit(format!("at least {least}"));
                 found.figure(figure.at(requests.at.clone()));
                 found.require(requests.value >= least, || {
                     format!("{} requests; at least {least} are needed", requests.value)
                 });
             }
-            None => found.fail(format!("{} does not say how many requests it made", load.tool)),
+            // oha counts answers by status, and what was not answered by its reason.
+            (None, Some(asked)) => {
+                let at = load.statuses.values().next().map(|count| count.at.clone());
+                found.figure(Figure::count("requests", asked).limit(format!("at least {least}")).at(at));
+                found.require(asked >= least, || format!("{asked} requests; at least {least} are needed"));
+            }
+            (None, None) => found.fail(format!("{} does not say how many requests it made", load.tool)),
         }
         failures(&mut found, load, t.failed_share_at_most);
         let p99 = load.latencies.iter().find(|latency| latency.which == LatencyKind::PerMille(990));

@@ -17,9 +17,9 @@ use crate::evidence::facts::{
     PrometheusFacts, ProvenanceFacts, TestFacts, VexFacts, VulnerabilityFacts,
 };
 use crate::evidence::{
-    Place, Pointer, ReadError, Source, Sourced, cargo_audit, cobertura, csaf, cyclonedx, grype, hyperfine, junit, k6,
-    kubernetes, lcov, llvm_cov, oha, openvex, osv, pgbackrest, policy, prometheus, provenance, restic, sarif, spdx,
-    terraform, trivy, wrk,
+    Place, Pointer, ReadError, Source, Sourced, cargo_audit, cobertura, criterion, csaf, cyclonedx, grype, hyperfine,
+    junit, k6, kubernetes, lcov, llvm_cov, oha, openvex, osv, pgbackrest, policy, prometheus, provenance, restic,
+    sarif, spdx, terraform, trivy, wrk,
 };
 
 /// A reader of one kind of report.
@@ -186,6 +186,15 @@ impl<'a> Reading<'a> {
         Ok(self.each(&[(kind, hyperfine::read as Reader<_>)])?.into_iter().map(|(_, facts)| facts).collect())
     }
 
+    /// Times of functions, of one kind of evidence, as criterion writes them.
+    ///
+    /// # Errors
+    ///
+    /// The refusal.
+    pub fn benchmarks(&self, kind: &str) -> Result<Vec<LoadFacts>, Refusal> {
+        Ok(self.each(&[(kind, criterion::read as Reader<_>)])?.into_iter().map(|(_, facts)| facts).collect())
+    }
+
     /// Infrastructure plans of one kind, each with its particulars.
     ///
     /// # Errors
@@ -306,7 +315,7 @@ impl<'a> Reading<'a> {
             kind::CSAF => csaf::read(&source).map(|_| ())?,
             kind::TERRAFORM_PLAN | kind::TERRAFORM_PLAN_AFTER => terraform::read(&source).map(|_| ())?,
             kind::KUBERNETES | kind::KUBERNETES_STAGING => kubernetes::read(&source).map(|_| ())?,
-            kind::ATTESTATION | kind::AUDIT => provenance::read(&source, &[]).map(|_| ())?,
+            kind::ATTESTATION | kind::AUDIT | kind::PREREQUISITE => provenance::read(&source, &[]).map(|_| ())?,
             kind::K6 | kind::ROLLOUT_LOAD => k6::read(&source).map(|_| ())?,
             kind::OHA => oha::read(&source).map(|_| ())?,
             kind::WRK => wrk::read(&source).map(|_| ())?,
@@ -318,7 +327,9 @@ impl<'a> Reading<'a> {
             kind::RESTIC => restic::read(&source).map(|_| ())?,
             kind::CONFTEST => policy::read_conftest(&source).map(|_| ())?,
             kind::OPA => policy::read_opa(&source).map(|_| ())?,
-            kind::RUN_EXPORT | kind::DRILL_EXPORT => read_export(evidence, bytes).map(|_| ())?,
+            kind::RUN_EXPORT | kind::DRILL_EXPORT | kind::PREREQUISITE_RUN => {
+                read_export(evidence, bytes).map(|_| ())?
+            }
             code::CiRun::KIND => own::<code::CiRun>(&file, bytes)?,
             code::ChangeLog::KIND => own::<code::ChangeLog>(&file, bytes)?,
             infrastructure::EnvironmentProbe::KIND => own::<infrastructure::EnvironmentProbe>(&file, bytes)?,
@@ -345,6 +356,7 @@ impl<'a> Reading<'a> {
             shipping::ReleaseNotes::KIND => own::<shipping::ReleaseNotes>(&file, bytes)?,
             shipping::DefectList::KIND => own::<shipping::DefectList>(&file, bytes)?,
             StepReport::KIND => own::<StepReport>(&file, bytes)?,
+            kind::PROFILE => own::<super::Excused>(&file, bytes)?,
             other => return Err(Refusal::Unparseable(format!("{file}: there is no reader for kind {other}"))),
         }
         Ok(())

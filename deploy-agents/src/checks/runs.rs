@@ -96,6 +96,12 @@ pub fn rollback_drill(drill: &RunFacts, release: &Release, now: Timestamp, t: &T
     if drilled.service != release.service || drilled.revision != release.revision {
         found.refuse(Refusal::Foreign(format!("the drill was of {drilled}, the release is {release}")));
     }
+    let head = drill.head.hash.to_string();
+    if t.drill_heads.is_empty() {
+        found.note(format!("nobody keeps where chains of drills end, so that {head} is taken at its word"));
+    } else if !t.drill_heads.contains(&head) {
+        found.refuse(Refusal::SelfAttested(format!("its chain ends at {head}, which the engine's journal never said")));
+    }
     let Some((outcome, ended, line)) = drill.ended else {
         found.refuse(Refusal::Unfinished("the drill has not ended".to_owned()));
         return found.finish();

@@ -51,6 +51,10 @@ pub struct Thresholds {
     /// The longest a drill may have taken to get back. Default 15 minutes.
     #[serde(with = "deploy_core::time::duration_ms")]
     pub drill_at_most: Duration,
+    /// Where the chains of rollback drills end, as the engine's own journal said ([`Journal::head`](deploy_core::journal::Journal::head)) and as
+    /// was kept apart from the export. With any, only a drill that ends at one of them counts: a chain that somebody computed by hand is
+    /// whole, and ends elsewhere. Default none: then a drill counts by its chain alone, with a note.
+    pub drill_heads: BTreeSet<String>,
     /// Whose word on builds counts: public keys in PEM, by the name under which they are trusted. Default nobody's.
     pub build_keys: BTreeMap<String, String>,
     /// Whose word on audits counts, likewise. Default nobody's.
@@ -132,6 +136,7 @@ impl Default for Thresholds {
             trusted_builders: BTreeSet::new(),
             audit_scope: BTreeSet::new(),
             required_policies: BTreeSet::new(),
+            drill_heads: BTreeSet::new(),
             permitted_licences: BTreeSet::new(),
             secret_max_age: 90 * DAY,
             certificate_holds_at_least: 14 * DAY,

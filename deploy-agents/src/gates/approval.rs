@@ -15,6 +15,9 @@ use deploy_core::time::{Spell, Timestamp};
 use futures::future::BoxFuture;
 use serde::{Deserialize, Serialize};
 
+use super::reminder::Reminder;
+use crate::notifiers::Notifier;
+
 /// The longest a gate sleeps before it reads the sheet again: somebody may have signed.
 const ASK_AGAIN_AT_MOST: Duration = Duration::from_secs(60);
 
@@ -331,6 +334,7 @@ pub struct ApprovalGate {
     name: BlockName,
     policy: ApprovalPolicy,
     read: Arc<ReadSheet>,
+    reminder: Option<Reminder>,
 }
 
 impl ApprovalGate {
@@ -340,7 +344,16 @@ impl ApprovalGate {
         F: Fn(Digest) -> R + Send + Sync + 'static,
         R: Future<Output = Result<Option<ApprovalSheet>, GateError>> + Send + 'static,
     {
-        Self { name, policy, read: Arc::new(move |plan| Box::pin(read(plan))) }
+        Self { name, policy, read: Arc::new(move |plan| Box::pin(read(plan))), reminder: None }
+    }
+
+    /// The same, which reminds those who are missing through `notifier`, as often as the policy says: named people by their
+    /// subject, others as the party `role NAME`. A reminder that does not arrive changes nothing but the log; it is sent again, under
+    /// the same key, when the gate is asked next.
+    #[must_use]
+    pub fn remind(mut self, notifier: Arc<dyn Notifier>) -> Self {
+        self.reminder = Some(Reminder::new(notifier));
+        self
     }
 }
 
@@ -373,7 +386,7 @@ impl Gate for ApprovalGate {
 
     /// # Cancel safety
     ///
-    /// It only reads.
+    /// It only reads; a reminder may have been sent, and is not sent again under its key.
     async fn evaluate(&self, cx: &GateContext) -> Result<GateDecision, GateError> {
         let Some(plan) = cx.plan else {
             return Ok(GateDecision::no_go(self.name.as_str(), "there is no plan that could have been approved"));
@@ -382,6 +395,9 @@ impl Gate for ApprovalGate {
             return Ok(GateDecision::hold(format!("nobody was asked yet: {}", self.policy), ASK_AGAIN_AT_MOST));
         };
         let tally = self.policy.count(&sheet, &cx.release, &plan, cx.now.wall);
+        if let Some(reminder) = &self.reminder {
+            reminder.remind(&tally, &plan, cx).await;
+        }
         Ok(tally.decision(self.name.as_str(), cx.now.wall))
     }
 }

@@ -5,6 +5,8 @@ mod change_window;
 mod criteria;
 mod go_no_go;
 mod preflight;
+mod quality;
+mod reminder;
 
 pub use self::approval::{Answer, ApprovalGate, ApprovalPolicy, ApprovalRule, ApprovalSheet, RuleTally, Tally};
 pub use self::change_window::{
@@ -13,3 +15,4 @@ pub use self::change_window::{
 pub use self::criteria::{Criterion, ReadinessMatrix};
 pub use self::go_no_go::{GoNoGo, VetoMatrix, VetoRow};
 pub use self::preflight::{Preflight, Prerequisite};
+pub use self::quality::{QualityGate, QualityGateError};

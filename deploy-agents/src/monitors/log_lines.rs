@@ -42,7 +42,7 @@ const MOST_FILES: usize = 64;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
-/// Rows: M48, M76, M189.
+/// Rows: M48, M76.
 #[derive(Debug)]
 pub struct LogLines {
     path: String,

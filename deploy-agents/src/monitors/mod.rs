@@ -3,38 +3,53 @@
 mod activation;
 pub mod alertmanager;
 pub mod alerts;
+mod bootstrap;
 pub mod dashboard;
+mod diagnosis;
 pub mod envoy;
 mod excused;
 pub mod exposition;
 pub mod families;
 pub mod haproxy;
 mod heartbeat;
+mod journey;
 mod log_lines;
 mod meter;
 mod network;
+mod new_errors;
 mod probe;
 mod program;
 pub mod prometheus;
 mod quantile;
 mod query;
+mod run_metrics;
 mod scrape;
 mod series;
 pub mod service_level;
 mod source;
+mod watch;
 
 pub use self::activation::ActivateMonitors;
+pub use self::bootstrap::{BootstrapError, Difference, difference_of_means};
+pub use self::diagnosis::{Action, ReleaseChange, Suspect, changed_since, suspect};
 pub use self::excused::Excused;
 pub use self::heartbeat::{Heartbeats, HeartbeatsError};
+pub use self::journey::{JourneyMonitor, JourneyStep};
 pub use self::log_lines::{LogLines, LogLinesError};
 pub use self::meter::{Meter, MeterError};
 pub use self::network::NetworkProbe;
+pub use self::new_errors::NewErrors;
 pub use self::probe::ProbeMonitor;
 pub use self::program::ProgramMonitor;
 pub use self::query::Query;
+pub use self::run_metrics::{RunMetricsPage, run_metrics};
 pub use self::scrape::ScrapeMonitor;
 pub use self::series::Selector;
 pub use self::source::Source;
+pub use self::watch::{
+    Feedback, FlagConcern, FlagUse, Regressed, TestTrend, WatchError, complaints_rose, flag_concerns,
+    new_vulnerabilities, regressed_policies, test_trends,
+};
 
 use std::fmt;
 use std::sync::Arc;

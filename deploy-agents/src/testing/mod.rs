@@ -9,10 +9,16 @@ mod kubernetes;
 mod model;
 #[cfg(feature = "unleash")]
 mod unleash;
+mod notifier;
+mod notifier_suite;
+mod webhook;
 
 #[cfg(feature = "kubernetes")]
 pub use self::kubernetes::KubernetesStandIn;
 #[cfg(feature = "model")]
 pub use self::model::{MisbehavingModel, Misbehaviour, ScriptedModel};
+pub use self::notifier::NotifierStandIn;
+pub use self::notifier_suite::NotifierSuite;
 #[cfg(feature = "unleash")]
 pub use self::unleash::UnleashStandIn;
+pub use self::webhook::WebhookStandIn;

@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use deploy_agents::gates::{Answer, ApprovalGate, ApprovalPolicy, ApprovalRule, ApprovalSheet};
+use deploy_agents::testing::NotifierStandIn;
 use deploy_core::digest::Digest;
 use deploy_core::gate::{Gate, GateContext, GateDecision};
 use deploy_core::name::BlockName;
@@ -146,4 +147,47 @@ async fn the_gate_reads_the_sheet_of_its_own_plan_anew_each_time() {
     let few = ApprovalPolicy::new([ApprovalRule::people("owners", ["olga"]).quorum(2)]);
     let few = ApprovalGate::new(BlockName::new("few").expect("a name"), few, |_| async { Ok(None) });
     assert_eq!(few.flaw().as_deref(), Some("owners needs 2 of 1 people, so that it could never open"));
+}
+
+/// Those who are missing are told as often as the policy says, once each time, and nobody else is; what does not arrive is tried again.
+///
+/// Rows: M15, M28, M146.
+#[tokio::test]
+async fn who_is_missing_is_reminded_and_nobody_twice() {
+    let carrier = Arc::new(NotifierStandIn::new());
+    let notifier = Arc::<NotifierStandIn>::clone(&carrier);
+    let answers = Arc::new(Mutex::new(vec![yes(manager("bob"))]));
+    let kept = Arc::clone(&answers);
+    let gate = ApprovalGate::new(BlockName::new("approval").expect("a name"), policy(), move |_| {
+        let sheet = sheet(kept.lock().expect("not poisoned").clone());
+        async move { Ok(Some(sheet)) }
+    })
+    .remind(notifier);
+    // It was asked an hour before `now`; the first reminder is due an hour after it.
+    let ask = async |hours: u32| {
+        let at = Now { wall: now().after(HOUR * hours), run: RunTime(1) };
+        let step = StepPath::new("plan/approval").expect("a path");
+        let cx = GateContext::new(step, Arc::new(release()), at, [].into(), [].into()).plan(plan());
+        gate.evaluate(&cx).await.expect("it answers")
+    };
+    let told = || carrier.arrived().iter().map(|notice| notice.party().name.clone()).collect::<Vec<_>>();
+    assert!(!ask(0).await.passes());
+    assert!(told().is_empty(), "it is not due yet: {:?}", told());
+    carrier.lose_connection("olga");
+    assert!(!ask(1).await.passes());
+    assert_eq!(told(), ["role release-manager"]);
+    carrier.mend("olga");
+    for _ in 0..3 {
+        assert!(!ask(1).await.passes());
+    }
+    assert_eq!(told(), ["role release-manager", "olga"], "once, and what did not arrive again");
+    assert!(carrier.arrived()[1].body().contains("1 of the owner (0 said yes)"), "{:?}", carrier.arrived()[1]);
+    // Two hours later the second reminder is due; one rule is met by then.
+    answers.lock().expect("not poisoned").push(yes(manager("carol")));
+    assert!(!ask(3).await.passes());
+    assert_eq!(told()[2..], ["olga"]);
+    answers.lock().expect("not poisoned").push(yes(person("olga")));
+    assert_eq!(ask(3).await, GateDecision::Go);
+    ask(7).await;
+    assert_eq!(told().len(), 3, "nobody is missing, or nobody is asked any more");
 }

@@ -25,7 +25,8 @@ fn of(catalogue: &Catalogue, check: &str, pieces: &[Collected]) -> (Claim, Vec<C
     (Claim { check: check.name().clone(), evidence, value: String::new() }, mine)
 }
 
-/// A run in which one check is verified, one is waived by a person after its claim was refused, and one was only claimed.
+/// A run in which one check is verified, one is waived by a person after its claim was refused, and one was claimed though its step
+/// asks for none, and verified all the same.
 async fn collected() -> (Arc<MemoryJournal>, Dossier) {
     let clock = Arc::new(RuntimeClock::new(now()));
     let journal = Arc::new(MemoryJournal::new(Arc::<RuntimeClock>::clone(&clock)));
@@ -46,7 +47,7 @@ async fn collected() -> (Arc<MemoryJournal>, Dossier) {
     };
     let p = Pipeline::builder("show");
     p.rollback(RollbackTo::Previous);
-    for name in ["tests-pass", "coverage"] {
+    for name in ["tests-pass", "coverage", "docs-complete"] {
         p.check(catalogue.check(name).expect("a check").check());
     }
     let phase = p.phase("validate");
@@ -90,12 +91,12 @@ async fn collected() -> (Arc<MemoryJournal>, Dossier) {
 #[tokio::test(start_paused = true)]
 async fn each_check_shows_as_verified_waived_claimed_or_missing() {
     let (_, dossier) = collected().await;
-    assert_eq!(dossier.counts(), [1, 1, 1, 0], "{}", dossier.to_markdown());
+    assert_eq!(dossier.counts(), [2, 1, 0, 0], "{}", dossier.to_markdown());
     let steps = dossier.steps();
     let standing = |step: usize| steps[step].checks[0].standing.to_string();
     assert_eq!(standing(0), "verified");
     assert_eq!(standing(1), "waived by grace@example.org until 2026-11-30T08:00:00.000Z: the module is generated");
-    assert_eq!(standing(2), "claimed, and not verified");
+    assert_eq!(standing(2), "verified", "what is claimed unasked is verified too");
     let decisions: Vec<&str> = dossier.decisions().iter().map(|line| line.what).collect();
     for what in ["started", "verified", "waive", "gate opened with conditions", "succeeded"] {
         assert!(decisions.contains(&what), "{what}: {decisions:?}");
@@ -116,7 +117,7 @@ async fn pages_for_people_run_nothing_and_link_nowhere() {
         !markdown.contains("<script") && !markdown.contains("[click](") && !markdown.contains("javascript:"),
         "{markdown}"
     );
-    assert!(markdown.contains("Checks: 1 verified, 1 waived, 1 claimed and not verified, 0 missing."), "{markdown}");
+    assert!(markdown.contains("Checks: 2 verified, 1 waived, 0 claimed and not verified, 0 missing."), "{markdown}");
     // One line for each row: nothing that was typed breaks a table.
     assert!(markdown.lines().filter(|line| line.starts_with('|')).all(|line| line.ends_with('|')), "{markdown}");
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use deploy_agents::checks::runs::{executed, read_export, rollback_drill};
 use deploy_core::agent::{AgentCard, AgentError, Report, agent_fn};
 use deploy_core::driver::{Engine, RuntimeClock};
-use deploy_core::evidence::{Collected, EvidenceSubject, Verdict};
+use deploy_core::evidence::{Collected, EvidenceSubject, Refusal, Verdict};
 use deploy_core::journal::{MemoryJournal, export};
 use deploy_core::name::BlockName;
 use deploy_core::pipeline::Pipeline;
@@ -93,6 +93,14 @@ async fn a_drill_counts_only_if_the_engine_made_it_lately_of_this_pair_of_versio
     let later = now().after(Duration::from_secs(60 * 24 * 3600));
     assert!(!rollback_drill(&facts, &release(), later, &thresholds).verdict.is_met());
     assert!(!rollback_drill(&facts, &release(), at("2026-11-19T00:00:00Z"), &thresholds).verdict.is_met());
+    // Where somebody keeps what the engine's journal said, only that is taken: whoever computes a chain by hand ends elsewhere.
+    let mut anchored = thresholds.clone();
+    anchored.drill_heads = [facts.head.hash.to_string()].into();
+    assert_eq!(rollback_drill(&facts, &release(), now(), &anchored).verdict, Verdict::Pass);
+    anchored.drill_heads = [deploy_core::digest::Digest::of(b"another chain").to_string()].into();
+    let refused = rollback_drill(&facts, &release(), now(), &anchored).verdict;
+    let Verdict::Inconclusive { refusal: Refusal::SelfAttested(why) } = refused else { panic!("{refused:?}") };
+    assert!(why.contains("never said"), "{why}");
     // A release that went well is no drill.
     let went_well = piece("drill-export", &release_run().await);
     let facts = read_export(&went_well.evidence, &went_well.bytes).expect("an export");

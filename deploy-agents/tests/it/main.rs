@@ -14,6 +14,7 @@ mod balancers;
 mod components;
 mod conformance;
 mod envoy;
+mod figures;
 mod flags;
 mod families;
 mod fleet;

@@ -7,7 +7,7 @@ use futures::stream::{self, Stream};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::clock::wait;
-use super::engine::{Inner, Message, Progress, Standing};
+use super::driven::{Inner, Message, Progress, Standing};
 use super::error::{OperatorError, RunError, StatusError};
 use crate::journal::{Envelope, Submitted};
 use crate::machine::{Outcome, Record, Reply};

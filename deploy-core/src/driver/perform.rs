@@ -71,8 +71,16 @@ pub(super) struct Job {
 enum Facts {
     None,
     Inputs(BTreeMap<String, Payload>),
-    Verify { report: Box<Reported>, agent: BlockName, waivers: BTreeMap<CheckName, Waiver> },
-    Gate { reports: BTreeMap<StepPath, StepFacts>, waivers: BTreeMap<CheckName, Waiver> },
+    Verify {
+        report: Box<Reported>,
+        agent: BlockName,
+        waivers: BTreeMap<CheckName, Waiver>,
+    },
+    Gate {
+        reports: BTreeMap<StepPath, StepFacts>,
+        failed: BTreeMap<StepPath, String>,
+        waivers: BTreeMap<CheckName, Waiver>,
+    },
 }
 
 /// What a job is made of beside its command.
@@ -249,7 +257,8 @@ impl Job {
     }
 
     async fn evaluate(&self) -> Performance {
-        let (Facts::Gate { reports, waivers }, Work::Gate { gate: Some(name), .. }) = (&self.facts, &self.step().work)
+        let (Facts::Gate { reports, failed, waivers }, Work::Gate { gate: Some(name), .. }) =
+            (&self.facts, &self.step().work)
         else {
             return Answer::Evaluated(Ok(crate::gate::GateDecision::Go)).into();
         };
@@ -259,6 +268,7 @@ impl Job {
         };
         let release = Arc::clone(&self.release);
         let cx = GateContext::new(self.step().path.clone(), release, self.now, reports.clone(), waivers.clone())
+            .failed(failed.clone())
             .plan(self.plan.fingerprint());
         Answer::Evaluated(self.bounded(name.clone(), gate.evaluate(&cx)).await).into()
     }
@@ -386,7 +396,12 @@ impl Facts {
                 let path = |id: &crate::plan::StepId| machine.plan().step(*id).map(|s| s.path.clone());
                 let reports = state.facts.iter().filter_map(|(id, facts)| Some((path(id)?, facts.clone())));
                 let waivers = state.waivers.iter().map(|((_, check), waiver)| (check.clone(), waiver.clone()));
-                Self::Gate { reports: reports.collect(), waivers: waivers.collect() }
+                let failed =
+                    machine.plan().steps.iter().zip(&state.steps).filter_map(|(planned, step)| match &step.state {
+                        crate::machine::StepState::Failed { reason } => Some((planned.path.clone(), reason.clone())),
+                        _ => None,
+                    });
+                Self::Gate { reports: reports.collect(), failed: failed.collect(), waivers: waivers.collect() }
             }
             _ => Self::None,
         }

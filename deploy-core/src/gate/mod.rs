@@ -72,6 +72,8 @@ pub struct GateContext {
     pub now: Now,
     /// What every step so far reported and what of it was verified, by step.
     pub reports: Arc<BTreeMap<StepPath, StepFacts>>,
+    /// The steps that failed so far though the run went on, each with why.
+    pub failed: Arc<BTreeMap<StepPath, String>>,
     /// The waivers in force, by check.
     pub waivers: Arc<BTreeMap<CheckName, Waiver>>,
     /// The fingerprint of the plan: what people said of another plan does not count. Absent where there is no plan.
@@ -88,7 +90,22 @@ impl GateContext {
         reports: BTreeMap<StepPath, StepFacts>,
         waivers: BTreeMap<CheckName, Waiver>,
     ) -> Self {
-        Self { step, release, now, reports: Arc::new(reports), waivers: Arc::new(waivers), plan: None }
+        Self {
+            step,
+            release,
+            now,
+            reports: Arc::new(reports),
+            failed: Arc::default(),
+            waivers: Arc::new(waivers),
+            plan: None,
+        }
+    }
+
+    /// The same context after these steps failed.
+    #[must_use]
+    pub fn failed(mut self, failed: BTreeMap<StepPath, String>) -> Self {
+        self.failed = Arc::new(failed);
+        self
     }
 
     /// The same context under the plan of this fingerprint.

@@ -44,7 +44,7 @@ impl Machine {
                 StepState::Polling { of: e.of.next_turn(), handle: e.handle.clone(), at: e.at, deadline: e.deadline },
                 seq,
             ),
-            Event::Completed(e) => self.complete(e.of, &e.report, seq),
+            Event::Completed(e) => self.complete(e.of, &e.report, e.claimed, seq),
             Event::Verified(e) => {
                 self.state.facts.entry(e.of.step).or_default().receipts.clone_from(&e.receipts);
                 self.finish(e.of.step, seq);
@@ -332,13 +332,13 @@ impl Machine {
         }
     }
 
-    fn complete(&mut self, of: Try, report: &super::input::Reported, seq: u64) {
+    fn complete(&mut self, of: Try, report: &super::input::Reported, claimed: bool, seq: u64) {
         let id = of.step;
         if of.undo {
             self.undone(id, seq);
             return;
         }
-        let mandatory = self.planned(id).is_some_and(|p| !p.verifications.is_empty());
+        let verified = claimed || self.planned(id).is_some_and(|p| !p.verifications.is_empty());
         let facts = self.state.facts.entry(id).or_default();
         facts.claims.clone_from(&report.claims);
         facts.evidence.clone_from(&report.evidence);
@@ -348,7 +348,7 @@ impl Machine {
         if !report.outputs.is_empty() {
             self.state.outputs.insert(id, report.outputs.clone());
         }
-        match (mandatory, self.state.mode == Mode::Forward) {
+        match (verified, self.state.mode == Mode::Forward) {
             (true, true) => {
                 self.put(id, StepState::Verifying { of: of.next_turn(), report: Box::new(report.clone()) }, seq);
             }
@@ -447,6 +447,7 @@ impl Machine {
             rolling.stage = e.decision.stage.clone();
             rolling.reason = Some(e.decision.reason.clone());
             rolling.judgements.clone_from(&e.decision.judgements);
+            rolling.exposure = rolling.exposure.max(e.decision.exposure);
             rolling.next = Some(e.decision.next.clone());
             match &e.then {
                 AfterLook::Apply => {

@@ -220,6 +220,10 @@ events! {
         of: Try,
         /// Its report.
         report: Box<Reported>,
+        /// Whether it claims something although the step asks for no check: then the claims are verified before the step is done.
+        /// Absent in older records, in which such claims were kept and never verified.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        claimed: bool,
     } touches |e| Touches::One(e.of.step);
 
     /// The mandatory checks of a step are met.

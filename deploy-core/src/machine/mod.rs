@@ -9,7 +9,7 @@
 //! |---|---|---|
 //! | `Waiting` | dependencies met, room in the width | `Trying` (task) · `Evaluating` (gate) · `Approving` · `Soaking` · `Rolling` |
 //! | `Waiting` | dependencies met, mere join | `Done` |
-//! | `Trying`, `Polling` | report | `Verifying`, or `Done` without mandatory checks, or `Undone` |
+//! | `Trying`, `Polling` | report | `Verifying`, or `Done` without mandatory checks and claims, or `Undone` |
 //! | `Trying`, `Polling` | running | `Polling` |
 //! | `Trying`, `Polling` | definitive or transient error, attempts left | `Backoff` |
 //! | `Trying`, `Polling` | definitive or transient error, none left | `Failed`, or `Parked` (undo) |

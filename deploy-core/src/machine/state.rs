@@ -15,7 +15,7 @@ use crate::monitor::{Judgement, MeasureRequest};
 use crate::name::{CheckName, InputId, RunId};
 use crate::operator::{ApprovalRequest, OperatorInput, Principal};
 use crate::plan::{StepId, StepPath};
-use crate::strategy::{Memory, Next, Promotion, Reason, Stage};
+use crate::strategy::{Exposure, Memory, Next, Promotion, Reason, Stage};
 use crate::target::{DesiredState, TargetState};
 use crate::time::{Now, RunTime};
 
@@ -370,6 +370,9 @@ pub struct Rolling {
     pub reason: Option<Reason>,
     /// What was judged last.
     pub judgements: Vec<Judgement>,
+    /// What users have met of the new revision before it was proven.
+    #[serde(default, skip_serializing_if = "Exposure::is_none")]
+    pub exposure: Exposure,
     /// What is there, as last seen.
     pub observed: Option<TargetState>,
     /// When that was.
@@ -501,6 +504,7 @@ impl Rolling {
             stage: Stage::default(),
             reason: None,
             judgements: Vec::new(),
+            exposure: Exposure::NONE,
             observed: None,
             looked_at: now,
             continuous: false,

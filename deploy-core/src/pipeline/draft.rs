@@ -87,4 +87,5 @@ pub(super) struct RolloutDraft {
     pub(super) errors_at_most: u32,
     pub(super) reassert_at_most: u32,
     pub(super) undo_timeout: Duration,
+    pub(super) blast_radius: Option<Duration>,
 }

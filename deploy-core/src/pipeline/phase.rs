@@ -126,6 +126,7 @@ impl<'p> Phase<'p> {
             errors_at_most: defaults::ERRORS_AT_MOST,
             reassert_at_most: defaults::REASSERT_AT_MOST,
             undo_timeout: defaults::ROLLOUT_UNDO_TIMEOUT,
+            blast_radius: None,
         };
         StepBuilder::new(self, name.into(), WorkDraft::Rollout(work), defaults::ROLLOUT_TIMEOUT)
     }

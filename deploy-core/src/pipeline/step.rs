@@ -216,6 +216,12 @@ impl StepBuilder<'_, Rollout> {
         self.rollout(|rollout| rollout.reassert_at_most = times)
     }
 
+    /// How much users may meet of the new revision before it is proven, as time of the whole traffic: 5 % for 10 minutes are 30
+    /// seconds. Past it the rollout goes back. Strategies count it; see [`Exposure`](crate::strategy::Exposure). Default: no limit.
+    pub fn blast_radius(self, most: Duration) -> Self {
+        self.rollout(|rollout| rollout.blast_radius = Some(most))
+    }
+
     /// How long the way back may take before the run parks, in active time. Default one hour.
     pub fn undo_timeout(self, span: Duration) -> Self {
         self.rollout(|rollout| rollout.undo_timeout = span)

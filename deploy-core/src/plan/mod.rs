@@ -225,6 +225,10 @@ pub struct RolloutWork {
     /// How long the way back may take before the run parks. Active time.
     #[serde(with = "crate::time::duration_ms")]
     pub undo_timeout: Duration,
+    /// The blast radius: how much users may meet of the new revision before it is proven, as time of the whole traffic. Past it
+    /// the rollout goes back. Absent: no limit.
+    #[serde(default, with = "crate::time::option_duration_ms", skip_serializing_if = "Option::is_none")]
+    pub blast_radius: Option<Duration>,
 }
 
 /// What the failure of a step means.

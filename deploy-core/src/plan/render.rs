@@ -148,6 +148,12 @@ impl Page<'_> {
                 ));
                 let (limit, back) = (Spell(step.timeout), Spell(work.undo_timeout));
                 facts.push(format!("at most {limit}; the way back at most {back}"));
+                if let Some(most) = work.blast_radius {
+                    facts.push(format!(
+                        "goes back when users have met more than {} of it before it is proven",
+                        Spell(most)
+                    ));
+                }
             }
             Work::Gate { .. } | Work::Approval(_) | Work::Soak { .. } => {}
         }

@@ -8,6 +8,7 @@ use crate::name::{BlockName, PipelineName, TargetName};
 use crate::operator::Principal;
 use crate::pipeline::{PhaseGate, PhaseSpec, Pipeline, StepSpec};
 use crate::release::{Release, ReleaseKind};
+use crate::time::Timestamp;
 
 /// A release that a pipeline cannot plan.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -30,6 +31,14 @@ pub enum PlanError {
         target: TargetName,
         /// What is lacking, by name.
         missing: Vec<&'static str>,
+    },
+    /// A strategy cannot begin now: do what it says.
+    #[error("strategy {strategy} cannot begin: {reason}")]
+    Objection {
+        /// Who objects.
+        strategy: BlockName,
+        /// Why.
+        reason: String,
     },
     /// A plan holds at most 2³² steps: split the pipeline.
     #[error("the plan would have more than {} steps; split the pipeline", u32::MAX)]
@@ -105,6 +114,22 @@ impl Pipeline {
         plan.blocks = names.into_iter().filter_map(pin).collect();
         plan.targets = self.targets(&plan.steps)?;
         Ok(plan)
+    }
+
+    /// Whether every strategy of a plan can begin at this time. The engine asks before it starts a run.
+    ///
+    /// # Errors
+    ///
+    /// [`PlanError::Objection`] of the first that cannot.
+    pub fn may_begin(&self, plan: &Plan, wall: Timestamp) -> Result<(), PlanError> {
+        for step in &plan.steps {
+            let Work::Rollout(work) = &step.work else { continue };
+            let Some(strategy) = self.blocks().strategy(&work.strategy) else { continue };
+            if let Some(reason) = strategy.objection(&plan.release, wall) {
+                return Err(PlanError::Objection { strategy: work.strategy.clone(), reason });
+            }
+        }
+        Ok(())
     }
 
     /// The targets of these steps with what they can do now, which must be enough.

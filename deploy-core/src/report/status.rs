@@ -12,7 +12,7 @@ use crate::name::{PhaseName, PipelineName, RevisionName, RunId};
 use crate::operator::ApprovalRequest;
 use crate::plan::{StepId, StepPath, Work};
 use crate::release::Release;
-use crate::strategy::{Next, Reason, Stage};
+use crate::strategy::{Exposure, Next, Reason, Stage};
 use crate::time::{Now, RunTime, Spell};
 
 /// Where a run stands.
@@ -138,6 +138,8 @@ pub struct RolloutStatus {
     pub max_weight: u32,
     /// What was judged last.
     pub judgements: Vec<Judgement>,
+    /// The blast radius so far: what users have met of the new revision before it was proven.
+    pub exposure: Exposure,
     /// How long ago the target was seen.
     #[serde(with = "crate::time::duration_ms")]
     pub looked_ago: Duration,
@@ -327,6 +329,7 @@ fn rollout_status(rolling: &Rolling, now: RunTime) -> RolloutStatus {
         actual: observed.map(|o| o.weights.clone()).unwrap_or_default(),
         max_weight: want.map(|w| w.max_weight).or_else(|| observed.map(|o| o.max_weight)).unwrap_or_default(),
         judgements: rolling.judgements.clone(),
+        exposure: rolling.exposure,
         looked_ago: now.since(rolling.looked_at),
         observed_for: Duration::from_millis(rolling.observed_ms),
         reason: rolling.reason.clone(),

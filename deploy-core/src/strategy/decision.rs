@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::Memory;
+use super::{Exposure, Memory};
 use crate::monitor::{Judgement, MeasureRequest};
 use crate::operator::ApprovalRequest;
 use crate::target::DesiredState;
@@ -29,6 +29,10 @@ pub struct Decision {
     /// What was judged, for people and reports.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub judgements: Vec<Judgement>,
+    /// What users have met of the new revision before it was proven, as far as the strategy counts it. What is proven is the
+    /// strategy's to say.
+    #[serde(default, skip_serializing_if = "Exposure::is_none")]
+    pub exposure: Exposure,
 }
 
 /// When to ask again, or that it is over.
@@ -156,6 +160,10 @@ reason_codes! {
     BlastRadius = "blast-radius",
     /// The kill switch was thrown.
     KillSwitch = "kill-switch",
+    /// Something else has to be so first.
+    WaitingForPrerequisite = "waiting-for-prerequisite",
+    /// Its date has passed.
+    Expired = "expired",
 }
 
 impl fmt::Display for ReasonCode {

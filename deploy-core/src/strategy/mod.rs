@@ -1,18 +1,21 @@
 //! Strategies decide how a release spreads. They are pure: everything known in, one decision out.
 
 mod decision;
+mod exposure;
 mod outline;
 mod situation;
 
 use std::fmt::Debug;
 
 pub use self::decision::{Decision, Next, Reason, ReasonCode, Stage};
+pub use self::exposure::Exposure;
 pub use self::outline::{Outline, OutlineStage};
 pub use self::situation::{Memory, MemoryError, Promotion, Situation};
 use crate::identity::Identity;
 use crate::name::BlockName;
 use crate::release::Release;
 use crate::target::{Capabilities, TargetState};
+use crate::time::Timestamp;
 
 /// Decides how a release spreads over a target.
 ///
@@ -41,6 +44,12 @@ pub trait Strategy: Debug + Send + Sync + 'static {
     /// none.
     fn monitors(&self) -> Vec<BlockName> {
         Vec::new()
+    }
+
+    /// Why it cannot begin at this time, if it cannot: a lowercase fragment without a full stop that says what to do. A run is
+    /// then refused before anything is recorded. The default: nothing.
+    fn objection(&self, _release: &Release, _wall: Timestamp) -> Option<String> {
+        None
     }
 
     /// The stages as they stand before anything happens: for the plan preview and the progress bar.
@@ -74,6 +83,9 @@ macro_rules! forward_strategy {
             }
             fn monitors(&self) -> Vec<BlockName> {
                 (**self).monitors()
+            }
+            fn objection(&self, release: &Release, wall: Timestamp) -> Option<String> {
+                (**self).objection(release, wall)
             }
             fn outline(&self, release: &Release, from: &TargetState) -> Outline {
                 (**self).outline(release, from)

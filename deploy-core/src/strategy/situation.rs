@@ -5,11 +5,11 @@ use std::time::Duration;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use super::{Decision, Next, Reason, ReasonCode, Stage};
+use super::{Decision, Exposure, Next, Reason, ReasonCode, Stage};
 use crate::monitor::Measured;
 use crate::release::Release;
 use crate::target::{DesiredState, TargetState};
-use crate::time::RunTime;
+use crate::time::{RunTime, Timestamp};
 
 /// Everything that is known about a rollout when a decision is due.
 #[derive(Debug, Clone, Copy)]
@@ -29,6 +29,8 @@ pub struct Situation<'a> {
     pub memory: &'a Memory,
     /// Run time.
     pub now: RunTime,
+    /// Wall time: for dates that people wrote down, never for measuring how long something takes.
+    pub wall: Timestamp,
     /// How long this stage has been observed: gaps in which nobody looked do not count.
     pub observed_for: Duration,
     /// What an operator said about waiting.
@@ -63,6 +65,7 @@ impl<'a> Situation<'a> {
             measured: &[],
             memory: NOTHING,
             now: RunTime::START,
+            wall: Timestamp::default(),
             observed_for: Duration::ZERO,
             promotion: Promotion::None,
             observe_every: Duration::from_secs(10),
@@ -122,6 +125,13 @@ impl<'a> Situation<'a> {
         self
     }
 
+    /// The same situation at this wall time. Default: 1970, when nothing had expired yet.
+    #[must_use]
+    pub fn wall(mut self, wall: Timestamp) -> Self {
+        self.wall = wall;
+        self
+    }
+
     /// The same situation; this was wanted last.
     #[must_use]
     pub fn wanted(mut self, wanted: Option<&'a DesiredState>) -> Self {
@@ -162,7 +172,16 @@ impl<'a> Situation<'a> {
             (Next::WakeAt(self.now + self.observe_every), Reason::new(ReasonCode::Restoring, text))
         };
         let stage = Stage { index: u32::from(done), of: 1, name: "restore".to_owned() };
-        Decision { want, measure: Vec::new(), next, memory: self.memory.clone(), stage, reason, judgements: Vec::new() }
+        Decision {
+            want,
+            measure: Vec::new(),
+            next,
+            memory: self.memory.clone(),
+            stage,
+            reason,
+            judgements: Vec::new(),
+            exposure: Exposure::NONE,
+        }
     }
 }
 

@@ -160,6 +160,7 @@ impl Sketch {
             errors_at_most: 1,
             reassert_at_most: 1,
             undo_timeout: UNIT * 2,
+            blast_radius: None,
         });
         self.add(name, after, work, UNIT * 2);
         Ok(self)

@@ -3,14 +3,18 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use deploy_core::driver::{Engine, EngineOptions, RunHandle, RuntimeClock};
+use deploy_core::agent::{AgentCard, Report, agent_fn};
+use deploy_core::digest::Digest;
+use deploy_core::driver::{Engine, EngineOptions, RunEnd, RunHandle, RuntimeClock};
+use deploy_core::evidence::{Check, CheckInput, Claim, Collected, EvidenceSubject, Verdict, Verification};
+use deploy_core::gate::{GateContext, GateDecision, gate_fn};
 use deploy_core::journal::{Journal, MemoryJournal};
 use deploy_core::machine::{Event, Outcome, Reply};
-use deploy_core::name::PipelineName;
-use deploy_core::operator::{Act, ApprovalRequest};
+use deploy_core::name::{CheckName, PipelineName};
+use deploy_core::operator::{Act, ApprovalRequest, Principal};
 use deploy_core::pipeline::Pipeline;
 use deploy_core::plan::{RetryPolicy, RollbackTo, StepPath};
-use deploy_core::time::Timestamp;
+use deploy_core::time::{Now, Timestamp};
 use futures::StreamExt as _;
 
 use crate::world::{Behaviour, Halves, Ledger, Place, Worker, ada, grace, pass, release};
@@ -320,4 +324,180 @@ async fn drift_by_somebody_else_is_put_back_a_few_times_and_then_parks() {
     assert!(status.parked[0].why.contains("somebody else changes the target"), "{status}");
     run.operate(grace(), "enough", Act::RollBack).await.expect("taken");
     assert_eq!(run.wait().await.expect("it ends").outcome, Outcome::RolledBack);
+}
+
+/// A world with one step whose agent reports this, beside a gate that reads what was verified.
+async fn reporting(
+    checks: Vec<Check>,
+    wanted: Vec<Verification>,
+    report: Report,
+) -> (RunEnd, Arc<dyn Journal>, RunHandle) {
+    let world = World::new();
+    let p = Pipeline::builder("reporting");
+    p.rollback(RollbackTo::Previous);
+    for check in checks {
+        p.check(check);
+    }
+    let phase = p.phase("say");
+    let agent = agent_fn(AgentCard::new(crate::world::block("sayer"), "says so").repeatable(), move |_, _| {
+        let report = report.clone();
+        async move { Ok(report) }
+    });
+    let mut step = phase.task("it", agent);
+    for wanted in wanted {
+        step = step.verify(wanted);
+    }
+    step.add();
+    let pipeline = p.build().expect("a valid pipeline");
+    let engine = world.engine(&pipeline);
+    let run = start(&engine, &pipeline).await;
+    let end = run.wait().await.expect("it is driven to its end");
+    (end, Arc::clone(&world.journal), run)
+}
+
+fn named(check: &str) -> CheckName {
+    CheckName::new(check).expect("a valid name")
+}
+
+/// A claim with a piece of evidence that nobody can object to but a check.
+fn claiming(check: &str) -> Report {
+    let subject = EvidenceSubject { environment: Some(release("v2").environment), ..EvidenceSubject::default() };
+    let evidence = Collected::new("log", "the world", subject, Timestamp(1_700_000_000_000), b"all is well".to_vec());
+    let claim = Claim { check: named(check), evidence: vec![evidence.evidence.digest], value: String::new() };
+    Report::new().claim(claim).evidence(evidence)
+}
+
+/// What is claimed beside what is asked for, or where nothing is asked for, is verified all the same: a claim that nothing resolves fails
+/// its step, and one that a registered check confirms has a receipt.
+#[tokio::test(start_paused = true)]
+async fn a_claim_that_nothing_resolves_fails_its_step_even_where_nothing_is_asked_for() {
+    let says = |verdict: Verdict| Check::new(named("said"), move |_| verdict.clone());
+    let fails = || Verdict::Fail { reason: "it is not so".to_owned() };
+    let (end, ..) = reporting(vec![says(Verdict::Pass)], Vec::new(), Report::new()).await;
+    assert_eq!(end.outcome, Outcome::Succeeded, "who claims nothing has nothing to show: {}", end.because);
+
+    let (end, ..) = reporting(Vec::new(), Vec::new(), claiming("said")).await;
+    assert_ne!(end.outcome, Outcome::Succeeded);
+    assert!(
+        end.because.contains("said was claimed") && end.because.contains("no check of this name"),
+        "{}",
+        end.because
+    );
+
+    let (end, ..) = reporting(vec![says(fails())], Vec::new(), claiming("said")).await;
+    assert_ne!(end.outcome, Outcome::Succeeded);
+    assert!(end.because.contains("said was claimed: fails, it is not so"), "{}", end.because);
+
+    let claim = Claim { check: named("said"), evidence: Vec::new(), value: "all is well".to_owned() };
+    let (end, ..) = reporting(vec![says(Verdict::Pass)], Vec::new(), Report::new().claim(claim)).await;
+    assert_ne!(end.outcome, Outcome::Succeeded, "words alone");
+    assert!(end.because.contains("nobody claimed said with evidence"), "{}", end.because);
+
+    let (end, _journal, run) = reporting(vec![says(Verdict::Pass)], Vec::new(), claiming("said")).await;
+    assert_eq!(end.outcome, Outcome::Succeeded, "{}", end.because);
+    let mut receipts = Vec::new();
+    let mut events = std::pin::pin!(run.events(0));
+    while let Some(record) = events.next().await {
+        if let Event::Verified(verified) = record.expect("readable").event {
+            receipts.extend(verified.receipts);
+        }
+    }
+    assert_eq!(receipts.len(), 1, "{receipts:?}");
+    assert_eq!((receipts[0].check.as_str(), &receipts[0].verdict, receipts[0].read.len()), ("said", &Verdict::Pass, 1));
+}
+
+/// Named people may approve whatever their roles, and nobody else where only people are named; a role beside them does as well.
+#[tokio::test(start_paused = true)]
+async fn a_question_to_named_people_is_theirs_to_answer() {
+    for (request, bob_may) in [
+        (ApprovalRequest::new("Ship it?").person("grace"), false),
+        (ApprovalRequest::new("Ship it?").person("grace").role("owner"), true),
+    ] {
+        let world = World::new();
+        let p = Pipeline::builder("named");
+        p.rollback(RollbackTo::Previous);
+        p.phase("only").approval("sign-off", request).add();
+        let pipeline = p.build().expect("valid");
+        let engine = world.engine(&pipeline);
+        let run = start(&engine, &pipeline).await;
+        let approve = || Act::Approve { step: path("only/sign-off") };
+        let manager = Principal::new("mallory", "example.org").role("release-manager");
+        let refused = run.operate(manager, "I manage", approve()).await.expect_err("not one of them").to_string();
+        assert!(refused.contains("none of those who may approve") && refused.contains("grace"), "{refused}");
+        let bob = run.operate(Principal::new("bob", "example.org").role("owner"), "I own it", approve()).await;
+        assert_eq!(bob.is_ok(), bob_may, "{bob:?}");
+        if !bob_may {
+            let without_role = Principal::new("grace", "example.org");
+            assert_eq!(run.operate(without_role, "yes", approve()).await.expect("hers"), Reply::Taken);
+        }
+        assert_eq!(run.wait().await.expect("it ends").outcome, Outcome::Succeeded);
+    }
+}
+
+/// A gate is told the fingerprint of the plan that it stands in, and of no other.
+#[tokio::test(start_paused = true)]
+async fn a_gate_is_told_which_plan_it_stands_in() {
+    let world = World::new();
+    let told: Arc<std::sync::Mutex<Vec<Option<Digest>>>> = Arc::default();
+    let seen = Arc::clone(&told);
+    let gate = gate_fn(crate::world::block("look"), "it has looked", move |cx: GateContext| {
+        seen.lock().expect("not poisoned").push(cx.plan);
+        async { Ok(GateDecision::Go) }
+    });
+    let p = Pipeline::builder("told");
+    p.rollback(RollbackTo::Previous);
+    p.phase("only").gate("look", gate).add();
+    let pipeline = p.build().expect("valid");
+    let engine = world.engine(&pipeline);
+    let run = start(&engine, &pipeline).await;
+    run.wait().await.expect("it ends");
+    let mut events = std::pin::pin!(run.events(0));
+    let first = events.next().await.expect("a record").expect("readable");
+    let Event::Started(started) = first.event else { panic!("a run starts with its plan") };
+    assert_eq!(*told.lock().expect("not poisoned"), [Some(started.plan.fingerprint())]);
+    let other = pipeline.plan(release("v3"), ada()).expect("it plans").fingerprint();
+    assert_ne!(other, started.plan.fingerprint());
+    let alone = GateContext::new(path("only/look"), Arc::new(release("v2")), Now::default(), [].into(), [].into());
+    assert_eq!(alone.plan, None, "outside of a plan there is none");
+}
+
+/// Evidence that nobody claims is judged without claims; with them, a check sees what was said.
+#[test]
+fn a_check_sees_claims_only_where_some_were_made() {
+    let check = Check::new(named("said"), |input| match input.claims {
+        [] => Verdict::Pass,
+        [claim, ..] => {
+            Verdict::Fail { reason: format!("{} of {} at {}", claim.value, input.release.revision, input.now) }
+        }
+    });
+    let release = release("v2");
+    let none = CheckInput::new(&release, &[], Timestamp(7));
+    assert!(none.evidence.is_empty() && none.claims.is_empty());
+    assert_eq!(check.judge(&none), Verdict::Pass);
+    let claim = Claim { check: named("said"), evidence: Vec::new(), value: "12 tests".to_owned() };
+    let claims = [&claim];
+    let some = CheckInput::new(&release, &[], Timestamp(7)).claims(&claims);
+    let Verdict::Fail { reason } = check.judge(&some) else { panic!("it read the claim") };
+    assert_eq!(reason, "12 tests of v2 at 1970-01-01T00:00:00.007Z");
+}
+
+/// A host's checks are all there for a run, also those that no step of its plan asks for: an agent may claim one.
+#[test]
+fn binding_keeps_every_check() {
+    let p = Pipeline::builder("checks");
+    p.rollback(RollbackTo::Previous);
+    for name in ["asked", "unasked"] {
+        p.check(Check::new(named(name), |_| Verdict::Pass));
+    }
+    let agent = agent_fn(AgentCard::new(crate::world::block("sayer"), "says so").repeatable(), |_, _| async {
+        Ok(Report::new())
+    });
+    let asked = Check::new(named("asked"), |_| Verdict::Pass).verification();
+    p.phase("say").task("it", agent).verify(asked).add();
+    let pipeline = p.build().expect("valid");
+    let plan = pipeline.plan(release("v2"), ada()).expect("it plans");
+    let bound = pipeline.blocks().bind(&plan).expect("all are there");
+    for name in ["asked", "unasked"] {
+        assert!(bound.check(&named(name)).is_some(), "{name}");
+    }
 }

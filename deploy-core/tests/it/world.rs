@@ -258,6 +258,7 @@ impl Strategy for Halves {
             stage: Stage { index: stage, of: 3, name: format!("stage {stage}") },
             reason: Reason::new(code, text),
             judgements: Vec::new(),
+            exposure: deploy_core::strategy::Exposure::NONE,
         };
         let soon = Next::WakeAt(s.now + s.observe_every);
         if whole {

@@ -269,6 +269,7 @@ impl Strategy for Halves {
             stage: Stage { index: stage, of: 3, name: format!("stage {stage}") },
             reason: Reason::new(code, "as halves go"),
             judgements: Vec::new(),
+            exposure: deploy_core::strategy::Exposure::NONE,
         }
     }
 }

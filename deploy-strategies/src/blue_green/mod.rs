@@ -122,10 +122,10 @@ impl Strategy for BlueGreen {
     }
 
     fn decide(&self, situation: &Situation<'_>) -> Decision {
-        lag::through(situation, |s, seen| phases::decide(self, &self.field(s).seen(seen)))
+        lag::through(situation, |_| false, |s, known| phases::decide(self, &self.field(s).knowing(known)))
     }
 
     fn revert(&self, situation: &Situation<'_>) -> Decision {
-        lag::through(situation, |s, seen| self.back(&self.field(s).seen(seen)))
+        lag::through(situation, |_| false, |s, known| self.back(&self.field(s).knowing(known)))
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use deploy_core::strategy::{Decision, Memory, Next, Promotion, Reason, ReasonCode, Stage};
+use deploy_core::strategy::{Decision, Exposure, Memory, Next, Promotion, Reason, ReasonCode, Stage};
 use deploy_core::target::DesiredState;
 use deploy_core::time::{Spell, millis};
 use serde::{Deserialize, Serialize};
@@ -177,5 +177,6 @@ fn give(want: DesiredState, said: Said, next: Next, memory: &Remembered, index: 
         stage: Stage { index, of: 2, name: name.to_owned() },
         reason,
         judgements: said.judgements,
+        exposure: Exposure::NONE,
     }
 }

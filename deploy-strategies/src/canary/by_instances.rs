@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use deploy_core::strategy::{Decision, Memory, Next, Reason, ReasonCode, Stage};
+use deploy_core::strategy::{Decision, Exposure, Memory, Next, Reason, ReasonCode, Stage};
 use deploy_core::target::DesiredState;
 use serde::{Deserialize, Serialize};
 
@@ -112,5 +112,6 @@ pub(super) fn revert(canary: &Canary, field: &Field<'_>, allowance: Allowance) -
         stage: Stage { index: u32::from(done), of: 1, name: "restore".to_owned() },
         reason: Reason::new(code, text),
         judgements: Vec::new(),
+        exposure: Exposure::NONE,
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use deploy_core::strategy::{Decision, Memory, Next, Promotion, Reason, ReasonCode, Stage};
+use deploy_core::strategy::{Decision, Exposure, Memory, Next, Promotion, Reason, ReasonCode, Stage};
 use deploy_core::time::{Spell, millis};
 
 use super::Canary;
@@ -41,9 +41,6 @@ pub(super) fn decide(canary: &Canary, field: &Field<'_>, mut memory: Remembered,
         return ladder::back(canary, field, answer.reason, said.judgements);
     }
     let (mut next, mut reason) = (said.sooner(answer.next, field.s.now), answer.reason);
-    if next == Next::Complete {
-        reason.sentence.push_str(&met(&memory));
-    }
     if reason.code == ReasonCode::Soaking && said.standing != Standing::Good {
         memory.unmeasured = memory.unmeasured.saturating_add(millis(tick));
         let over = Duration::from_millis(memory.unmeasured) >= spec.progress_deadline;
@@ -69,6 +66,7 @@ pub(super) fn decide(canary: &Canary, field: &Field<'_>, mut memory: Remembered,
         stage: stage(canary),
         reason,
         judgements: said.judgements,
+        exposure: Exposure::NONE,
     }
 }
 
@@ -96,10 +94,10 @@ fn finish_by_instances(
         stage: stage(canary),
         reason,
         judgements: said.judgements.clone(),
+        exposure: Exposure::NONE,
     };
     if good && whole.in_place && s.observed.satisfies(&whole.want) {
-        let met = met(&memory);
-        let text = format!("{name} is out: {size} instances ready, nothing of the old side left{met}");
+        let text = format!("{name} is out: {size} instances ready, nothing of the old side left");
         return give(&memory, Next::Complete, Reason::new(ReasonCode::RolledOut, text));
     }
     let look = Next::WakeAt(s.now + s.observe_every);
@@ -136,14 +134,6 @@ fn finish_by_instances(
     }
     let reason = Reason::new(ReasonCode::WaitingForInstances, text).otherwise("ready instances let the old ones go");
     give(&memory, look, reason)
-}
-
-/// The figure that the blast radius limits, for the report.
-fn met(memory: &Remembered) -> String {
-    if memory.met == 0 {
-        return String::new();
-    }
-    format!("; before it was proven it met {} of the whole traffic", Spell(Duration::from_millis(memory.met)))
 }
 
 pub(super) fn stage(canary: &Canary) -> Stage {

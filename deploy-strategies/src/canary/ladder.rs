@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use deploy_core::monitor::Judgement;
-use deploy_core::strategy::{Decision, Memory, Next, Promotion, Reason, ReasonCode, Stage};
+use deploy_core::strategy::{Decision, Exposure, Memory, Next, Promotion, Reason, ReasonCode, Stage};
 use deploy_core::target::{DesiredState, Experiment, Mirror, Route};
-use deploy_core::time::{Spell, millis};
+use deploy_core::time::Spell;
 
 use super::capacity::StableCapacity;
 use super::finish;
@@ -52,15 +52,8 @@ fn on_step(canary: &Canary, field: &Field<'_>, mut memory: Remembered, step: &St
     if let Some(decision) = refused(canary, field, &memory, &said) {
         return decision;
     }
-    memory.met = memory.met.saturating_add(met(field, tick));
-    if let Some(most) = spec.blast_radius.filter(|most| memory.met > millis(*most)) {
-        let met = Duration::from_millis(memory.met);
-        let text = format!(
-            "{} has met {} of the whole traffic before it was proven, limit {}",
-            field.new,
-            Spell(met),
-            Spell(most)
-        );
+    if let Some(most) = spec.blast_radius.filter(|most| field.met.of_everything() > *most) {
+        let text = format!("{} has met {} before it was proven, limit {}", field.new, field.met, Spell(most));
         let reason = Reason::new(ReasonCode::BlastRadius, text)
             .otherwise("a smaller weight or a shorter wait would have kept within it");
         return back(canary, field, reason, said.judgements);
@@ -118,18 +111,6 @@ fn on_step(canary: &Canary, field: &Field<'_>, mut memory: Remembered, step: &St
             advance(canary, field, memory, code, text, said.judgements)
         }
     }
-}
-
-/// What the new revision met since the last look, as milliseconds of the whole traffic. Where nothing is routed, by its share
-/// of the ready instances.
-fn met(field: &Field<'_>, tick: Duration) -> u64 {
-    let (part, whole) = if field.whole() > 0 {
-        (field.weight_now(), field.whole())
-    } else {
-        let all = field.s.observed.revisions.values().map(|r| r.ready).sum();
-        (field.new_now().ready, all)
-    };
-    millis(tick).saturating_mul(u64::from(part)).checked_div(u64::from(whole)).unwrap_or(0)
 }
 
 /// Enters the next step, and already asks for what it needs.
@@ -342,5 +323,14 @@ fn stay(
 ) -> Decision {
     let stage = Stage { index: memory.step, of: finish::stage(canary).of, name: step.title(canary.spec().weights_of) };
     let memory = Memory::of(&memory).unwrap_or_default();
-    Decision { want, measure: said.measure, next, memory, stage, reason, judgements: said.judgements }
+    Decision {
+        want,
+        measure: said.measure,
+        next,
+        memory,
+        stage,
+        reason,
+        judgements: said.judgements,
+        exposure: Exposure::NONE,
+    }
 }

@@ -22,9 +22,6 @@ pub(super) struct Remembered {
     /// How long the handover has waited for measurements; milliseconds.
     #[serde(skip_serializing_if = "is_zero")]
     pub(super) unmeasured: u64,
-    /// What the new revision has met before the last stage: milliseconds of the whole traffic.
-    #[serde(skip_serializing_if = "is_zero")]
-    pub(super) met: u64,
     /// Of this step's analyses.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(super) inline: Vec<AnalysisState>,

@@ -128,10 +128,12 @@ impl Strategy for Canary {
     }
 
     fn decide(&self, situation: &Situation<'_>) -> Decision {
-        lag::through(situation, |s, seen| ladder::decide(self, &self.field(s).seen(seen)))
+        // Its steps prove it: what comes after them is meant for everybody.
+        let proven = |decision: &Decision| decision.stage.index as usize >= self.spec.steps.len();
+        lag::through(situation, proven, |s, known| ladder::decide(self, &self.field(s).knowing(known)))
     }
 
     fn revert(&self, situation: &Situation<'_>) -> Decision {
-        lag::through(situation, |s, seen| self.back(&self.field(s).seen(seen)))
+        lag::through(situation, |_| false, |s, known| self.back(&self.field(s).knowing(known)))
     }
 }

@@ -39,7 +39,7 @@ impl Schedule {
     /// Everything at the beginning.
     #[must_use]
     pub fn all_at_once() -> Self {
-        Self(vec![Shift { at: Duration::ZERO, percent: ALL }])
+        Self(vec![Shift { at: Duration::ZERO, percent: Percent::ALL }])
     }
 
     /// A first part, and the rest after a while.
@@ -48,7 +48,7 @@ impl Schedule {
     ///
     /// [`Refused`] if the first part is nothing or everything.
     pub fn canary(first: Percent, wait: Duration) -> Result<Self, Refused> {
-        Self::custom(vec![Shift { at: Duration::ZERO, percent: first }, Shift { at: wait, percent: ALL }])
+        Self::custom(vec![Shift { at: Duration::ZERO, percent: first }, Shift { at: wait, percent: Percent::ALL }])
     }
 
     /// Equal parts at equal distances, the first one at the beginning.
@@ -77,7 +77,7 @@ impl Schedule {
             shifts.push(Shift { at, percent: capped(percent) });
             (percent, at) = (percent.saturating_mul(factor), at + every);
         }
-        shifts.push(Shift { at, percent: ALL });
+        shifts.push(Shift { at, percent: Percent::ALL });
         Self::custom(shifts)
     }
 
@@ -108,7 +108,7 @@ impl Schedule {
         }
         if let Some(last) = shifts.last() {
             let place = format!("shifts[{}].percent", shifts.len() - 1);
-            problems.require(last.percent == ALL, place, format!("the last one is {}", last.percent), "100");
+            problems.require(last.percent == Percent::ALL, place, format!("the last one is {}", last.percent), "100");
         }
         problems.finish("a schedule")?;
         Ok(Self(shifts))
@@ -158,14 +158,8 @@ impl Schedule {
     }
 }
 
-/// Everything.
-const ALL: Percent = match Percent::new(100) {
-    Ok(all) => all,
-    Err(_) => unreachable!(),
-};
-
 fn capped(percent: u32) -> Percent {
-    Percent::new(percent.min(100)).unwrap_or(ALL)
+    Percent::new(percent.min(100)).unwrap_or(Percent::ALL)
 }
 
 /// How many hosts may be replaced at once, by the fewest that stay healthy.

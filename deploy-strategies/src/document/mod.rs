@@ -1,6 +1,7 @@
 //! Documents as trees in which every value knows its line and column.
 
 mod node;
+mod read;
 #[cfg(feature = "yaml")]
 mod yaml;
 

@@ -1,5 +1,6 @@
 //! A tree of values.
 
+use std::collections::HashSet;
 use std::fmt;
 
 use serde::de::{self, Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
@@ -50,6 +51,7 @@ impl Node {
     }
 
     /// The value of a key.
+    #[cfg(feature = "import")]
     pub(crate) fn get(&self, key: &str) -> Option<&Self> {
         self.entries().iter().find(|entry| entry.key == key).map(|entry| &entry.node)
     }
@@ -96,6 +98,7 @@ impl Node {
     }
 
     /// The same without places.
+    #[cfg(feature = "import")]
     pub(crate) fn plain(&self) -> serde_json::Value {
         match &self.value {
             Value::Null => serde_json::Value::Null,
@@ -166,8 +169,9 @@ impl<'de> Deserialize<'de> for Node {
 
             fn visit_map<A: MapAccess<'de>>(self, mut access: A) -> Result<Node, A::Error> {
                 let mut entries: Vec<Entry> = Vec::new();
+                let mut seen = HashSet::new();
                 while let Some(key) = access.next_key::<String>()? {
-                    if entries.iter().any(|entry| entry.key == key) {
+                    if !seen.insert(key.clone()) {
                         return Err(de::Error::custom(format!("the key {key:?} stands here twice")));
                     }
                     entries.push(Entry { key, place: None, node: access.next_value()? });

@@ -1,5 +1,6 @@
 //! Reads YAML 1.2; JSON is part of it.
 
+use std::collections::HashSet;
 use std::fmt;
 
 use serde::de::{self, Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
@@ -15,7 +16,7 @@ impl Node {
         let budget = serde_saphyr::budget! {
             max_depth: 48,
             flow_nesting_limit: 48,
-            max_nodes: 100_000,
+            max_nodes: 60_000,
             max_events: 250_000,
             max_aliases: 500,
             max_anchors: 500,
@@ -121,8 +122,9 @@ impl<'de> Deserialize<'de> for Read {
 
             fn visit_map<A: MapAccess<'de>>(self, mut access: A) -> Result<Value, A::Error> {
                 let mut entries: Vec<Entry> = Vec::new();
+                let mut seen = HashSet::new();
                 while let Some(key) = access.next_key::<Spanned<String>>()? {
-                    if entries.iter().any(|entry| entry.key == key.value) {
+                    if !seen.insert(key.value.clone()) {
                         return Err(de::Error::custom(format!("the key {:?} stands here twice", key.value)));
                     }
                     let place = place(key.referenced);

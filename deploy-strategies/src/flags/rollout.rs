@@ -1,152 +1,33 @@
 //! Raises the percentage of a flag step by step.
 
-use std::time::Duration;
-
-use deploy_core::name::{BlockName, FlagName};
-use deploy_core::operator::ApprovalRequest;
+use deploy_core::name::BlockName;
 use deploy_core::real::Real;
 use deploy_core::release::Release;
 use deploy_core::strategy::{
-    Decision, Memory, Next, Outline, OutlineStage, Promotion, Reason, ReasonCode, Situation, Stage, Strategy,
+    Decision, Exposure, Memory, Next, Outline, OutlineStage, Promotion, Reason, ReasonCode, Situation, Stage, Strategy,
 };
 use deploy_core::target::{Capabilities, DesiredState, TargetState};
-use deploy_core::time::Spell;
+use deploy_core::time::{Spell, Timestamp};
 use serde::{Deserialize, Serialize};
+use std::time::Duration;
 
+use super::build::{FlagRolloutBuilder, FlagStep};
 use crate::analysis::{Analysis, AnalysisState, Standing, monitors_of};
+use crate::exposure::Met;
 use crate::field::Field;
-use crate::hold::{Held, Hold, OnInconclusive, Then};
-use crate::named::named;
-use crate::refusal::{Problems, Refused};
+use crate::hold::{Held, Hold, Then};
 use crate::said::Said;
-use crate::share::Percent;
-use crate::span;
 use crate::watch::Watch;
-
-/// One step of a flag's rollout.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct FlagStep {
-    /// How many users have the flag then.
-    pub percent: Percent,
-    /// For how long it is observed. Default: not at all.
-    #[serde(default, with = "span", skip_serializing_if = "Duration::is_zero")]
-    pub soak: Duration,
-    /// Who is asked at its end.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub approval: Option<ApprovalRequest>,
-    /// What is measured in it; all of it has to be good before the next one.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub analysis: Vec<Analysis>,
-}
-
-impl FlagStep {
-    /// A step to this percentage, followed by the next one at once.
-    #[must_use]
-    pub fn percent(percent: Percent) -> Self {
-        Self { percent, soak: Duration::ZERO, approval: None, analysis: Vec::new() }
-    }
-
-    /// The same step, observed for this long.
-    #[must_use]
-    pub fn soak(mut self, soak: Duration) -> Self {
-        self.soak = soak;
-        self
-    }
-
-    /// The same step; a person is asked this at its end.
-    #[must_use]
-    pub fn approval(mut self, question: impl Into<String>) -> Self {
-        self.approval = Some(ApprovalRequest::new(question));
-        self
-    }
-
-    /// The same step with one more analysis.
-    #[must_use]
-    pub fn analysis(mut self, analysis: Analysis) -> Self {
-        self.analysis.push(analysis);
-        self
-    }
-}
-
-/// The description of a flag's rollout, as it stands in a file. [`build`](Self::build) checks it.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct FlagRolloutBuilder {
-    /// How plans and records name it. Default: `flag-rollout`.
-    #[serde(default = "default_name")]
-    pub name: BlockName,
-    /// The flag.
-    pub flag: FlagName,
-    /// In order, each larger than the one before. Those that do not exceed what is there at the beginning are passed over.
-    pub steps: Vec<FlagStep>,
-    /// What happens when an analysis cannot tell. Default: a person is asked, for 24 h.
-    #[serde(default)]
-    pub on_inconclusive: OnInconclusive,
-    /// How long nothing may move while the place or measurements are waited for. Default: 10 min.
-    #[serde(default = "ten_minutes", with = "span")]
-    pub progress_deadline: Duration,
-}
-
-fn default_name() -> BlockName {
-    named("flag-rollout")
-}
-
-fn ten_minutes() -> Duration {
-    Duration::from_secs(600)
-}
-
-impl FlagRolloutBuilder {
-    /// The same rollout under another name.
-    #[must_use]
-    pub fn name(mut self, name: BlockName) -> Self {
-        self.name = name;
-        self
-    }
-
-    /// The same rollout with one more step.
-    #[must_use]
-    pub fn step(mut self, step: FlagStep) -> Self {
-        self.steps.push(step);
-        self
-    }
-
-    /// The same rollout with another answer to doubt.
-    #[must_use]
-    pub fn on_inconclusive(mut self, then: OnInconclusive) -> Self {
-        self.on_inconclusive = then;
-        self
-    }
-
-    /// Checks the description.
-    ///
-    /// # Errors
-    ///
-    /// [`Refused`] with every problem: its place, what is wrong, what is allowed.
-    pub fn build(self) -> Result<FlagRollout, Refused> {
-        let mut problems = Problems::default();
-        problems.require(!self.steps.is_empty(), "steps", "there is none", "at least one");
-        let moving = !self.progress_deadline.is_zero();
-        problems.require(moving, "progress_deadline", "it is 0, so nothing could ever be waited for", "more than 0s");
-        for (i, step) in self.steps.iter().enumerate() {
-            let before = i.checked_sub(1).map_or(0, |i| self.steps[i].percent.get());
-            let at = format!("steps[{i}].percent");
-            let wrong = format!("{} does not exceed {before}", step.percent);
-            problems.require(step.percent.get() > before, at, wrong, format!("{} to 100", (before + 1).min(100)));
-            for (k, analysis) in step.analysis.iter().enumerate() {
-                analysis.check(&mut problems, &format!("steps[{i}].analysis[{k}]"));
-            }
-            Analysis::check_all(&mut problems, &format!("steps[{i}].analysis"), step.analysis.iter());
-        }
-        problems.finish("a flag rollout")?;
-        Ok(FlagRollout { spec: self })
-    }
-}
 
 /// Raises the percentage of a feature flag step by step, guarded by monitors. Instances and traffic stay as they are.
 ///
 /// A raised percentage only adds users: whoever has the flag keeps it until it goes back. If somebody lowers it meanwhile, that is
 /// the kill switch: the rollout goes back, and never raises the flag above what that person left.
+///
+/// Before each step the flags that it [requires](FlagRolloutBuilder::requires) have to be on. A flag past the date at which it
+/// [expires](FlagRolloutBuilder::expires) is refused before the run begins; a rollout under way says so in every decision.
+///
+/// [`Decision::exposure`] counts the users that the rollout added, over all of its steps.
 ///
 /// ```
 /// use std::time::Duration;
@@ -173,12 +54,15 @@ pub struct FlagRollout {
 #[serde(default)]
 struct Remembered {
     step: u32,
+    /// Whether the step has not begun, since another flag is not on.
+    lacks: bool,
     watch: Watch,
     held: Held,
     /// Whether this step's percentage has been seen in place.
     seen: bool,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     analysis: Vec<AnalysisState>,
+    met: Met,
     /// The highest percentage that the way back may leave.
     #[serde(skip_serializing_if = "Option::is_none")]
     ceiling: Option<Real>,
@@ -187,14 +71,16 @@ struct Remembered {
 impl FlagRollout {
     /// A rollout of a flag, to which steps are added.
     #[must_use]
-    pub fn builder(flag: FlagName) -> FlagRolloutBuilder {
-        FlagRolloutBuilder {
-            name: default_name(),
-            flag,
-            steps: Vec::new(),
-            on_inconclusive: OnInconclusive::default(),
-            progress_deadline: ten_minutes(),
-        }
+    pub fn builder(flag: deploy_core::name::FlagName) -> FlagRolloutBuilder {
+        FlagRolloutBuilder::of(flag)
+    }
+
+    pub(super) fn of(spec: FlagRolloutBuilder) -> Self {
+        Self { spec }
+    }
+
+    pub(super) fn into_spec(self) -> FlagRolloutBuilder {
+        self.spec
     }
 
     /// Its description.
@@ -219,38 +105,144 @@ impl FlagRollout {
         Stage { index: step, of, name }
     }
 
-    fn give(&self, want: DesiredState, next: Next, memory: &Remembered, reason: Reason, said: Said) -> Decision {
-        let kept = Memory::of(memory).unwrap_or_default();
+    /// The part of the users that the rollout has added, of the whole.
+    fn added(&self, s: &Situation<'_>) -> (u32, u32) {
+        let percent = |state| f64::from(self.percent_in(state)).clamp(0.0, 100.0) * 100.0;
+        // Percentages are told to the hundredth.
+        ((percent(s.observed) - percent(s.from)).max(0.0).round() as u32, 10_000)
+    }
+
+    fn has_expired(&self, wall: Timestamp) -> Option<Timestamp> {
+        self.spec.expires.filter(|date| *date <= wall)
+    }
+
+    /// The flags that are not on for as many users as they have to be, in a sentence.
+    fn lacking(&self, observed: &TargetState) -> Option<String> {
+        let now = |flag: &deploy_core::name::FlagName| observed.flags.get(flag).copied().unwrap_or(Real::ZERO);
+        let lacking = self.spec.requires.iter().filter(|required| now(&required.flag) < required.at_least.get().into());
+        let told = |required: &super::Prerequisite| {
+            format!("{} is at {} % and has to be at {}", required.flag, now(&required.flag), required.at_least)
+        };
+        let told: Vec<String> = lacking.map(told).collect();
+        (!told.is_empty()).then(|| told.join(", "))
+    }
+
+    fn give(
+        &self,
+        s: &Situation<'_>,
+        want: DesiredState,
+        next: Next,
+        mut memory: Remembered,
+        mut reason: Reason,
+        said: Said,
+    ) -> Decision {
+        if let Some(date) = self.has_expired(s.wall) {
+            let flag = &self.spec.flag;
+            reason.sentence.push_str(&format!("; {flag} expired at {date}: take it out of the code"));
+        }
         let stage = self.stage(memory.step);
-        Decision { want, measure: said.measure, next, memory: kept, stage, reason, judgements: said.judgements }
+        let mut decision = Decision {
+            want,
+            measure: said.measure,
+            next,
+            memory: Memory::empty(),
+            stage,
+            reason,
+            judgements: said.judgements,
+            exposure: Exposure::NONE,
+        };
+        memory.met.tell(&mut decision, false);
+        Decision { memory: Memory::of(&memory).unwrap_or_default(), ..decision }
     }
 
-    fn back(&self, s: &Situation<'_>, reason: Reason, said: Said) -> Decision {
-        Decision { next: Next::RollBack, reason, judgements: said.judgements, ..self.revert(s) }
+    fn back(&self, s: &Situation<'_>, mut memory: Remembered, reason: Reason, said: Said) -> Decision {
+        let back = Decision { next: Next::RollBack, reason, judgements: said.judgements, ..self.revert(s) };
+        let mut decision = back;
+        memory.met.tell(&mut decision, false);
+        decision
     }
 
-    /// Goes on to the next step, or is done.
+    /// Goes on to the next step, waits until it may, or is done.
     fn enter(
         &self,
         s: &Situation<'_>,
-        memory: &mut Remembered,
+        memory: Remembered,
         step: usize,
         code: ReasonCode,
         because: &str,
         said: Said,
     ) -> Decision {
-        *memory = Remembered { step: u32::try_from(step).unwrap_or(u32::MAX), ..Remembered::default() };
+        let waited = if memory.lacks { memory.watch.clone() } else { Watch::default() };
+        let index = u32::try_from(step).unwrap_or(u32::MAX);
+        let mut memory = Remembered { step: index, met: memory.met, ..Remembered::default() };
         let name = &self.spec.flag;
         let now = self.percent_in(s.observed);
         let Some(next) = self.spec.steps.get(step) else {
             let code = if s.wanted.is_none() { ReasonCode::AlreadyThere } else { ReasonCode::RolledOut };
-            let reason = Reason::new(code, format!("{because}{name} is at {now} %"));
-            return self.give(self.with(s.observed, now), Next::Complete, memory, reason, said);
+            let reason = Reason::new(code, format!("{because}{name} is at {now} %"))
+                .otherwise("a further step would have raised it");
+            return self.give(s, self.with(s.observed, now), Next::Complete, memory, reason, said);
         };
+        let look = Next::WakeAt(s.now + s.observe_every);
+        if let Some(lacking) = self.lacking(s.observed) {
+            (memory.lacks, memory.watch) = (true, waited);
+            return self.wait(s, memory, &format!("{because}{name} stays at {now} %: {lacking}"));
+        }
         let want = self.with(s.observed, Real::from(next.percent.get()).max(now));
-        let reason = Reason::new(code, format!("{because}{name} goes from {now} % to {}", next.percent));
+        let reason = Reason::new(code, format!("{because}{name} goes from {now} % to {}", next.percent))
+            .otherwise("a soak, an analysis, a person or another flag would have held it");
         let said = Said { measure: Vec::new(), ..said };
-        self.give(want, Next::WakeAt(s.now + s.observe_every), memory, reason, said)
+        self.give(s, want, look, memory, reason, said)
+    }
+
+    /// The place does not read back what was asked for.
+    fn unread(
+        &self,
+        s: &Situation<'_>,
+        mut memory: Remembered,
+        step: &FlagStep,
+        want: DesiredState,
+        said: Said,
+        tick: Duration,
+    ) -> Decision {
+        let (spec, now) = (&self.spec, self.percent_in(s.observed));
+        let waited = memory.watch.wait(tick, 1);
+        let text = format!(
+            "{} is at {now} % and should be at {}; nothing has moved for {} of {}",
+            spec.flag,
+            step.percent,
+            Spell(waited),
+            Spell(spec.progress_deadline)
+        );
+        if waited >= spec.progress_deadline {
+            let reason = Reason::new(ReasonCode::ProgressDeadline, text)
+                .otherwise("read back so in time, the step would have held");
+            return self.back(s, memory, reason, said);
+        }
+        let next = said.sooner(Next::WakeAt(s.now + s.observe_every), s.now);
+        let reason =
+            Reason::new(ReasonCode::WaitingForTarget, text).otherwise("when the place reads back so, the step holds");
+        self.give(s, want, next, memory, reason, said)
+    }
+
+    /// Another flag has to be on first.
+    fn wait(&self, s: &Situation<'_>, mut memory: Remembered, text: &str) -> Decision {
+        let tick = memory.watch.tick(s);
+        let (waited, limit) = (memory.watch.wait(tick, 1), self.spec.progress_deadline);
+        let text = format!("{text}; waits for {} of {}", Spell(waited), Spell(limit));
+        if waited >= limit {
+            let reason =
+                Reason::new(ReasonCode::ProgressDeadline, text).otherwise("the other flag on would have let it go on");
+            return self.back(s, memory, reason, Said::nothing());
+        }
+        let mut text = text;
+        if s.promotion == Promotion::Skip {
+            text.push_str("; an operator's skip cannot turn another flag on");
+        }
+        let reason =
+            Reason::new(ReasonCode::WaitingForPrerequisite, text).otherwise("with the other flag on it is raised");
+        let want = self.with(s.observed, self.percent_in(s.observed));
+        self.give(s, want, Next::WakeAt(s.now + s.observe_every), memory, reason, Said::nothing())
     }
 }
 
@@ -271,21 +263,30 @@ impl Strategy for FlagRollout {
         let now = self.percent_in(from);
         let stage = |step: &FlagStep| {
             let measured = step.analysis.iter().map(Analysis::at_least).max().unwrap_or_default();
+            let required = |required: &super::Prerequisite| format!("{} at {}", required.flag, required.at_least);
             let person = step.approval.as_ref().map(|request| format!("a person: {}", request.question));
+            let waits: Vec<String> = self.spec.requires.iter().map(required).chain(person).collect();
             OutlineStage {
                 name: format!("{} at {}", self.spec.flag, step.percent),
                 percent: Some(step.percent.get()),
                 at_least: step.soak.max(measured),
-                waits_for: person.unwrap_or_default(),
+                waits_for: waits.join("; "),
             }
         };
         let ahead = self.spec.steps.iter().filter(|step| Real::from(step.percent.get()) > now);
+        let expires = self.spec.expires.map(|date| format!("; it should be gone from the code by {date}"));
         Outline {
             stages: ahead.map(stage).collect(),
             basis: format!(
-                "the longer of soak and analysis in each step, from {now} % on; people take as long as they take"
+                "the longer of soak and analysis in each step, from {now} % on; people and other flags take as long as they take{}",
+                expires.unwrap_or_default()
             ),
         }
+    }
+
+    fn objection(&self, _release: &Release, wall: Timestamp) -> Option<String> {
+        let date = self.has_expired(wall)?;
+        Some(format!("flag {} expired at {date}; take it out of the code, or give it a later date", self.spec.flag))
     }
 
     fn decide(&self, situation: &Situation<'_>) -> Decision {
@@ -293,25 +294,36 @@ impl Strategy for FlagRollout {
         let field = Field::of(s, None);
         let now = self.percent_in(s.observed);
         let mut memory: Remembered = s.memory.read().ok().flatten().unwrap_or_default();
+        memory.met.look(s, self.added(s));
         if s.wanted.is_none() {
+            if let Some(date) = self.has_expired(s.wall) {
+                let reason =
+                    Reason::new(ReasonCode::Expired, format!("{} expired at {date} and is not raised", spec.flag))
+                        .otherwise("a later date would have let it begin");
+                return self.back(s, memory, reason, Said::nothing());
+            }
             let first = spec.steps.iter().position(|step| Real::from(step.percent.get()) > now);
             let first = first.unwrap_or(spec.steps.len());
-            return self.enter(s, &mut memory, first, ReasonCode::Advanced, "", Said::nothing());
+            return self.enter(s, memory, first, ReasonCode::Advanced, "", Said::nothing());
         }
-        let tick = memory.watch.tick(s);
         let last = spec.steps.len() - 1;
         if s.promotion == Promotion::Full && (memory.step as usize) < last {
             let because = "an operator skipped every further step; ";
-            return self.enter(s, &mut memory, last, ReasonCode::PromotedFullyByOperator, because, Said::nothing());
+            return self.enter(s, memory, last, ReasonCode::PromotedFullyByOperator, because, Said::nothing());
         }
+        if memory.lacks {
+            let step = memory.step as usize;
+            return self.enter(s, memory, step, ReasonCode::Advanced, "", Said::nothing());
+        }
+        let tick = memory.watch.tick(s);
         let Some(step) = spec.steps.get(memory.step as usize) else {
-            return self.enter(s, &mut memory, spec.steps.len(), ReasonCode::RolledOut, "", Said::nothing());
+            return self.enter(s, memory, spec.steps.len(), ReasonCode::RolledOut, "", Said::nothing());
         };
         let wanted = Real::from(step.percent.get());
         if memory.seen && now < wanted {
             let text = format!("somebody lowered {} from {} to {now} %", spec.flag, step.percent);
             let reason = Reason::new(ReasonCode::KillSwitch, text).otherwise("left alone it would have gone on");
-            return self.back(s, reason, Said::nothing());
+            return self.back(s, memory, reason, Said::nothing());
         }
         let in_place = now >= wanted;
         memory.seen |= in_place;
@@ -319,25 +331,11 @@ impl Strategy for FlagRollout {
         let said = Said::all(&field, &step.analysis, &mut memory.analysis, in_place);
         if let Standing::Bad(code) = said.standing {
             let reason = Reason::new(code, format!("{} at {}: {}", spec.flag, step.percent, said.because));
-            return self.back(s, reason.otherwise(said.otherwise.clone()), said);
+            return self.back(s, memory, reason.otherwise(said.otherwise.clone()), said);
         }
         let want = self.with(s.observed, wanted.max(now));
         if !in_place {
-            let waited = memory.watch.wait(tick, 1);
-            let text = format!(
-                "{} is at {now} % and should be at {}; nothing has moved for {} of {}",
-                spec.flag,
-                step.percent,
-                Spell(waited),
-                Spell(spec.progress_deadline)
-            );
-            if waited >= spec.progress_deadline {
-                return self.back(s, Reason::new(ReasonCode::ProgressDeadline, text), said);
-            }
-            let next = said.sooner(Next::WakeAt(s.now + s.observe_every), s.now);
-            let reason = Reason::new(ReasonCode::WaitingForTarget, text)
-                .otherwise("when the place reads back so, the step holds");
-            return self.give(want, next, &memory, reason, said);
+            return self.unread(s, memory, step, want, said, tick);
         }
         memory.watch.rest();
         let title = format!("{} at {}", spec.flag, step.percent);
@@ -349,21 +347,21 @@ impl Strategy for FlagRollout {
             patience: spec.progress_deadline + step.analysis.iter().map(Analysis::at_least).max().unwrap_or_default(),
         };
         match memory.held.decide(&hold, s, &said, tick) {
-            Then::Stay(next, reason) => self.give(want, next, &memory, reason, said),
-            Then::Back(reason) => self.back(s, reason, said),
+            Then::Stay(next, reason) => self.give(s, want, next, memory, reason, said),
+            Then::Back(reason) => self.back(s, memory, reason, said),
             Then::Go(code, text) => {
                 let next = memory.step as usize + 1;
-                self.enter(s, &mut memory, next, code, &format!("{text}; "), said)
+                self.enter(s, memory, next, code, &format!("{text}; "), said)
             }
         }
     }
 
     fn revert(&self, situation: &Situation<'_>) -> Decision {
         let s = situation;
-        let memory: Remembered = s.memory.read().ok().flatten().unwrap_or_default();
+        let before: Remembered = s.memory.read().ok().flatten().unwrap_or_default();
         let now = self.percent_in(s.observed);
         // Never above what was there before, and never above what somebody left who threw the kill switch meanwhile.
-        let ceiling = memory.ceiling.unwrap_or(now).min(now).min(self.percent_in(s.from));
+        let ceiling = before.ceiling.unwrap_or(now).min(now).min(self.percent_in(s.from));
         let done = now == ceiling;
         let text = format!("{} is at {now} % and goes back to {ceiling} %", self.spec.flag);
         let (next, code) = if done {
@@ -371,24 +369,22 @@ impl Strategy for FlagRollout {
         } else {
             (Next::WakeAt(s.now + s.observe_every), ReasonCode::Restoring)
         };
-        let memory = Remembered { ceiling: Some(ceiling), ..Remembered::default() };
+        let mut memory = Remembered { ceiling: Some(ceiling), met: before.met, ..Remembered::default() };
+        memory.met.look(s, self.added(s));
         let want = self.with(s.observed, ceiling);
         let stage = Stage { index: u32::from(done), of: 1, name: "restore".to_owned() };
-        let memory = Memory::of(&memory).unwrap_or_default();
-        let reason = Reason::new(code, text);
-        Decision { want, measure: Vec::new(), next, memory, stage, reason, judgements: Vec::new() }
-    }
-}
-
-impl TryFrom<FlagRolloutBuilder> for FlagRollout {
-    type Error = Refused;
-    fn try_from(spec: FlagRolloutBuilder) -> Result<Self, Refused> {
-        spec.build()
-    }
-}
-
-impl From<FlagRollout> for FlagRolloutBuilder {
-    fn from(rollout: FlagRollout) -> Self {
-        rollout.spec
+        let reason = Reason::new(code, text).otherwise("a lower percentage that somebody sets meanwhile stays");
+        let mut decision = Decision {
+            want,
+            measure: Vec::new(),
+            next,
+            memory: Memory::empty(),
+            stage,
+            reason,
+            judgements: Vec::new(),
+            exposure: Exposure::NONE,
+        };
+        memory.met.tell(&mut decision, false);
+        Decision { memory: Memory::of(&memory).unwrap_or_default(), ..decision }
     }
 }

@@ -246,7 +246,7 @@ impl RollingBuilder {
         }
         let last = self.batches.last().map(|batch| batch.upto);
         let whole = last.is_none_or(|upto| {
-            upto == Amount::Percent(ALL) || self.instances.is_some_and(|n| upto == Amount::Count(n.get()))
+            upto == Amount::Percent(Percent::ALL) || self.instances.is_some_and(|n| upto == Amount::Count(n.get()))
         });
         problems.require(
             whole,
@@ -277,12 +277,6 @@ impl RollingBuilder {
         self.batches.get(batch).map_or(most, |batch| batch.upto.rounded_up(size).min(most))
     }
 }
-
-/// Everything.
-const ALL: Percent = match Percent::new(100) {
-    Ok(all) => all,
-    Err(_) => unreachable!(),
-};
 
 fn grows(before: Amount, now: Amount) -> bool {
     match (before, now) {

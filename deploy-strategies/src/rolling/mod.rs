@@ -112,10 +112,10 @@ impl Strategy for Rolling {
     }
 
     fn decide(&self, situation: &Situation<'_>) -> Decision {
-        lag::through(situation, |s, seen| roll::decide(self, &self.field(s).seen(seen)))
+        lag::through(situation, |_| false, |s, known| roll::decide(self, &self.field(s).knowing(known)))
     }
 
     fn revert(&self, situation: &Situation<'_>) -> Decision {
-        lag::through(situation, |s, seen| roll::revert(self, &self.field(s).seen(seen)))
+        lag::through(situation, |_| false, |s, known| roll::revert(self, &self.field(s).knowing(known)))
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use deploy_core::name::RevisionName;
-use deploy_core::strategy::{Decision, Memory, Next, Promotion, Reason, ReasonCode, Stage};
+use deploy_core::strategy::{Decision, Exposure, Memory, Next, Promotion, Reason, ReasonCode, Stage};
 use deploy_core::target::DesiredState;
 use deploy_core::time::Spell;
 
@@ -64,6 +64,7 @@ pub(super) fn decide(rolling: &Rolling, field: &Field<'_>) -> Decision {
         stage: stage.clone(),
         reason,
         judgements: judged.judgements.clone(),
+        exposure: Exposure::NONE,
     };
     let back = |reason: Reason| Decision {
         next: Next::RollBack,
@@ -159,7 +160,16 @@ fn onward(
     let reason = Reason::new(code, text).otherwise("a soak, an analysis or a person would have held it");
     let memory = Memory::of(&memory).unwrap_or_default();
     let next = judged.sooner(Next::WakeAt(field.s.now + field.s.observe_every), field.s.now);
-    Decision { want, measure: judged.measure, next, memory, stage, reason, judgements: judged.judgements }
+    Decision {
+        want,
+        measure: judged.measure,
+        next,
+        memory,
+        stage,
+        reason,
+        judgements: judged.judgements,
+        exposure: Exposure::NONE,
+    }
 }
 
 /// The way back: the same roll towards what served before, within the same limits.
@@ -204,6 +214,7 @@ pub(super) fn revert(rolling: &Rolling, field: &Field<'_>) -> Decision {
         stage: Stage { index: u32::from(done), of: 1, name: "restore".to_owned() },
         reason: Reason::new(code, text),
         judgements: Vec::new(),
+        exposure: Exposure::NONE,
     }
 }
 

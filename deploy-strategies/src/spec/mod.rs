@@ -24,6 +24,7 @@
 
 mod error;
 mod read;
+mod schema;
 mod write;
 
 use std::sync::Arc;

@@ -86,13 +86,12 @@ impl StrategySpec {
 impl Node {
     /// A value of a type that serde knows. A field that nobody reads is refused, also in types that would pass over it.
     fn parse<T: DeserializeOwned>(&self) -> Result<T, SpecError> {
-        let plain = self.plain();
         let mut track = serde_path_to_error::Track::new();
         let mut unread = None;
         let mut note = |path: serde_ignored::Path<'_>| {
             unread.get_or_insert_with(|| in_brackets(&path.to_string()));
         };
-        let tracked = serde_path_to_error::Deserializer::new(&plain, &mut track);
+        let tracked = serde_path_to_error::Deserializer::new(self, &mut track);
         let read = T::deserialize(serde_ignored::Deserializer::new(tracked, &mut note));
         let at = |path: &str| SpecError::one(self.find(path), path, "");
         match (read, unread) {

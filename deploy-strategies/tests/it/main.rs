@@ -16,13 +16,21 @@ mod exploration;
 mod flag_cases;
 mod flag_rollout;
 #[cfg(feature = "import")]
+mod hostile;
+#[cfg(feature = "import")]
 mod import;
+#[cfg(feature = "import")]
+mod import_cases;
+#[cfg(feature = "import")]
+mod import_flagger;
 mod known_wrong;
 mod model;
 mod replica_cases;
 mod requests;
 mod rolling;
 mod rolling_cases;
+mod spec;
+mod spec_schema;
 mod threshold;
 mod threshold_cases;
 mod threshold_run;

@@ -1,5 +1,7 @@
 //! The examples, run as a reader would run them.
 
+mod ci;
+mod deployctl;
 mod deployctl_judge;
 mod program;
 mod release;

@@ -68,7 +68,17 @@ impl LoadFacts {
     #[must_use]
     #[expect(clippy::cast_precision_loss, reason = "counts of requests stay far below 2^52")]
     pub fn failed_share(&self) -> Option<f64> {
-        let failed = self.failed();
+        match (self.failed(), self.asked()) {
+            (_, None) => None,
+            (Some(failed), Some(all)) => Some(failed as f64 / all as f64),
+            (None, _) => self.declared_failed.as_ref().map(|share| share.value),
+        }
+    }
+
+    /// How many requests were answered or failed, by whatever the tool counts: requests, or answers by status. Nothing where there
+    /// were none, or where it counts neither.
+    #[must_use]
+    pub fn asked(&self) -> Option<u64> {
         let unanswered = self.errors.values().fold(0_u64, |sum, n| sum.saturating_add(n.value));
         let answered = self.statuses.values().fold(0_u64, |sum, n| sum.saturating_add(n.value));
         let all = match (&self.requests, answered) {
@@ -78,11 +88,7 @@ impl LoadFacts {
             (Some(requests), _) => requests.value,
             (None, _) => 0,
         };
-        match (failed, all) {
-            (_, 0) => None,
-            (Some(failed), all) => Some(failed as f64 / all as f64),
-            (None, _) => self.declared_failed.as_ref().map(|share| share.value),
-        }
+        (all > 0).then_some(all)
     }
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::{Bounded, Loop, Taking};
 use crate::driver::clock::wait;
-use crate::driver::engine::{Inner, Progress, Standing};
+use crate::driver::driven::{Inner, Progress, Standing};
 use crate::driver::error::{OperatorError, RunError, StatusError};
 use crate::driver::load::{Loaded, load};
 use crate::journal::{Append, AppendError, Snapshot};

@@ -19,7 +19,7 @@ use tracing::Instrument as _;
 use self::append::{APPEND_AGAIN, Snapshots, append_failed};
 use self::calls::{Active, Cancelling};
 use super::clock::{Alarm, wait};
-use super::engine::{Closing, Inner, Message, Progress};
+use super::driven::{Closing, Inner, Message, Progress};
 use super::error::{OperatorError, RunError};
 use super::lease::Tenure;
 use super::load::{Loaded, load};

@@ -2,6 +2,7 @@
 //!
 //! `docs/journal-format.md` describes the layout, what it promises, and how to look into it with ordinary tools.
 
+mod call;
 mod column;
 mod fault;
 mod format;

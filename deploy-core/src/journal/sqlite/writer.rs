@@ -1,16 +1,16 @@
 //! The one thread that writes. What waits for it while it commits goes together into its next transaction: the more runs
 //! write, the more of them share one wait for the disk, and nobody is delayed on purpose.
 
-use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 use rusqlite::Connection;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::mpsc;
 
-use super::fault::{Refusal, Trouble, fault, leaves_unknown};
+use super::call::{Ticket, call};
+use super::fault::{Refusal, Trouble, leaves_unknown};
 use super::heads::Heads;
 use super::store::Store;
 use crate::journal::JournalError;
@@ -36,7 +36,7 @@ const LOOK_EVERY: u32 = 64;
 /// The sending side of the thread.
 #[derive(Debug)]
 pub(super) struct Writer {
-    queue: Option<mpsc::Sender<Box<dyn Job>>>,
+    queue: Option<mpsc::Sender<Ticket>>,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -63,10 +63,9 @@ impl Writer {
     {
         let stopped = || JournalError::Unavailable { what: "the writing thread has stopped".to_owned(), source: None };
         let queue = self.queue.as_ref().ok_or_else(stopped)?;
-        let (reply, answer) = oneshot::channel();
-        let call = Call { run: run.cloned(), work, done: None, reply };
-        queue.send(Box::new(call)).await.map_err(|_| stopped())?;
-        answer.await.unwrap_or_else(|_| Err(E::unknown(run, None)))
+        let (ticket, outcome) = call(run, work);
+        queue.send(ticket).await.map_err(|_| stopped())?;
+        outcome.await
     }
 }
 
@@ -79,64 +78,6 @@ impl Drop for Writer {
         {
             tracing::error!("the journal's writing thread has panicked");
         }
-    }
-}
-
-/// One call, of whatever type its answer is.
-trait Job: Send {
-    /// Does the work within a transaction; an error rolls the whole transaction back.
-    fn run(&mut self, store: &mut Store<'_>) -> rusqlite::Result<()>;
-    /// Sends the answer, after the transaction is committed.
-    fn settle(self: Box<Self>);
-    /// Sends the reason why the transaction is not committed.
-    fn fail(self: Box<Self>, error: &Arc<rusqlite::Error>, committing: bool);
-}
-
-impl fmt::Debug for dyn Job {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Job")
-    }
-}
-
-struct Call<T, E, W> {
-    run: Option<RunId>,
-    work: W,
-    done: Option<Result<T, E>>,
-    reply: oneshot::Sender<Result<T, E>>,
-}
-
-impl<T, E, W> Job for Call<T, E, W>
-where
-    T: Send,
-    E: Refusal,
-    W: FnMut(&mut Store<'_>) -> Result<T, Trouble<E>> + Send,
-{
-    fn run(&mut self, store: &mut Store<'_>) -> rusqlite::Result<()> {
-        let before = store.sql.total_changes();
-        self.done = Some(match (self.work)(store) {
-            Ok(done) => Ok(done),
-            Err(Trouble::Refused(error)) => {
-                debug_assert_eq!(store.sql.total_changes(), before, "a refused call has written something");
-                Err(error)
-            }
-            Err(Trouble::Failed(error)) => return Err(error),
-        });
-        Ok(())
-    }
-
-    fn settle(self: Box<Self>) {
-        let done = self.done.unwrap_or_else(|| Err(E::unknown(self.run.as_ref(), None)));
-        // Whoever asked may have gone; the answer is then nobody's.
-        let _ = self.reply.send(done);
-    }
-
-    fn fail(self: Box<Self>, error: &Arc<rusqlite::Error>, committing: bool) {
-        let refusal = if committing && leaves_unknown(error) {
-            E::unknown(self.run.as_ref(), Some(Box::new(Arc::clone(error))))
-        } else {
-            E::from(fault("writing to the journal", error))
-        };
-        let _ = self.reply.send(Err(refusal));
     }
 }
 
@@ -157,11 +98,11 @@ struct Rollback {
 }
 
 impl State {
-    fn serve(mut self, mut queue: mpsc::Receiver<Box<dyn Job>>) {
+    fn serve(mut self, mut queue: mpsc::Receiver<Ticket>) {
         let mut jobs = Vec::with_capacity(BATCH);
         while queue.blocking_recv_many(&mut jobs, BATCH) > 0 {
-            match self.transact(&mut jobs) {
-                Ok(()) => jobs.drain(..).for_each(Job::settle),
+            match self.transact(&jobs) {
+                Ok(()) => jobs.drain(..).for_each(Ticket::settle),
                 Err(Rollback { error, committing }) if jobs.len() == 1 || (committing && leaves_unknown(&error)) => {
                     let error = Arc::new(error);
                     jobs.drain(..).for_each(|job| job.fail(&error, committing));
@@ -173,17 +114,14 @@ impl State {
         }
     }
 
-    fn alone(&mut self, job: Box<dyn Job>) {
-        let mut one = [job];
-        let done = self.transact(&mut one);
-        let [job] = one;
-        match done {
+    fn alone(&mut self, job: Ticket) {
+        match self.transact(std::slice::from_ref(&job)) {
             Ok(()) => job.settle(),
             Err(Rollback { error, committing }) => job.fail(&Arc::new(error), committing),
         }
     }
 
-    fn transact(&mut self, jobs: &mut [Box<dyn Job>]) -> Result<(), Rollback> {
+    fn transact(&mut self, jobs: &[Ticket]) -> Result<(), Rollback> {
         let worked = self.work(jobs).map_err(|error| Rollback { error, committing: false });
         let done =
             worked.and_then(|()| self.run_cached("COMMIT").map_err(|error| Rollback { error, committing: true }));
@@ -198,12 +136,12 @@ impl State {
         done
     }
 
-    fn work(&mut self, jobs: &mut [Box<dyn Job>]) -> rusqlite::Result<()> {
+    fn work(&mut self, jobs: &[Ticket]) -> rusqlite::Result<()> {
         self.run_cached("BEGIN IMMEDIATE")?;
         let data_version = self.sql.prepare_cached("PRAGMA data_version")?.query_row([], |row| row.get(0))?;
         self.heads.seen(data_version);
         let mut store = Store { sql: &self.sql, heads: &mut self.heads, clock: &*self.clock };
-        jobs.iter_mut().try_for_each(|job| job.run(&mut store))
+        jobs.iter().try_for_each(|job| job.run(&mut store))
     }
 
     fn run_cached(&self, statement: &str) -> rusqlite::Result<()> {

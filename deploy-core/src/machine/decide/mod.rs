@@ -59,7 +59,7 @@ impl Machine {
                 if current != Some(*to) {
                     return Ok(Decided::ignored());
                 }
-                self.answered(*to, answer, run, strategies).map(Decided::taken)
+                self.answered(*to, answer, Now { run, ..now }, strategies).map(Decided::taken)
             }
             Input::Wake => Ok(Decided::taken(self.wake(run))),
         }
@@ -75,9 +75,10 @@ impl Machine {
         &self,
         of: Try,
         answer: &Answer,
-        now: RunTime,
+        at: Now,
         strategies: &dyn Strategies,
     ) -> Result<Vec<Event>, IllegalInput> {
+        let now = at.run;
         let Some(step) = self.state.steps.get(of.step.index()) else { return Ok(Vec::new()) };
         Ok(match (&step.state, answer) {
             (StepState::Trying { .. } | StepState::Polling { .. }, Answer::Performed(result)) => {
@@ -90,7 +91,7 @@ impl Machine {
             }
             (StepState::Verifying { .. }, Answer::Verified(receipts)) => self.verified(of, receipts, now),
             (StepState::Evaluating { .. }, Answer::Evaluated(result)) => self.evaluated(of, result, now),
-            (StepState::Rolling(rolling), Answer::Looked(result)) => self.looked_at(rolling, result, now, strategies),
+            (StepState::Rolling(rolling), Answer::Looked(result)) => self.looked_at(rolling, result, at, strategies),
             (StepState::Rolling(rolling), Answer::Applied(result)) => self.applied(rolling, result, now),
             (state, _) => {
                 return Err(IllegalInput::Impossible { input: "this answer", state: format!("{state:?}") });

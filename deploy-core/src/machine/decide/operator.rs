@@ -250,7 +250,9 @@ impl Machine {
         let said = format!("settled by {}: {}", input.who, input.why);
         let forward = !of.undo && self.state.mode == Mode::Forward;
         match settlement {
-            Settlement::Finished if of.undo => Ok(vec![Completed { of, report: Box::new(Reported::default()) }.into()]),
+            Settlement::Finished if of.undo => {
+                Ok(vec![Completed { of, report: Box::new(Reported::default()), claimed: false }.into()])
+            }
             Settlement::Finished => {
                 let planned = self.planned(id).ok_or_else(|| "the plan has no such step".to_owned())?;
                 if forward && !planned.verifications.is_empty() {
@@ -259,7 +261,7 @@ impl Machine {
                 if forward && self.hands_over(id) {
                     return Err("later steps need what it hands over: settle it as never started or failed".to_owned());
                 }
-                Ok(vec![Completed { of, report: Box::new(Reported::default()) }.into()])
+                Ok(vec![Completed { of, report: Box::new(Reported::default()), claimed: false }.into()])
             }
             Settlement::NeverStarted if forward || of.undo => {
                 Ok(vec![Retried { of: of.next_turn(), due: self.active(now) + self.timeout(of) }.into()])

@@ -9,9 +9,9 @@ use crate::machine::input::{Fault, Look};
 use crate::machine::state::{Mode, Park, Rolling, TURNED_BACK};
 use crate::machine::{Machine, Strategies};
 use crate::plan::{RollbackTo, RolloutWork, Work};
-use crate::strategy::{Decision, Next, Situation};
+use crate::strategy::{Decision, Next, Reason, ReasonCode, Situation};
 use crate::target::{DesiredState, TargetState};
-use crate::time::{RunTime, millis};
+use crate::time::{Now, RunTime, Spell, millis};
 
 /// A gap between two looks counts as observed up to this many intervals: one late look is no gap, a stopped engine is.
 const CONTINUOUS_INTERVALS: u32 = 3;
@@ -21,9 +21,10 @@ impl Machine {
         &self,
         rolling: &Rolling,
         result: &Result<Look, Fault>,
-        now: RunTime,
+        at: Now,
         strategies: &dyn Strategies,
     ) -> Vec<Event> {
+        let now = at.run;
         let Some(work) = self.rollout_work(rolling) else { return Vec::new() };
         let look = match result {
             Ok(look) => look,
@@ -35,7 +36,7 @@ impl Machine {
         if let Some(event) = drift(rolling, work, &look.observed) {
             return vec![event];
         }
-        self.decided(rolling, work, look, now, strategies)
+        self.decided(rolling, work, look, at, strategies)
     }
 
     fn decided(
@@ -43,9 +44,10 @@ impl Machine {
         rolling: &Rolling,
         work: &RolloutWork,
         look: &Look,
-        now: RunTime,
+        at: Now,
         strategies: &dyn Strategies,
     ) -> Vec<Event> {
+        let now = at.run;
         let observed_ms = observed_ms(rolling, work, now);
         let from = self.way_back(rolling, &look.observed);
         // The way back goes on from the last statement of the way out, which nobody may have seen yet.
@@ -61,6 +63,7 @@ impl Machine {
             .promotion(rolling.promotion)
             .observe_every(work.observe_every)
             .at(now, Duration::from_millis(observed_ms))
+            .wall(at.wall)
             .wanted(wanted);
         let Some(strategy) = strategies.strategy(&work.strategy) else {
             return broken(rolling, format!("strategy {} is not here", work.strategy));
@@ -75,6 +78,9 @@ impl Machine {
         }
         if decision.memory.len() > crate::strategy::Memory::LONGEST {
             return broken(rolling, format!("strategy {} wants to remember too much", work.strategy));
+        }
+        if let Some(most) = work.blast_radius.filter(|most| !undo && decision.exposure.of_everything() > *most) {
+            beyond(&mut decision, most);
         }
         if matches!(decision.next, Next::RollBack) {
             // What it wants is what is there: the way back is decided by the run, not in passing.
@@ -211,6 +217,17 @@ fn after(
         Next::WakeAt(at) => AfterLook::Rest { at: (*at).clamp(now, look) },
         Next::Await(request) => AfterLook::Ask { at: look, expires: now + request.expires_after },
     }
+}
+
+/// More users met the new revision before it was proven than the plan allows: it goes back, unless it goes back already or is proven.
+fn beyond(decision: &mut Decision, most: Duration) {
+    if matches!(decision.next, Next::Complete | Next::RollBack) {
+        return;
+    }
+    let text = format!("before it was proven users met {}; the plan allows {}", decision.exposure, Spell(most));
+    decision.next = Next::RollBack;
+    decision.reason = Reason::new(ReasonCode::BlastRadius, text)
+        .otherwise("a smaller share, a shorter wait or an earlier proof would have kept within it");
 }
 
 /// What no strategy may ask for, whatever its reasons.

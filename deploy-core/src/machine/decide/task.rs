@@ -51,7 +51,10 @@ impl Machine {
             let fault = Fault::new(Certainty::Definitive, format!("it was to hand over {missing}, and did not"));
             return self.attempt_failed(of, &fault, now);
         }
-        vec![Completed { of, report: Box::new(report.clone()) }.into()]
+        // What is said to be so is a fact only once code has checked it, whether or not the step asks for it.
+        let asked = self.planned(of.step).is_some_and(|planned| !planned.verifications.is_empty());
+        let claimed = !of.undo && self.state.mode == Mode::Forward && !asked && !report.claims.is_empty();
+        vec![Completed { of, report: Box::new(report.clone()), claimed }.into()]
     }
 
     /// A deliverable that a later step takes from this one and that the report does not hold.

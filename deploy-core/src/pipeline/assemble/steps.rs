@@ -162,6 +162,7 @@ impl Assembly {
             errors_at_most: rollout.errors_at_most,
             reassert_at_most: rollout.reassert_at_most,
             undo_timeout: self.span(at, "undo timeout", rollout.undo_timeout),
+            blast_radius: rollout.blast_radius.map(|most| self.span(at, "blast radius", most)),
         }
     }
 }

@@ -13,7 +13,7 @@ use crate::name::{BlockName, RevisionName};
 use crate::operator::ApprovalRequest;
 use crate::plan::{StepId, Work};
 use crate::release::Release;
-use crate::strategy::{Decision, Next, Outline, Promotion, Reason, ReasonCode, Situation, Stage, Strategy};
+use crate::strategy::{Decision, Exposure, Next, Outline, Promotion, Reason, ReasonCode, Situation, Stage, Strategy};
 use crate::target::{Capabilities, DesiredState, TargetState};
 use crate::testing::plans::UNIT;
 
@@ -95,6 +95,7 @@ impl Strategy for ScriptedStrategy {
             stage: Stage { index, of: 2, name: if index == 0 { "half" } else { "all" }.to_owned() },
             reason: Reason::new(code, "as scripted"),
             judgements: Vec::new(),
+            exposure: Exposure::NONE,
         }
     }
 

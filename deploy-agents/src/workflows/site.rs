@@ -1,0 +1,88 @@
+//! Where a workflow deploys to, and how.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use deploy_core::monitor::Monitor;
+use deploy_core::pipeline::{Phase, Rollout, StepBuilder};
+use deploy_core::strategy::Strategy;
+use deploy_core::target::Target;
+
+/// Where a workflow deploys to, how it spreads there, and what measures it.
+///
+/// ```no_run
+/// # fn target() -> deploy_agents::targets::place::PlaceTarget { unimplemented!() }
+/// use deploy_agents::workflows::Site;
+/// use deploy_strategies::all_at_once::AllAtOnce;
+///
+/// let staging = Site::new(AllAtOnce::new(), target());
+/// ```
+#[derive(Debug, Clone)]
+pub struct Site {
+    strategy: Arc<dyn Strategy>,
+    target: Arc<dyn Target>,
+    monitors: Vec<Arc<dyn Monitor>>,
+    observe_every: Option<Duration>,
+    timeout: Option<Duration>,
+    undo_timeout: Option<Duration>,
+}
+
+impl Site {
+    /// A strategy at work on a target, measured by nothing.
+    pub fn new(strategy: impl Strategy, target: impl Target) -> Self {
+        Self {
+            strategy: Arc::new(strategy),
+            target: Arc::new(target),
+            monitors: Vec::new(),
+            observe_every: None,
+            timeout: None,
+            undo_timeout: None,
+        }
+    }
+
+    /// The same with one more monitor that the strategy may ask.
+    #[must_use]
+    pub fn monitor(mut self, monitor: impl Monitor) -> Self {
+        self.monitors.push(Arc::new(monitor));
+        self
+    }
+
+    /// How often to look, at least. Default: that of the engine.
+    #[must_use]
+    pub fn observe_every(mut self, span: Duration) -> Self {
+        self.observe_every = Some(span);
+        self
+    }
+
+    /// How long the rollout may take in all. Default: that of the engine.
+    #[must_use]
+    pub fn timeout(mut self, span: Duration) -> Self {
+        self.timeout = Some(span);
+        self
+    }
+
+    /// How long the way back may take. Default: that of the engine.
+    #[must_use]
+    pub fn undo_timeout(mut self, span: Duration) -> Self {
+        self.undo_timeout = Some(span);
+        self
+    }
+
+    /// The rollout as a step of a phase.
+    pub(super) fn step<'p>(&self, phase: Phase<'p>, name: &str) -> StepBuilder<'p, Rollout> {
+        let mut step = phase.rollout(name, Arc::clone(&self.strategy), Arc::clone(&self.target));
+        for monitor in &self.monitors {
+            step = step.monitor(Arc::clone(monitor));
+        }
+        if let Some(span) = self.observe_every {
+            step = step.observe_every(span);
+        }
+        if let Some(span) = self.timeout {
+            step = step.timeout(span);
+        }
+        if let Some(span) = self.undo_timeout {
+            step = step.undo_timeout(span);
+        }
+        step
+    }
+}

@@ -1,0 +1,9 @@
+//! Stories of agents that change something.
+
+#![expect(clippy::print_stdout, reason = "a test that is left out says so")]
+
+mod config_change;
+mod migration;
+mod postgres;
+mod smoke_suite;
+mod task;

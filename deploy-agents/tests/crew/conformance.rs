@@ -1,0 +1,33 @@
+//! Every role holds to the contract of agents, and hands over what its card promises.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use deploy_agents::crew::{Member, Role, SEATS, duty};
+use deploy_core::agent::{Agent as _, Task};
+use deploy_core::plan::StepPath;
+use deploy_core::testing::conformance::agent::AgentSuite;
+
+use crate::parts::crew;
+use crate::world::release;
+
+fn task(step: &str) -> Task {
+    Task::new(StepPath::new(step).expect("a path"), false, Arc::new(release()), BTreeMap::new())
+}
+
+/// Rows: M1, M2, M3, M4, M5, M6, M7, M214, M215, M216, M217, M218, M219, M220, M221, M222, M223, M224, M225, M226, M227.
+#[tokio::test]
+async fn every_seat_of_every_role_conforms() {
+    let mut roles = BTreeSet::new();
+    for seat in SEATS {
+        let member = Member::new(duty(seat).expect("a duty"), &crew());
+        let card = member.card();
+        assert_eq!(card.name.as_str(), seat.to_string());
+        assert_eq!(card.responsibility, seat.role.responsibility());
+        assert_eq!(member.verifications().len(), 4, "{seat}");
+        let ran = AgentSuite::new().task(task(&format!("crew/{seat}"))).run(&member).await;
+        assert!(ran.contains(&"is repeatable, as its card says"), "{seat}: {ran:?}");
+        roles.insert(seat.role);
+    }
+    assert_eq!(roles, BTreeSet::from(Role::ALL), "every role has a seat");
+}
