@@ -30,7 +30,8 @@ pub struct PipelineDocument {
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub about: String,
     /// The way back: `previous`, `remove`, or `none` with the reason. It has no default.
-    #[cfg_attr(feature = "schema", schemars(with = "super::schema::WayBack"))]
+    #[serde(deserialize_with = "super::strict::way_back")]
+    #[cfg_attr(feature = "schema", schemars(with = "super::strict::WayBack"))]
     pub rollback: RollbackTo,
     /// Who may wait for the lock: `fifo` (the default), `newest_wins` or `reject`.
     #[serde(default, skip_serializing_if = "is_default")]

@@ -235,8 +235,8 @@ pub(super) struct RawStep {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     after: Vec<String>,
     /// What its failure means: `roll_back` (the default), or `continue` with the reason.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[cfg_attr(feature = "schema", schemars(with = "Option<super::schema::Failure>"))]
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "super::strict::failure")]
+    #[cfg_attr(feature = "schema", schemars(with = "Option<super::strict::Failure>"))]
     on_failure: Option<OnFailure>,
     /// The kinds of release that it is part of. Default: those of its phase.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -2,7 +2,11 @@
 
 use std::path::Path;
 
-use deploy_agents::documents::PipelineDocument;
+use deploy_agents::documents::{Loaded, PipelineDocument};
+use proptest::prelude::{ProptestConfig, any, prop_assert, prop_assert_eq, proptest};
+use serde_json::Value;
+
+use crate::random::document;
 
 /// With `UPDATE_SCHEMA=1` the file is written anew.
 #[test]
@@ -30,4 +34,43 @@ fn the_schema_is_as_strict_as_the_reader() {
     assert_eq!(step["required"], serde_json::json!(["name"]));
     let required = schema["required"].as_array().expect("a list");
     assert_eq!(required.len(), 4, "{required:?}");
+}
+
+/// The places of a document at which a field may be added: every object that is no block's own parameters.
+fn objects(value: &Value, at: String, found: &mut Vec<String>) {
+    match value {
+        Value::Object(members) => {
+            // Under `gates` and `strategies` stand names, and under `with` whatever a maker takes.
+            if !at.ends_with("/gates") && !at.ends_with("/strategies") {
+                found.push(at.clone());
+            }
+            for (name, member) in members.iter().filter(|(name, _)| *name != "with") {
+                objects(member, format!("{at}/{name}"), found);
+            }
+        }
+        Value::Array(items) => {
+            items.iter().enumerate().for_each(|(index, item)| objects(item, format!("{at}/{index}"), found));
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(48))]
+
+    #[test]
+    fn the_schema_and_the_reader_agree(document in document(), choice in any::<proptest::sample::Index>()) {
+        let validator = jsonschema::validator_for(&PipelineDocument::schema()).expect("a schema");
+        let mut value = serde_json::to_value(&document).expect("JSON");
+        if let Err(error) = validator.validate(&value) {
+            prop_assert!(false, "{error} at {}", error.instance_path());
+        }
+        let mut places = Vec::new();
+        objects(&value, String::new(), &mut places);
+        let place = choice.get(&places);
+        let object = value.pointer_mut(place).and_then(Value::as_object_mut).expect("an object");
+        object.insert("unheard_of".to_owned(), Value::from(1));
+        prop_assert!(!validator.is_valid(&value), "{place}");
+        prop_assert_eq!(Loaded::json(&value.to_string()).is_err(), true, "{}", place);
+    }
 }
