@@ -51,11 +51,13 @@
 //!
 //! [`evidence`] reads the reports that tools write, and says of every number where it stood.
 //!
-//! `docs/balancers.md`, `docs/evidence.md`, `docs/flags.md`, `docs/kubernetes.md` and `docs/notifiers.md` beside this crate say what each can do, and why it does it so.
+//! `docs/balancers.md`, `docs/custom-agents.md`, `docs/evidence.md`, `docs/flags.md`, `docs/kubernetes.md`, `docs/notifiers.md` and `docs/pipelines-as-data.md`
+//! beside this crate say what each can do, and why it does it so.
 //!
 //! [`workflows`] are the two documented workflows, ready made of all of this; `docs/crew.md` and `docs/workflows.md` say how.
 //!
-//! Beside them: [`checks`], what evidence must say, as a catalogue; [`dossier`], a run as one value for people;
+//! Beside them: [`checks`], what evidence must say, as a catalogue; [`documents`], pipelines as data and as pages; `model` (feature `model`),
+//! agents whose reports a language model reads over; [`dossier`], a run as one value for people;
 //! [`targets::proxy::Proxy`], which may be used alone; [`targets::haproxy::RuntimeSocket`], a client of HAProxy's runtime socket; [`http::HttpClient`], the port
 //! through which blocks ask over HTTP; [`notifiers::Notifier`], the port through which people are told; [`process::CommandLine`], what is to be run; [`secret::Secret`], what is never shown.
 //!
@@ -95,3 +97,8 @@ pub mod targets;
 pub mod testing;
 pub mod wait;
 pub mod workflows;
+
+/// The guide is compiled with the rest.
+#[cfg(doctest)]
+#[doc = include_str!("../docs/custom-agents.md")]
+mod custom_agents {}

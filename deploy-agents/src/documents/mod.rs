@@ -61,6 +61,7 @@ mod registry;
 #[cfg(feature = "schema")]
 mod schema;
 mod step;
+mod strict;
 mod write;
 #[cfg(feature = "yaml")]
 mod yaml;

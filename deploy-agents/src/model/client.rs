@@ -43,7 +43,6 @@ impl<T: ModelClient + ?Sized> ModelClient for std::sync::Arc<T> {
 /// What a model is asked.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-#[expect(clippy::exhaustive_structs, reason = "every client must carry all of it")]
 pub struct ModelRequest {
     /// Which model, by the name that its server knows.
     pub model: String,
@@ -68,7 +67,6 @@ impl ModelRequest {
 /// One part of a conversation.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-#[expect(clippy::exhaustive_enums, reason = "every client must carry all of it")]
 pub enum ModelMessage {
     /// What we say.
     User(String),
@@ -90,7 +88,6 @@ pub enum ModelMessage {
 
 /// A tool that a model may ask for.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[expect(clippy::exhaustive_structs, reason = "every client must carry all of it")]
 pub struct ToolSpec {
     /// Its name.
     pub name: String,
@@ -102,7 +99,6 @@ pub struct ToolSpec {
 
 /// A tool that a model asks for.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[expect(clippy::exhaustive_structs, reason = "every client must carry all of it")]
 pub struct ToolCall {
     /// Which call this is.
     pub id: String,
@@ -115,7 +111,6 @@ pub struct ToolCall {
 /// What a model answered.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-#[expect(clippy::exhaustive_structs, reason = "clients make them")]
 pub struct ModelAnswer {
     /// The text.
     pub text: String,

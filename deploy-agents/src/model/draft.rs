@@ -5,7 +5,6 @@ use serde::{Deserialize, Serialize};
 /// A draft of a model: claims that cite, and concerns. Nothing in it is believed.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-#[expect(clippy::exhaustive_structs, reason = "tests and stand-ins write them")]
 pub struct Draft {
     /// What the model says is so.
     #[serde(default)]
@@ -18,7 +17,6 @@ pub struct Draft {
 /// One thing that a model says is so.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-#[expect(clippy::exhaustive_structs, reason = "tests and stand-ins write them")]
 pub struct DraftClaim {
     /// In the model's words. Never shown as a fact.
     pub text: String,
@@ -38,7 +36,6 @@ pub struct DraftClaim {
 /// What kind of claim it is, which says how it is checked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-#[expect(clippy::exhaustive_enums, reason = "the four kinds of which code can say whether they are so")]
 pub enum ClaimKind {
     /// A figure: it is read again where the cited fact stands.
     Number,

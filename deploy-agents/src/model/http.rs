@@ -16,7 +16,6 @@ use crate::wait::pause;
 
 /// What a server speaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[expect(clippy::exhaustive_enums, reason = "the dialects that are spoken here")]
 pub enum Dialect {
     /// `POST /v1/chat/completions`, as OpenAI and most servers of open models have it; the key is a bearer token.
     OpenAi,
@@ -79,6 +78,13 @@ impl HttpModel {
     #[must_use]
     pub fn limits(mut self, limits: HttpLimits) -> Self {
         self.limits = limits;
+        self
+    }
+
+    /// The same model, asked at most so often for one answer. Default 3: past one restart of a server.
+    #[must_use]
+    pub fn attempts(mut self, attempts: u32) -> Self {
+        self.attempts = attempts;
         self
     }
 

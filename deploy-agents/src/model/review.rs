@@ -32,7 +32,6 @@ pub struct Review {
 /// How a review ended.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-#[expect(clippy::exhaustive_enums, reason = "the ends that there are")]
 pub enum ReviewEnd {
     /// No model was asked.
     Off,

@@ -100,7 +100,12 @@ fn name(line: &str) -> Option<String> {
     let words: Vec<&str> = words.collect();
     let kinds = ["fn", "struct", "enum", "trait", "mod", "const", "static", "type", "union", "macro_rules!"];
     // `const fn` is a function.
-    let at = words.iter().position(|word| kinds.contains(word))?;
+    let Some(at) = words.iter().position(|word| kinds.contains(word)) else {
+        // A variant, a field, or an item that a macro makes: it begins with its name.
+        let statement = ["let", "use", "impl", "return", "if", "match", "for", "while", "loop", "extern"];
+        let first = words.iter().find(|word| !matches!(**word, "pub" | "crate" | "super"))?;
+        return (line.starts_with(char::is_alphabetic) && !statement.contains(first)).then(|| (*first).to_owned());
+    };
     let at = if words[at] == "const" && words.get(at + 1) == Some(&"fn") { at + 1 } else { at };
     let at = if words.get(at + 1) == Some(&"fn") { at + 1 } else { at };
     words.get(at + 1).map(|name| (*name).to_owned())
@@ -132,6 +137,8 @@ mod tests {
         );
         assert_eq!((derived.name.as_str(), derived.test), ("Thing", false));
         assert_eq!(one("//! Rows: M1.\n").name, "b");
+        assert_eq!(one("    /// Rows: M1.\n    RiskManager is RiskManager {\n").name, "RiskManager");
+        assert_eq!(one("    /// Rows: M1.\n    pub(crate) plan: Digest,\n").name, "plan");
         assert!(!one("#[test]\nfn first() {}\n\n/// Rows: M1.\nfn helper() {}\n").test, "the test is another");
     }
 
@@ -140,7 +147,9 @@ mod tests {
         for said in ["M8", "M8, M9", "M8,M9.", "M12-M8.", "M8; M9.", "M8 and M9.", "M8..", "M99999."] {
             assert!(cites("x.rs", &format!("/// Rows: {said}\nfn x() {{}}\n")).is_err(), "{said}");
         }
-        assert!(cites("x.rs", "/// Rows: M8.\n").is_err(), "nothing follows");
+        for nothing in ["", "    let x = 1;", "}", "impl Thing {"] {
+            assert!(cites("x.rs", &format!("/// Rows: M8.\n{nothing}\n")).is_err(), "{nothing:?}");
+        }
         assert_eq!(cites("x.rs", "/// Rows: of a table.\nfn x() {}\n"), Ok(Vec::new()));
     }
 }

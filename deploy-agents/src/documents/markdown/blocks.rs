@@ -186,11 +186,10 @@ impl Reader {
                 self.line = line;
                 self.level = Some(depth(*level));
             }
-            Tag::Paragraph => {
-                if self.item.is_none() || !self.words.0.is_empty() {
-                    self.flush();
-                    self.line = line;
-                }
+            // The first paragraph of an item is the item.
+            Tag::Paragraph if self.item.is_none() || !self.words.0.is_empty() => {
+                self.flush();
+                self.line = line;
             }
             Tag::Item => {
                 self.flush();
@@ -231,7 +230,6 @@ impl Reader {
                 self.push(Block::Heading { level, words });
             }
             TagEnd::Paragraph => {
-                // The first paragraph of an item is the item.
                 if self.quoted > 0 && !self.in_table {
                     let words = std::mem::take(&mut self.words);
                     if !self.quote.is_empty() {

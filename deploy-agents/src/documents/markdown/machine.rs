@@ -72,6 +72,8 @@ pub(super) enum Section {
     Phase,
     /// At a step of the phase.
     Step,
+    /// After a command that could not be read: what belongs to its step is passed over, since that was said.
+    Lost,
     /// In the list of what the phase promises.
     Deliverables,
     /// In the table of this gate.
@@ -227,6 +229,9 @@ impl<'r> Machine<'r> {
             self.coming = Some(name);
             self.section = Section::Phase;
         } else if has("verification") {
+            if self.section == Section::Lost {
+                return;
+            }
             if self.section != Section::Step && self.document.phases.last().is_none_or(|phase| phase.steps.is_empty()) {
                 self.wrong("it verifies no step: put it after the step");
             } else {
@@ -324,6 +329,8 @@ impl<'r> Machine<'r> {
                     other => {
                         let near = nearest(other, ["previous", "remove", "none"]);
                         let (what, name) = ("way back", other.to_owned());
+                        // Something was said, if nothing that is known: that alone is reported.
+                        self.rollback = Some(RollbackTo::Previous);
                         return self.fault(DocumentFault::Unbound { what, name, nearest: near });
                     }
                 };
@@ -387,7 +394,7 @@ impl<'r> Machine<'r> {
     /// An item with a box: a check of a step, or an item of a checklist.
     fn boxed(&mut self, words: &Words) {
         match self.section.clone() {
-            Section::Examples => {}
+            Section::Examples | Section::Lost => {}
             Section::Step => self.verify(words),
             Section::Checklist(list) => {
                 let text = words.before_code().trim().trim_end_matches(':').trim_end().to_owned();

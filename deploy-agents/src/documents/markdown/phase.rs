@@ -54,11 +54,10 @@ impl Machine<'_> {
         };
         let one = codes.first().cloned().unwrap_or_else(|| value.plain());
         match label {
-            "agent" | "primary-agent" => {
-                if let Some(agent) = self.agent(&one) {
-                    self.open_step_for(agent);
-                }
-            }
+            "agent" | "primary-agent" => match self.agent(&one) {
+                Some(agent) => self.open_step_for(agent),
+                None => self.section = Section::Lost,
+            },
             "lead" | "lead-agent" => {
                 self.mark(self.here("/lead"));
                 let agent = self.agent(&one);
@@ -159,6 +158,8 @@ impl Machine<'_> {
             ));
         }
         if let Err(broken) = Command::parse(line).and_then(|command| self.step(command)) {
+            self.section = Section::Lost;
+            self.coming = None;
             self.wrong(broken);
         }
     }
@@ -179,11 +180,11 @@ impl Machine<'_> {
                     return Err("whose task? say /task agent".to_owned());
                 }
                 let words = command.words.remove(0);
-                let Some(agent) = self.agent(&words) else { return Ok(()) };
+                let Some(agent) = self.agent(&words) else { return self.lost() };
                 (Some(agent.clone()), StepWork::Task(task(agent, &mut command)?))
             }
             words => {
-                let Some(agent) = self.agent(words) else { return Ok(()) };
+                let Some(agent) = self.agent(words) else { return self.lost() };
                 (Some(agent.clone()), StepWork::Task(task(agent, &mut command)?))
             }
         };
@@ -205,6 +206,13 @@ impl Machine<'_> {
             return Err("what is the step called? put it under a heading `Step: name`, or say --name".to_owned());
         };
         self.add(otherwise, work, after, on_failure, only_for);
+        Ok(())
+    }
+
+    /// The agent was not found, which was said.
+    fn lost(&mut self) -> Result<(), Broken> {
+        self.section = Section::Lost;
+        self.coming = None;
         Ok(())
     }
 

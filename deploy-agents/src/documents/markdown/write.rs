@@ -193,7 +193,7 @@ struct Line(String);
 impl Line {
     fn command(&mut self, command: &str, name: Option<&str>) {
         self.0 = format!("/{command}");
-        for name in name {
+        if let Some(name) = name {
             self.0.push(' ');
             self.0.push_str(&word(name));
         }
