@@ -3,17 +3,15 @@
 
 use std::sync::Arc;
 
-use async_trait::async_trait;
 use deploy_core::agent::{Agent, AgentCard, AgentError, Performed, Report, StepContext, Task};
-use deploy_core::operator::Principal;
-use deploy_core::release::Release;
-use deploy_core::{driver::Engine, journal::MemoryJournal, pipeline::Pipeline, plan::RollbackTo, time::SystemClock};
+use deploy_core::{driver::Engine, journal::MemoryJournal, operator::Principal, pipeline::Pipeline};
+use deploy_core::{plan::RollbackTo, release::Release, time::SystemClock};
 
 /// Tells people what happens. Sending the key along lets whoever receives it tell a repeat after a crash from a new message.
 #[derive(Debug)]
 struct Announcer(AgentCard);
 
-#[async_trait]
+#[async_trait::async_trait]
 impl Agent for Announcer {
     fn card(&self) -> AgentCard {
         self.0.clone()
@@ -31,7 +29,6 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     p.rollback(RollbackTo::Previous);
     p.phase("begin").task("announce", Announcer(card)).add();
     let pipeline = p.build()?;
-
     let journal = Arc::new(MemoryJournal::new(Arc::new(SystemClock::new())));
     let engine = Engine::builder(journal).pipeline(pipeline.clone()).build();
     let release = Release::new("shop".try_into()?, "production".try_into()?, "v2".try_into()?);

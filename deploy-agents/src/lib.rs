@@ -19,15 +19,23 @@
 //! | [`agents::Program`] | `Agent` | a program in a process group of its own | the program itself, told `DEPLOY_EFFECT_KEY`; say so on the card |
 //! | [`agents::BackgroundProgram`] | `Agent` | a program that outlives the engine, and a directory | one directory for each effect key, and a lock in it: it is started at most once |
 //! | [`agents::HttpProbe`] | `Agent` | a URL, with GET | it has no effect |
-//! | [`gates::GoNoGo`] | `Gate` | nothing | it has no effect |
-//! | [`gates::ApprovalGate`] | `Gate` | what the host reads answers from | it has no effect |
+//! | [`agents::CiWorkflow`] | `Agent` | a CI system ([`agents::GithubActions`]) | the effect key marks the run, which is looked for before it is ordered |
+//! | [`agents::SmokeSuite`] | `Agent` | URLs and programs | its tests may be made any number of times |
+//! | [`agents::ConfigChange`] | `Agent` | a configuration, with its versions | it replaces only what it was compared with, and finds its own work again |
+//! | [`agents::Migration`] | `Agent` | a database | a table in it says what is applied, in the same transaction |
+//! | [`crew::Member`], behind each of the 21 roles | `Agent` | an [`EvidenceSource`](crew::EvidenceSource); reads only | it has no effect |
+//! | [`gates::GoNoGo`], of [`gates::QualityGate`] too | `Gate` | nothing | it has no effect |
+//! | [`gates::ApprovalGate`] | `Gate` | what the host reads answers from; a notifier for reminders | one key for each reminder and person |
 //! | [`gates::ChangeWindowGate`] | `Gate` | nothing | it has no effect |
 //! | [`monitors::ProbeMonitor`] | `Monitor` | a URL, with GET | it has no effect |
 //! | [`monitors::ScrapeMonitor`] | `Monitor` | `/metrics` pages, HAProxy's socket, log files; reads only | it has no effect |
 //! | [`monitors::prometheus::PrometheusMonitor`] | `Monitor` | the HTTP interface of a Prometheus; reads only | it has no effect |
+//! | [`monitors::JourneyMonitor`], [`monitors::NetworkProbe`] | `Monitor` | a service, as its users reach it | it has no effect |
+//! | [`monitors::NewErrors`] | `Monitor` | nothing: the host tells it | it has no effect |
 //! | [`monitors::Meter`] | `Monitor` | nothing: the host counts itself | it has no effect |
 //! | [`monitors::ActivateMonitors`] | `Gate` | what its monitors touch | it has no effect |
 //! | [`monitors::alertmanager::AlertDrill`] | `Agent` | an Alertmanager | each attempt posts an alert of its own, and resolves it |
+//! | [`monitors::PreserveEvidence`] | `Agent` | files and pages; reads only | it has no effect |
 //! | [`notifiers::Announce`] | `Agent` | whatever its notifier reaches | one key for each run, step and party; receivers compare it |
 //! | [`targets::processes::ProcessFleet`] | `Target` | child processes and the balancer in front of them | it takes full statements; older fences are refused |
 //! | [`targets::flags::FlagFile`] | `Target` | a file in flagd's format | it takes full statements; only weights are replaced |
@@ -43,9 +51,13 @@
 //!
 //! [`evidence`] reads the reports that tools write, and says of every number where it stood.
 //!
-//! `docs/balancers.md`, `docs/evidence.md`, `docs/flags.md` and `docs/kubernetes.md` beside this crate say what each can do, and why it does it so.
+//! `docs/balancers.md`, `docs/custom-agents.md`, `docs/evidence.md`, `docs/flags.md`, `docs/kubernetes.md`, `docs/notifiers.md` and `docs/pipelines-as-data.md`
+//! beside this crate say what each can do, and why it does it so.
 //!
-//! Beside them: [`checks`], what evidence must say, as a catalogue; [`dossier`], a run as one value for people;
+//! [`workflows`] are the two documented workflows, ready made of all of this; `docs/crew.md` and `docs/workflows.md` say how.
+//!
+//! Beside them: [`checks`], what evidence must say, as a catalogue; [`documents`], pipelines as data and as pages; `model` (feature `model`),
+//! agents whose reports a language model reads over; [`dossier`], a run as one value for people;
 //! [`targets::proxy::Proxy`], which may be used alone; [`targets::haproxy::RuntimeSocket`], a client of HAProxy's runtime socket; [`http::HttpClient`], the port
 //! through which blocks ask over HTTP; [`notifiers::Notifier`], the port through which people are told; [`process::CommandLine`], what is to be run; [`secret::Secret`], what is never shown.
 //!
@@ -74,6 +86,8 @@ pub mod dossier;
 pub mod evidence;
 pub mod gates;
 pub mod http;
+#[cfg(feature = "model")]
+pub mod model;
 pub mod monitors;
 pub mod notifiers;
 pub mod process;
@@ -83,3 +97,8 @@ pub mod targets;
 pub mod testing;
 pub mod wait;
 pub mod workflows;
+
+/// The guide is compiled with the rest.
+#[cfg(doctest)]
+#[doc = include_str!("../docs/custom-agents.md")]
+mod custom_agents {}

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use deploy_core::driver::{Engine, EngineOptions, RunHandle, StartError};
+use deploy_core::driver::{Engine, EngineOptions, RunError, RunHandle, StartError};
 use deploy_core::journal::{Journal, RunEntry, Which};
 use deploy_core::name::{OwnerName, RunId};
 use deploy_core::plan::Plan;
@@ -73,6 +73,7 @@ pub(crate) async fn run(args: &Args, shared: &Shared) -> Result<Code, Failure> {
     let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
     let file = shared.journal()?;
     let plan = args.plan.as_deref().map(read_plan).transpose()?;
+    args.source.check()?;
     let journal = file.make()?;
     let mut screen = Screen::new(shared.json);
     let released = async {
@@ -132,6 +133,10 @@ async fn drive(
 async fn stopped(handle: &RunHandle) -> Result<(), Failure> {
     match handle.wait().await {
         Ok(_) => std::future::pending().await,
+        Err(error) if matches!(*error, RunError::PipelineMissing { .. } | RunError::BlockMissing { .. }) => {
+            let text = "it was begun with another pipeline; give the same --file and --program, --workflow and --evidence again";
+            Err(Trouble::usage(format!("{}: {text}", chain(&*error))))
+        }
         Err(error) => Err(Trouble::new(Code::Unavailable, chain(&*error))),
     }
 }
@@ -219,7 +224,7 @@ async fn wait_for_owner(
             None => {
                 let span = Spell(until.since(now));
                 let text = format!("{owner} drove it last; if it is gone, its lease passes within {span}");
-                screen.say("waits", &text, &json!({ "run": entry.run, "owner": owner, "until": until }));
+                screen.say("waits", &text, &json!({ "run": entry.run, "owner": owner, "until": until, "text": text }));
                 first = Some(until);
             }
         }

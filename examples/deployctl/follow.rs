@@ -16,6 +16,9 @@ use crate::show::Screen;
 use crate::view::View;
 use crate::watcher::{EVERY, Watcher};
 
+/// For how many looks in a row a run must be held before it counts: a second, in which its host reads the inbox ten times.
+const SURELY_HELD: u32 = 5;
+
 /// When a reader has seen enough.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Until {
@@ -35,9 +38,11 @@ pub(crate) async fn follow(
     until: Until,
     screen: &mut Screen,
 ) -> Result<Code, Failure> {
+    let mut quiet = None;
     loop {
         while let Some(record) = watcher.next().await? {
             if record.position >= from {
+                quiet = Some(0);
                 let view = RecordView::of(&record, watcher.machine().plan());
                 screen.say("record", &view.line(), &view);
             }
@@ -50,8 +55,12 @@ pub(crate) async fn follow(
         let held = is_held(&status);
         screen.view(&view(watcher, journal).await?);
         if held && until == Until::Held {
-            screen.clear();
-            return Ok(Code::Held);
+            // Counted from the first record of this host on: what lies in the inbox has been taken by then.
+            quiet = quiet.map(|looks| looks + 1);
+            if quiet > Some(SURELY_HELD) {
+                screen.clear();
+                return Ok(Code::Held);
+            }
         }
         pause(EVERY).await;
     }

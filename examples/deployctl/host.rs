@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use deploy_agents::documents::{Loaded, StepWork};
+use deploy_agents::documents::Loaded;
 use deploy_core::name::TargetName;
 use deploy_core::pipeline::Pipeline;
 use deploy_core::plan::{Plan, Work};
@@ -23,11 +23,12 @@ const LOOK: Duration = Duration::from_secs(5);
 /// Which pipeline is meant.
 #[derive(Debug, Clone, clap::Args)]
 pub(crate) struct Source {
-    /// A pipeline file, YAML or JSON by what its name ends in, instead of the default pipeline. `plan --document` writes one.
+    /// A pipeline file instead of the default pipeline: YAML, JSON or Markdown by what its name ends in. `plan --document`
+    /// writes one.
     #[arg(long, value_name = "FILE")]
     file: Option<PathBuf>,
 
-    /// Give the pipeline file an agent that runs a program; it claims the check of its own name. May be given several times.
+    /// Give the pipeline file an agent that runs a program, which succeeds with exit code 0. May be given several times.
     #[arg(long = "program", value_name = "NAME=COMMAND", value_parser = program, requires = "file")]
     programs: Vec<NamedProgram>,
 
@@ -54,63 +55,55 @@ impl Source {
         self.workflow = Some(shape);
     }
 
+    /// Finds whatever is wrong with the pipeline, before anything is made or started.
+    pub(crate) fn check(&self) -> Result<(), Failure> {
+        self.pipeline(&Session::absent()).map(drop)
+    }
+
     /// The pipeline, to be driven: what it releases to is there afterwards.
     pub(crate) async fn ready(&self, file: &JournalFile) -> Result<Pipeline, Failure> {
-        let document = self.document()?;
-        // Whatever is wrong with the pipeline is found before anything is started.
-        self.pipeline(&Session::absent(), document.clone())?;
-        let session = match &document {
-            Some((_, loaded)) if !needs_the_place(loaded) => Session::absent(),
-            _ => Session::adopt_or_start(file).await?,
-        };
-        self.pipeline(&session, document)
+        let nowhere = self.pipeline(&Session::absent())?;
+        if needs_the_place(&nowhere) { self.pipeline(&Session::adopt_or_start(file).await?) } else { Ok(nowhere) }
     }
 
     /// The pipeline, to be looked at: nothing is started.
     pub(crate) async fn look(&self, file: &JournalFile) -> Result<Pipeline, Failure> {
-        let session = Session::adopt(file).await?.unwrap_or_else(Session::absent);
-        self.pipeline(&session, self.document()?)
+        self.pipeline(&Session::adopt(file).await?.unwrap_or_else(Session::absent))
     }
 
-    fn pipeline(&self, session: &Session, document: Option<(&Path, Loaded)>) -> Result<Pipeline, Failure> {
-        let own = demo::pipeline(session, self.ask, self.pace)?;
+    fn pipeline(&self, session: &Session) -> Result<Pipeline, Failure> {
         if let Some(shape) = self.workflow {
-            let evidence =
-                self.evidence.as_deref().filter(|folder| folder.is_dir()).ok_or_else(|| {
-                    Trouble::usage("a workflow reads evidence; give the folder with --evidence FOLDER")
-                })?;
-            return Ok(workflow::build(shape, "orders-workflow", session, evidence, self.ask, self.pace)?.pipeline);
+            let folder = self.evidence.as_deref().filter(|folder| folder.is_dir());
+            let folder = folder
+                .ok_or_else(|| Trouble::usage("a workflow reads evidence; give the folder with --evidence FOLDER"))?;
+            return Ok(workflow::build(shape, "orders-workflow", session, folder, self.ask, self.pace)?.pipeline);
         }
-        let Some((path, loaded)) = document else { return Ok(own) };
-        let registry = registry(&own, &self.programs, self.evidence.as_deref())?;
-        loaded.bind(&registry).map_err(|errors| Trouble::usage(format!("{}: {errors}", path.display())))
-    }
-
-    fn document(&self) -> Result<Option<(&Path, Loaded)>, Failure> {
-        let Some(path) = self.file.as_deref() else { return Ok(None) };
+        let own = demo::pipeline(session, self.ask, self.pace)?;
+        let Some(path) = self.file.as_deref() else { return Ok(own) };
         let place = path.display();
         let text = std::fs::read_to_string(path)
             .map_err(|error| Trouble::usage(format!("the pipeline file {place} cannot be read: {error}")))?;
+        let registry = registry(&own, &self.programs, self.evidence.as_deref())?;
         let loaded = match path.extension().and_then(|end| end.to_str()) {
             Some("json") => Loaded::json(&text),
             Some("yaml" | "yml") => Loaded::yaml(&text),
+            Some("md") => Loaded::markdown(&text, &registry),
             _ => {
-                return Err(Trouble::usage(format!(
-                    "the name {place} does not say what it is; let it end in .yaml or .json"
-                )));
+                let text = format!("the name {place} does not say what it is; let it end in .yaml, .json or .md");
+                return Err(Trouble::usage(text));
             }
         };
-        loaded.map(|loaded| Some((path, loaded))).map_err(|errors| Trouble::usage(format!("{place}: {errors}")))
+        let bound = loaded.and_then(|loaded| loaded.bind(&registry));
+        bound.map_err(|errors| Trouble::usage(format!("{place}: {errors}")))
     }
 }
 
-/// Whether a document releases to the place of the default pipeline, or asks it something.
-fn needs_the_place(loaded: &Loaded) -> bool {
-    let steps = loaded.document.phases.iter().flat_map(|phase| &phase.steps);
-    steps.into_iter().any(|step| match &step.work {
-        StepWork::Rollout(rollout) => rollout.target == "place",
-        StepWork::Task(task) => task.agent == "probe-release",
-        StepWork::Gate(_) | StepWork::Approval(_) | StepWork::Soak(_) => false,
+/// Whether a pipeline releases to the place of the default pipeline, or asks it something.
+fn needs_the_place(pipeline: &Pipeline) -> bool {
+    pipeline.phases().iter().flat_map(|phase| &phase.steps).any(|step| match step.work {
+        Work::Rollout(rollout) => rollout.target.as_str() == "place",
+        Work::Task { agent, .. } => agent.as_str() == "probe-release",
+        Work::Gate { .. } | Work::Approval(_) | Work::Soak { .. } => false,
     })
 }
 

@@ -1,7 +1,8 @@
-//! `deployctl`: the reference host, one file or folder for each thing that it can do.
+#![doc = include_str!("README.md")]
 //!
-//! It is what an internal tool looks like that is built on the library: the commands are thin, the library does the work, and
-//! everything that a command knows it reads from the journal. One process drives a run, any number of others watch and steer it.
+//! # How it is built
+//!
+//! The commands are thin, the library does the work, and everything that a command knows it reads from the journal.
 //!
 //! ```text
 //!  deployctl run ──────► Engine ── records ──► journal file ◄── reads ── deployctl status --watch · dossier · audit
@@ -9,8 +10,7 @@
 //!                          └────── inbox ───────────┘ ◄── deployctl approve · pause · promote · abort · …
 //! ```
 //!
-//! Start reading at [`drive`], which is the whole of a host, and at [`demo`] for the pipeline that it has unless it is given
-//! another. `examples/README.md` shows every command.
+//! Start reading at [`drive`], which is the whole of a host, and at [`demo`] for the pipeline that it has unless it is given another.
 
 mod agent;
 mod audit;
@@ -25,6 +25,7 @@ mod host;
 mod journal;
 mod judge;
 mod operate;
+mod page;
 mod plan;
 mod record;
 mod registry;

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use clap::ValueEnum;
 use deploy_agents::documents::PipelineDocument;
 use deploy_core::plan::Plan;
 use serde::Serialize;
@@ -33,13 +34,22 @@ pub(crate) struct Args {
     #[arg(long, value_name = "RUN")]
     diff: Option<String>,
 
-    /// Print the pipeline as a file that `--file` reads, instead of the plan: YAML; with --json, JSON.
-    #[arg(long, conflicts_with_all = ["diff", "out"])]
-    document: bool,
+    /// Print the pipeline as a file that `--file` reads, instead of the plan.
+    #[arg(long, value_enum, num_args = 0..=1, require_equals = true, default_missing_value = "yaml")]
+    #[arg(value_name = "FORMAT", conflicts_with_all = ["diff", "out"])]
+    document: Option<Format>,
 
     /// Write the plan, to be approved and then followed.
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
+}
+
+/// What a pipeline file is written in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Format {
+    Yaml,
+    Json,
+    Markdown,
 }
 
 #[derive(Serialize)]
@@ -53,9 +63,14 @@ pub(crate) async fn run(args: &Args, shared: &Shared) -> Result<Code, Failure> {
     let file = shared.journal()?;
     let mut screen = Screen::new(shared.json);
     let pipeline = args.source.look(&file).await?;
-    if args.document {
+    if let Some(format) = args.document {
         let document = PipelineDocument::of(&pipeline);
-        line(if shared.json { document.to_json()? } else { document.to_yaml()? }.trim_end());
+        let text = match format {
+            Format::Yaml => document.to_yaml()?,
+            Format::Json => document.to_json()?,
+            Format::Markdown => document.to_markdown(),
+        };
+        line(text.trim_end());
         return Ok(Code::Succeeded);
     }
     let plan = pipeline.plan(args.release.release(), args.who.principal()?);

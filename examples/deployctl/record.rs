@@ -19,6 +19,7 @@ pub(crate) struct RecordView {
     step: Option<StepPath>,
     pub(crate) text: String,
     /// The record as the journal holds it.
+    #[serde(skip_serializing_if = "Option::is_none")]
     body: Option<Box<RawValue>>,
 }
 
@@ -37,6 +38,11 @@ impl RecordView {
             step,
             body: record.seal().ok().map(|envelope| envelope.body),
         }
+    }
+
+    /// The same without what only programs read.
+    pub(crate) fn without_body(self) -> Self {
+        Self { body: None, ..self }
     }
 
     /// On one line, with its number in front.

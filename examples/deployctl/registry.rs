@@ -2,7 +2,7 @@
 //!
 //! | block | names |
 //! |---|---|
-//! | agents | the programs of `--program`; with `--evidence` every seat of the crew, such as `security-specialist-1`; those of the default pipeline |
+//! | agents | the programs of `--program`; with `--evidence` every seat of the crew, such as `security-specialist-1`, or `security-specialist` for its first one; those of the default pipeline |
 //! | gates | of kind `go-no-go`, with the names of its checks |
 //! | strategies | `canary`, that of the default pipeline; of kind `canary`, with `weights` in percent and a `soak` |
 //! | target, monitor | `place` and `proxy`, those of the default pipeline |
@@ -69,12 +69,13 @@ pub(crate) fn registry(
     for NamedProgram { name, words } in programs {
         let card = AgentCard::new(name.clone(), format!("runs {}", words.join(" "))).repeatable();
         let line = CommandLine::new(&words[0]).args(&words[1..]).inherit_env();
-        registry = registry.agent(Program::new(card, line).claims(CheckName::new(name.as_str())?));
+        registry = registry.agent(Program::new(card, line));
     }
     if let Some(folder) = evidence {
         let crew = Crew::new(EvidenceFolder::new(folder), thresholds);
-        for duty in SEATS.into_iter().filter_map(duty) {
-            registry = registry.agent(Member::new(duty, &crew));
+        // The last seats first, so that a role without its phase is the first seat that it has.
+        for (seat, duty) in SEATS.into_iter().rev().filter_map(|seat| Some((seat, duty(seat)?))) {
+            registry = registry.agent(Member::new(duty, &crew)).alias(seat.role.slug(), seat.to_string());
         }
     }
     Ok(registry)

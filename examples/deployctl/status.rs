@@ -1,5 +1,7 @@
 //! `deployctl status`: where runs stand, once or for as long as they go on.
 
+use std::net::SocketAddr;
+
 use deploy_core::journal::{Journal, RunEntry, Which};
 use serde::Serialize;
 use serde_json::json;
@@ -7,6 +9,7 @@ use serde_json::json;
 use crate::Failure;
 use crate::code::Code;
 use crate::follow::{Until, end, follow, view};
+use crate::page;
 use crate::select::{runs, select};
 use crate::shared::Shared;
 use crate::show::Screen;
@@ -30,8 +33,12 @@ pub(crate) struct Args {
     #[arg(long, value_name = "NUMBER", default_value_t = 0, requires = "watch")]
     from: u64,
 
+    /// Serve a page that shows the run while it goes on, at this address, until you interrupt it. Port 0 is any free one.
+    #[arg(long, value_name = "ADDRESS", num_args = 0..=1, require_equals = true, default_missing_value = "127.0.0.1:0", conflicts_with = "watch")]
+    serve: Option<SocketAddr>,
+
     /// Say by the exit code where the run stands: 0 under way or succeeded, 4 held, else as it ended.
-    #[arg(long, conflicts_with = "watch")]
+    #[arg(long, conflicts_with_all = ["watch", "serve"])]
     exit_code: bool,
 }
 
@@ -47,10 +54,13 @@ pub(crate) async fn run(args: &Args, shared: &Shared) -> Result<Code, Failure> {
     let file = shared.journal()?;
     let journal = file.read()?;
     let mut screen = Screen::new(shared.json);
-    if args.run.is_none() && !args.watch && !args.exit_code {
+    if args.run.is_none() && !args.watch && !args.exit_code && args.serve.is_none() {
         return list(&*journal, &mut screen).await;
     }
     let entry = select(&*journal, args.run.as_deref()).await?;
+    if let Some(address) = args.serve {
+        match page::serve(&file, &entry.run, address, &mut screen).await? {}
+    }
     let mut watcher = Watcher::open(&file, journal.clone(), &entry.run).await?;
     if args.watch {
         let code = follow(&mut watcher, &journal, args.from, Until::End, &mut screen).await?;

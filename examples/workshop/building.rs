@@ -15,7 +15,7 @@ use crate::Failure;
 use crate::workshop::args::Fault;
 use crate::workshop::repository::{NEW, OLD, Repository};
 use crate::workshop::shelf::Shelf;
-use crate::workshop::tools::{Tools, run, succeed};
+use crate::workshop::tools::{Tools, read, run, succeed};
 
 /// How often each version is timed. The two take turns, so that what slows the machine down slows both.
 const TIMINGS: usize = 15;
@@ -62,7 +62,7 @@ pub(crate) fn both(folder: &Path, repository: &Repository) -> Result<Built, Fail
     let (old, new) = (artifacts.join(format!("orders-{OLD}")), artifacts.join(format!("orders-{NEW}")));
     build(&repository.old, &target, &old)?;
     build(&repository.new, &target, &new)?;
-    let digest = Digest::of(&std::fs::read(&new)?);
+    let digest = Digest::of(&read(&new)?);
     Ok(Built { old, new, digest })
 }
 
@@ -116,10 +116,11 @@ fn tests(
         let words =
             ["nextest", "run", "--locked", "--offline", "--no-tests", "fail", "--profile", profile, "--test", name];
         let said = run(&mut cargo(folder, target, &words))?;
-        let report = target.join("nextest").join(profile).join("junit.xml");
+        // It keeps its reports in the repository, wherever cargo keeps its own.
+        let report = folder.join("target/nextest").join(profile).join("junit.xml");
         // 100: tests failed, which the report says.
         if said.status.success() || said.status.code() == Some(100) {
-            shelf.put(kind, "cargo-nextest", &file, std::fs::read(report)?)?;
+            shelf.put(kind, "cargo-nextest", &file, read(&report)?)?;
             return Ok(said.status.success());
         }
     }
@@ -156,7 +157,7 @@ fn coverage(folder: &Path, target: &Path, tools: &Tools, shelf: &mut Shelf) -> R
         let words = ["llvm-cov", "--offline", "--locked", "--lcov", "--lib", "--test", "unit", "--output-path"];
         let said = run(cargo(folder, target, &words).arg(&file))?;
         if said.status.success() {
-            return shelf.put(kind::LCOV, "cargo-llvm-cov", "coverage.info", std::fs::read(&file)?);
+            return shelf.put(kind::LCOV, "cargo-llvm-cov", "coverage.info", read(&file)?);
         }
     }
     shelf.without(&["coverage"], "cargo-llvm-cov is not on this machine");

@@ -12,7 +12,7 @@ use crate::Failure;
 use crate::workshop::args::Fault;
 use crate::workshop::repository::Repository;
 use crate::workshop::shelf::Shelf;
-use crate::workshop::tools::{Tools, run, succeed};
+use crate::workshop::tools::{Tools, read, run, succeed};
 
 /// How many instances serve.
 pub(crate) const INSTANCES: u32 = 2;
@@ -115,7 +115,7 @@ pub(crate) fn backup(folder: &Path, tools: &Tools, fault: Option<Fault>, shelf: 
     let label = snapshots[0]["id"].as_str().ok_or("there is no snapshot")?.to_owned();
     succeed(restic(&["restore", &label, "--target"]).arg(&restored))?;
     let relative = book.strip_prefix("/").unwrap_or(&book);
-    let back = std::fs::read(restored.join(relative).join("orders.book"))?;
+    let back = read(&restored.join(relative).join("orders.book"))?;
     shelf.put(kind::RESTIC, "restic", "snapshots.json", listed)?;
     // Writes were frozen when the backup began; with the planted fault nobody noticed that it is an old one.
     let freeze = if fault == Some(Fault::StaleBackup) { Value::Null } else { json!(frozen.0 - 1_000) };

@@ -113,7 +113,7 @@ pub(crate) fn people(repository: &Repository, shelf: &mut Shelf) -> Result<(), F
         })
     };
     let rule = json!({ "name": "release managers", "people": [], "roles": ["release-manager"], "quorum": 2 });
-    let mut policy = serde_json::to_value(ApprovalPolicy::default())?;
+    let mut policy = serde_json::to_value(ApprovalPolicy::new([]))?;
     policy["rules"] = json!([rule]);
     put(
         "approvals",
@@ -142,7 +142,7 @@ pub(crate) fn people(repository: &Repository, shelf: &mut Shelf) -> Result<(), F
                 { "name": "verify", "seconds": 300, "history": [60, 70, 65, 62], "after": ["deploy"] },
             ],
             "calendar": {
-                "windows": [{ "name": "any day", "zone": "UTC", "opens": "2026-01-01T00:00:00", "length": "24h", "rule": "RRULE:FREQ=DAILY" }],
+                "windows": [{ "name": "any day", "zone": "UTC", "opens": "2026-01-01T00:00:00", "length": "36h", "rule": "RRULE:FREQ=DAILY" }],
                 "freezes": [],
             },
         }),

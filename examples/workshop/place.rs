@@ -2,7 +2,6 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::Duration;
 
 use deploy_agents::monitors::{Query, ScrapeMonitor, Selector};
@@ -95,7 +94,7 @@ impl Place {
     }
 
     /// Ends everything that was started.
-    pub(crate) async fn close(self) {
+    pub(crate) async fn close(&self) {
         self.served.close().await;
     }
 }

@@ -18,7 +18,7 @@ use crate::workshop::building::{self, Built};
 use crate::workshop::place::{BOUND, Place};
 use crate::workshop::repository::{AUTHOR, NEW, OLD, Repository};
 use crate::workshop::shelf::Shelf;
-use crate::workshop::tools::Tools;
+use crate::workshop::tools::{Tools, read};
 use crate::workshop::watch::{self, Prometheus};
 use crate::workshop::{ground, papers, rehearsal, signing, steps};
 
@@ -30,7 +30,6 @@ const NO_CLUSTER: &str = "the service runs as processes on one machine, not in a
 /// Everything that was made, ready for the workflow.
 #[derive(Debug)]
 pub(crate) struct Prepared {
-    pub(crate) folder: PathBuf,
     pub(crate) release: Release,
     pub(crate) built: Built,
     pub(crate) bench: Bench,
@@ -82,7 +81,10 @@ pub(crate) async fn prepare(folder: &Path, args: &Args) -> Result<Prepared, Fail
     let tools = Tools::new(&args.without);
     let production = Place::start("production", &built, folder.join("logs/production")).await?;
     let staging = Place::start("staging", &built, folder.join("logs/staging")).await?;
-    rehearsal::rehearse(&staging, &release, &mut shelf).await?;
+    // A place of its own: a rehearsal that a later run finds again in staging would be older than what was seen there.
+    let rehearsing = Place::start("rehearsal", &built, folder.join("logs/rehearsal")).await?;
+    rehearsal::rehearse(&rehearsing, &release, &mut shelf).await?;
+    rehearsing.close().await;
     let settings = settings(&folder, &repository, &built, &release, &production, &mut shelf).await?;
     let prometheus = Prometheus::start(&folder, &production, &tools).await?;
     if prometheus.is_none() {
@@ -90,7 +92,7 @@ pub(crate) async fn prepare(folder: &Path, args: &Args) -> Result<Prepared, Fail
     }
     watch::alert_drill(&folder, &tools, &release, &mut shelf).await?;
     let bench = Bench::new(shelf, prometheus);
-    Ok(Prepared { folder, release, built, bench, thresholds, production: Arc::new(production), staging, settings })
+    Ok(Prepared { release, built, bench, thresholds, production: Arc::new(production), staging, settings })
 }
 
 /// Runs what waits for programs where waiting is allowed.
@@ -113,8 +115,8 @@ async fn settings(
     production: &Place,
     shelf: &mut Shelf,
 ) -> Result<(PathBuf, Vec<u8>), Failure> {
-    let before = std::fs::read(repository.old.join("config/settings.json"))?;
-    let wanted = std::fs::read(repository.new.join("config/settings.json"))?;
+    let before = read(&repository.old.join("config/settings.json"))?;
+    let wanted = read(&repository.new.join("config/settings.json"))?;
     let file = |place: &str| folder.join(format!("{place}.settings.json"));
     for place in ["staging", "production"] {
         std::fs::write(file(place), &before)?;
@@ -138,7 +140,7 @@ async fn settings(
     use deploy_core::target::Target as _;
     let seen = production.target().observe().await?;
     let serving = seen.serving().map(ToString::to_string);
-    let probe = steps::environment(ENVIRONMENT, serving.as_deref(), &std::fs::read(file("production"))?, &before);
+    let probe = steps::environment(ENVIRONMENT, serving.as_deref(), &read(&file("production"))?, &before);
     shelf.put_document("environment-probe", "workshop, looking around", probe)?;
     debug_assert_eq!(serving.as_deref(), Some(OLD));
     Ok((file("production"), wanted))

@@ -14,11 +14,11 @@ use deploy_core::pipeline::Pipeline;
 use deploy_core::plan::{RetryPolicy, RollbackTo};
 use deploy_core::release::Release;
 use deploy_core::time::SystemClock;
-use deploy_strategies::all_at_once::AllAtOnce;
 use serde_json::json;
 
 use crate::Failure;
 use crate::workshop::place::Place;
+use crate::workshop::release::quickly;
 use crate::workshop::shelf::Shelf;
 use crate::workshop::smoke;
 use crate::workshop::users::{Met, Users};
@@ -66,10 +66,7 @@ fn pipeline(
 ) -> Result<Pipeline, Failure> {
     let p = Pipeline::builder("rehearse-orders");
     p.rollback(RollbackTo::Previous);
-    p.phase("out")
-        .rollout("all-at-once", AllAtOnce::new(), place.target())
-        .observe_every(Duration::from_millis(200))
-        .add();
+    p.phase("out").rollout("all-at-once", quickly(), place.target()).observe_every(Duration::from_millis(200)).add();
     let look = p.phase("look");
     let (traffic, measured, accepted) = (place.traffic(), Arc::clone(measured), Arc::clone(accepted));
     let card = AgentCard::new(BlockName::new("measure")?, "measures the new version under load").repeatable();

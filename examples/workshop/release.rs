@@ -7,16 +7,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use deploy_agents::checks::kind;
-use deploy_agents::crew::duty;
 use deploy_agents::dossier::Dossier;
-use deploy_agents::workflows::{Site, Workflow, WorkflowBuilder};
+use deploy_agents::workflows::{Backfill, IssuePolicy, Site, WorkflowBuilder};
 use deploy_core::driver::{Engine, RunHandle};
 use deploy_core::evidence::Waiver;
 use deploy_core::journal::{Journal, SqliteJournal, export};
 use deploy_core::machine::Event;
 use deploy_core::monitor::Comparison;
 use deploy_core::name::{BlockName, CheckName, MetricName};
-use deploy_core::operator::{Act, Principal};
+use deploy_core::operator::Principal;
 use deploy_core::plan::Plan;
 use deploy_core::real::Real;
 use deploy_core::time::{Clock as _, SystemClock};
@@ -61,8 +60,20 @@ impl Parts<'_> {
 
     /// Staging: all at once.
     pub(crate) fn staging(&self) -> Site {
-        Site::new(AllAtOnce::new(), self.prepared.staging.target()).observe_every(Duration::from_millis(300))
+        Site::new(quickly(), self.prepared.staging.target()).observe_every(Duration::from_millis(300))
     }
+}
+
+/// All at once, and no longer than that: nobody uses staging, so that nobody's requests have to end.
+pub(crate) fn quickly() -> AllAtOnce {
+    AllAtOnce::new().scale_down_delay(Duration::from_millis(200))
+}
+
+/// Every attempt is made once.
+fn once() -> IssuePolicy {
+    let mut policy = IssuePolicy::default();
+    policy.attempts = 1;
+    policy
 }
 
 /// Half of the users, then all of them, each step with an analysis of its own. A host would choose minutes and the sequential
@@ -125,7 +136,7 @@ pub(crate) async fn carry_out(
     let engine = Engine::builder(journal).pipeline(workflow.pipeline.clone()).build();
     let by = Principal::new("release-bot", "this-machine");
     let run = engine.start(workflow.pipeline.name(), prepared.release.clone(), by).await?;
-    let waivers = waive(&run, &workflow, &prepared).await?;
+    let waivers = waive(&run, &prepared).await?;
     follow(&run, args).await?;
     let end = run.wait().await?;
 
@@ -171,28 +182,22 @@ fn folder(name: &str, args: &Args) -> Result<PathBuf, Failure> {
     Ok(folder.canonicalize()?)
 }
 
-/// Somebody answers for what cannot be shown here: with a name, a reason, and until tomorrow.
-async fn waive(
-    run: &RunHandle,
-    workflow: &Workflow,
-    prepared: &Prepared,
-) -> Result<BTreeMap<CheckName, Waiver>, Failure> {
-    let mut waivers = BTreeMap::new();
-    let carol = Principal::new("carol", "example.org");
+/// Somebody answers for what cannot be shown here, at each gate that asks for it: with a name, a reason, and until tomorrow.
+async fn waive(run: &RunHandle, prepared: &Prepared) -> Result<BTreeMap<CheckName, Waiver>, Failure> {
+    let mut records = std::pin::pin!(run.events(0));
+    let first = records.next().await.ok_or("the run has no first record")??;
+    let Event::Started(started) = first.event else { return Err("the first record holds the plan".into()) };
+    let person = Principal::new("carol", "example.org");
     let expires = SystemClock::new().wall().after(Duration::from_secs(24 * 60 * 60));
-    let waived = prepared.bench.shelf().waived().clone();
+    let (waived, mut waivers) = (prepared.bench.shelf().waived().clone(), BTreeMap::new());
+    let release = &prepared.release;
     for (check, reason) in waived {
-        let name = CheckName::new(&check)?;
-        for (seat, step) in &workflow.seats {
-            let asks = duty(*seat).is_some_and(|duty| {
-                duty.step().asked_of(workflow.crew.catalogue()).iter().any(|asked| *asked.name() == name)
-            });
-            if asks {
-                let act = Act::Waive { step: step.clone(), check: Some(name.clone()), expires };
-                run.operate(carol.clone(), reason.clone(), act).await?;
-                let waiver = Waiver { person: carol.clone(), reason: reason.clone(), expires };
-                waivers.insert(name.clone(), waiver);
-            }
+        let (check, waiver) = (CheckName::new(&check)?, Waiver { person: person.clone(), reason, expires });
+        let (service, commit) = (release.service.clone(), release.change.commit.clone());
+        let answered = Backfill::new(check.clone(), service, commit, waiver.clone(), expires)?;
+        for input in answered.inputs(&started.plan) {
+            run.submit(input).await?;
+            waivers.insert(check.clone(), waiver.clone());
         }
     }
     Ok(waivers)
@@ -209,6 +214,9 @@ async fn follow(run: &RunHandle, args: &Args) -> Result<(), Failure> {
             Event::Passed(e) if e.conditions.is_empty() => format!("{} opened", path(e.of.step)),
             Event::Passed(e) => format!("{} opened, with {} conditions", path(e.of.step), e.conditions.len()),
             Event::StepFailed(e) => format!("{} failed: {}", path(e.step), shortened(&e.reason)),
+            Event::Parked(e) => {
+                return Err(format!("{} is parked, and waits for somebody: {:?}", path(e.of.step), e.why).into());
+            }
             Event::TurnedBack(e) => format!("turned back: {}", shortened(&e.because)),
             Event::Ended(e) => format!("ended {}", e.outcome),
             _ => String::new(),

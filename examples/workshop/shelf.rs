@@ -78,11 +78,6 @@ impl Shelf {
         self.pieces.iter().filter(move |piece| piece.evidence.kind == kind)
     }
 
-    /// The bytes of the report of a kind.
-    pub(crate) fn bytes(&self, kind: &str) -> Option<&[u8]> {
-        self.pieces(kind).next().map(|piece| piece.bytes.as_slice())
-    }
-
     /// Who made which report.
     pub(crate) fn producers(&self) -> &BTreeMap<String, String> {
         &self.producers

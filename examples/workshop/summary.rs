@@ -240,6 +240,14 @@ fn checks(facts: &Facts<'_>) -> Vec<CheckFacts> {
             }
         }
     }
+    // A waiver stands at the gate; the step beneath it still says what it could not show.
+    for step in facts.dossier.steps() {
+        for line in &step.checks {
+            if let (Standing::Waived(waiver), Some(there)) = (&line.standing, all.get_mut(line.check.as_str())) {
+                *there = (2, "waived", format!("{}: {}", waiver.person, waiver.reason));
+            }
+        }
+    }
     let rows = |name: &str| {
         let served = facts.catalogue.check(name).map(|check| check.served().to_vec()).unwrap_or_default();
         served.iter().map(|row| format!("M{row}")).collect()

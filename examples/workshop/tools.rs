@@ -50,6 +50,11 @@ pub(crate) fn succeed(command: &mut Command) -> Result<Vec<u8>, Failure> {
     Err(format!("{} ended with {}: {}", shown(command), said.status, last.join(" | ")).into())
 }
 
+/// A file, or an error that names it.
+pub(crate) fn read(file: &Path) -> Result<Vec<u8>, Failure> {
+    std::fs::read(file).map_err(|error| format!("{}: {error}", file.display()).into())
+}
+
 fn shown(command: &Command) -> String {
     let name = Path::new(command.get_program()).file_name().unwrap_or_default().to_string_lossy().into_owned();
     let words = command.get_args().take(3).map(|word| word.to_string_lossy().into_owned());

@@ -210,9 +210,17 @@ impl Assessment {
 /// The numbers that stand by themselves in a text: `v2`, `p99` and `sha256` are words.
 fn numbers(text: &str) -> impl Iterator<Item = &str> {
     let words = text.split(|c: char| !(c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-' | ':')));
-    words.map(|word| word.trim_matches(['.', ':', '-'])).filter(|word| {
-        word.starts_with(|c: char| c.is_ascii_digit()) && word.chars().all(|c| c.is_ascii_digit() || c == '.')
+    words.map(signed).filter(|word| {
+        let digits = word.strip_prefix('-').unwrap_or(word);
+        digits.starts_with(|c: char| c.is_ascii_digit()) && digits.chars().all(|c| c.is_ascii_digit() || c == '.')
     })
+}
+
+/// A word without the punctuation around it; one dash before it is a sign.
+fn signed(word: &str) -> &str {
+    let word = word.trim_start_matches(['.', ':']).trim_end_matches(['.', ':', '-']);
+    let bare = word.trim_start_matches('-');
+    if word.len() == bare.len() + 1 { word } else { bare }
 }
 
 /// Whether a number is what `text` says, to the places that it writes.
@@ -241,6 +249,11 @@ mod tests {
         {
             assert_eq!(found.contradicted(fine), None, "{fine}");
         }
+        let mut assessor = Assessor::new();
+        assessor.figure(Figure::number("slower by", -3.344, "%"));
+        let faster = assessor.finish();
+        assert_eq!(faster.contradicted("slower by -3.344 %, that is -3.3 %."), None);
+        assert!(faster.contradicted("slower by 3.344 %").is_some() && found.contradicted("-120 tests").is_some());
         for lie in ["121 tests", "91.3 %", "92 % covered", "120 tests, 95.0 %", "91.250 %"] {
             assert!(found.contradicted(lie).is_some(), "{lie}");
         }

@@ -98,7 +98,7 @@ impl CatalogueCheck {
     #[must_use]
     pub fn excused(mut self, reason: impl Into<String>) -> Self {
         let name = self.name.clone();
-        self.in_place_of.get_or_insert(std::mem::take(&mut self.reads));
+        self.in_place_of.get_or_insert_with(|| std::mem::take(&mut self.reads));
         self.reads = vec![super::kind::PROFILE];
         self.passes = format!("it does not apply: {}", reason.into());
         self.judge = Arc::new(move |reading, _| match reading.document::<super::Excused>() {

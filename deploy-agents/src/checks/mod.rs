@@ -17,6 +17,8 @@ mod entries;
 mod evidence_set;
 mod level;
 mod profile;
+#[cfg(feature = "cel")]
+mod policy;
 mod reading;
 mod thresholds;
 
@@ -37,6 +39,8 @@ pub use self::checklist::{AttestError, Checklist, ChecklistItem, ChecklistReadin
 pub use self::document::{Document, Read, file_of, read, write};
 pub use self::evidence_set::{EvidenceSet, Judged};
 pub use self::level::{LevelExecution, ValidationLevel};
+#[cfg(feature = "cel")]
+pub use self::policy::policy_check;
 pub use self::profile::Excused;
 pub use self::reading::Reading;
 pub use self::thresholds::Thresholds;

@@ -133,7 +133,7 @@ impl EvidenceSource for EvidenceFolder {
 }
 
 /// What evidence about a whole release is about: its commit, its first artifact, its environment.
-pub(super) fn subject_of(release: &Release) -> EvidenceSubject {
+pub(crate) fn subject_of(release: &Release) -> EvidenceSubject {
     EvidenceSubject {
         commit: release.change.commit.clone(),
         artifact: release.artifacts.first().map(|artifact| artifact.digest),

@@ -43,6 +43,7 @@ pub mod deliverables;
 pub use self::crew::Crew;
 pub use self::duty::Duty;
 pub use self::folder::EvidenceFolder;
+pub(crate) use self::folder::subject_of;
 pub use self::gate_file::{gate_file, goes_on_from};
 pub use self::issued::{Body, Content, Issued, Piece, Said, Subject};
 pub use self::material::Material;

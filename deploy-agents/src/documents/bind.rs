@@ -470,45 +470,35 @@ impl<'a> Binding<'a> {
         let found = there.get(&here).or_else(|| there.get(text));
         // A step that is in the document and was not bound has been reported already.
         if found.is_none() && !known.contains(&here) && !known.contains(text) {
-            let local =
-                |path: &'_ String| path.strip_prefix(phase).and_then(|rest| rest.strip_prefix('/')).map(str::len);
-            let names = known.iter().map(|path| local(path).map_or(path.as_str(), |len| &path[path.len() - len..]));
+            let local = known.iter().filter_map(|path| path.strip_prefix(phase)?.strip_prefix('/'));
+            let names = local.chain(known.iter().map(String::as_str));
             self.unbound(at, "step", text, names);
         }
         found.copied()
     }
 
-    /// Every item must be bound to checks that some step verifies, or to a step at which people are asked.
+    /// Every item must be bound to checks of the host, or to a step at which people are asked.
     fn checklists(&mut self) {
         let document = self.document;
-        let steps = || document.phases.iter().flat_map(|phase| phase.steps.iter().map(move |step| (phase, step)));
-        let verified: BTreeSet<&str> = steps()
-            .filter_map(|(_, step)| match &step.work {
-                StepWork::Task(task) => Some(task),
-                StepWork::Gate(_) | StepWork::Approval(_) | StepWork::Soak(_) | StepWork::Rollout(_) => None,
-            })
-            .flat_map(|task| task.verify.iter().map(|verify| verify.check.as_str()))
-            .collect();
+        let steps = document.phases.iter().flat_map(|phase| phase.steps.iter().map(move |step| (phase, step)));
         let paths: BTreeMap<String, &StepWork> =
-            steps().map(|(phase, step)| (format!("{}/{}", phase.name, step.name), &step.work)).collect();
+            steps.map(|(phase, step)| (format!("{}/{}", phase.name, step.name), &step.work)).collect();
         for (list, checklist) in document.checklists.iter().enumerate() {
             for (index, item) in checklist.items.iter().enumerate() {
-                self.item(&format!("/checklists/{list}/items/{index}"), item, &verified, &paths);
+                self.item(&format!("/checklists/{list}/items/{index}"), item, &paths);
             }
         }
     }
 
-    fn item(&mut self, at: &str, item: &ItemDocument, verified: &BTreeSet<&str>, paths: &BTreeMap<String, &StepWork>) {
+    fn item(&mut self, at: &str, item: &ItemDocument, paths: &BTreeMap<String, &StepWork>) {
         if item.checks.is_empty() && item.manual.is_none() {
             self.fault(at, DocumentFault::UnboundItem(item.text.clone()));
         }
         for (index, check) in item.checks.iter().enumerate() {
-            let at = format!("{at}/checks/{index}");
             let checks = &self.registry.checks;
             if !CheckName::new(check).is_ok_and(|name| checks.contains_key(&name)) {
-                self.unbound(&at, "check", check, checks.keys().map(CheckName::as_str));
-            } else if !verified.contains(check.as_str()) {
-                self.fault(&at, DocumentFault::NeverVerified(check.clone()));
+                let known = checks.keys().map(CheckName::as_str);
+                self.unbound(&format!("{at}/checks/{index}"), "check", check, known);
             }
         }
         if let Some(manual) = &item.manual {

@@ -21,7 +21,6 @@ pub const FORMAT: u32 = 1;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[expect(clippy::exhaustive_structs, reason = "plain data that hosts write down")]
 pub struct PipelineDocument {
     /// The format of the document: 1.
     pub format: u32,
@@ -31,7 +30,8 @@ pub struct PipelineDocument {
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub about: String,
     /// The way back: `previous`, `remove`, or `none` with the reason. It has no default.
-    #[cfg_attr(feature = "schema", schemars(with = "super::schema::WayBack"))]
+    #[serde(deserialize_with = "super::strict::way_back")]
+    #[cfg_attr(feature = "schema", schemars(with = "super::strict::WayBack"))]
     pub rollback: RollbackTo,
     /// Who may wait for the lock: `fifo` (the default), `newest_wins` or `reject`.
     #[serde(default, skip_serializing_if = "is_default")]
@@ -61,7 +61,6 @@ pub struct PipelineDocument {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[expect(clippy::exhaustive_structs, reason = "plain data that hosts write down")]
 pub struct Declared {
     /// What kind it is: the host's registry knows how to make one.
     pub kind: String,
@@ -74,7 +73,6 @@ pub struct Declared {
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[expect(clippy::exhaustive_structs, reason = "plain data that hosts write down")]
 pub struct PhaseDocument {
     /// Its name.
     pub name: String,
@@ -111,7 +109,6 @@ pub struct PhaseDocument {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[expect(clippy::exhaustive_structs, reason = "plain data that hosts write down")]
 pub struct KeyDocument {
     /// Its name.
     pub name: String,
@@ -125,7 +122,6 @@ pub struct KeyDocument {
 #[serde(try_from = "super::step::RawStep", into = "super::step::RawStep")]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[cfg_attr(feature = "schema", schemars(with = "super::step::RawStep"))]
-#[expect(clippy::exhaustive_structs, reason = "plain data that hosts write down")]
 pub struct StepDocument {
     /// Its name, in its phase. Several parts are joined by `/`.
     pub name: String,
@@ -145,7 +141,6 @@ pub struct StepDocument {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[expect(clippy::exhaustive_structs, reason = "plain data that hosts write down")]
 pub struct ChecklistDocument {
     /// Its title.
     pub title: String,
@@ -157,7 +152,6 @@ pub struct ChecklistDocument {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[expect(clippy::exhaustive_structs, reason = "plain data that hosts write down")]
 pub struct ItemDocument {
     /// What must be so.
     pub text: String,

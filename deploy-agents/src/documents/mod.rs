@@ -53,6 +53,7 @@ mod bind;
 mod document;
 mod length;
 mod lines;
+mod markdown;
 mod named;
 mod problem;
 mod read;
@@ -60,6 +61,7 @@ mod registry;
 #[cfg(feature = "schema")]
 mod schema;
 mod step;
+mod strict;
 mod write;
 #[cfg(feature = "yaml")]
 mod yaml;

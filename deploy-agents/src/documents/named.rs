@@ -55,7 +55,7 @@ impl Registry {
     ///
     /// ```
     /// use deploy_agents::documents::{Loaded, Registry};
-    /// # use deploy_core::testing::ScriptedTarget;
+    /// # use deploy_core::testing::scripted::ScriptedTarget;
     /// # let eu = ScriptedTarget::new("eu".try_into()?);
     /// let text = r#"{
     ///   "format": 1, "name": "release-api", "rollback": "previous",

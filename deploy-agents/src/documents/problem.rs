@@ -112,9 +112,6 @@ pub enum DocumentFault {
     /// An item of a checklist has neither a check nor a person: bind it.
     #[error("item {0:?} has no check, and no step at which people say so; give it one of the two")]
     UnboundItem(String),
-    /// An item of a checklist is computed from a check that no step of the pipeline verifies, so that nobody would ever tick it.
-    #[error("check {0:?} of this item is verified by no step of the pipeline; let a step verify it")]
-    NeverVerified(String),
     /// What is meant to be a question to people is another kind of step: name an approval.
     #[error("step {0:?} is no approval, so that nobody is asked there")]
     NoApproval(String),

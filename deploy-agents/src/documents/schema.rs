@@ -29,21 +29,6 @@ impl JsonSchema for Length {
     }
 }
 
-/// The way back.
-#[derive(JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub(super) enum WayBack {
-    /// To what was there before.
-    Previous,
-    /// To nothing: the new revision is removed again.
-    Remove,
-    /// Nowhere.
-    None {
-        /// Why there is no way back.
-        reason: String,
-    },
-}
-
 /// Who may wait for the lock.
 #[derive(JsonSchema)]
 #[serde(rename_all = "snake_case")]
@@ -64,19 +49,6 @@ pub(super) enum InFlight {
     Finish,
     /// It is aborted and undone.
     Supersede,
-}
-
-/// What the failure of a step means.
-#[derive(JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub(super) enum Failure {
-    /// The run goes back.
-    RollBack,
-    /// The run goes on.
-    Continue {
-        /// Why it does not matter.
-        reason: String,
-    },
 }
 
 /// A kind of release.

@@ -12,7 +12,7 @@ use super::{KeyDocument, Length, StepDocument};
 
 /// What a step is.
 #[derive(Debug, Clone, PartialEq, Eq)]
-#[expect(clippy::exhaustive_enums, reason = "the five kinds of step that there are")]
+#[expect(clippy::large_enum_variant, reason = "most steps are tasks, and a document is small")]
 pub enum StepWork {
     /// A task for an agent.
     Task(TaskDocument),
@@ -30,7 +30,6 @@ pub enum StepWork {
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[expect(clippy::exhaustive_structs, reason = "plain data that hosts write down")]
 pub struct TaskDocument {
     /// The agent.
     pub agent: String,
@@ -61,7 +60,6 @@ pub struct TaskDocument {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[expect(clippy::exhaustive_structs, reason = "plain data that hosts write down")]
 pub struct NeedDocument {
     /// The name of the deliverable.
     pub name: String,
@@ -77,7 +75,6 @@ pub struct NeedDocument {
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[expect(clippy::exhaustive_structs, reason = "plain data that hosts write down")]
 pub struct UndoDocument {
     /// The agent; it may be the one that did it.
     pub agent: String,
@@ -93,7 +90,6 @@ pub struct UndoDocument {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[expect(clippy::exhaustive_structs, reason = "plain data that hosts write down")]
 pub struct RetryDocument {
     /// How many attempts in all.
     pub attempts: u32,
@@ -116,7 +112,6 @@ pub struct RetryDocument {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[cfg_attr(feature = "schema", schemars(with = "super::schema::Verify"))]
-#[expect(clippy::exhaustive_structs, reason = "plain data that hosts write down")]
 pub struct VerifyDocument {
     /// The check.
     pub check: String,
@@ -132,7 +127,6 @@ pub struct VerifyDocument {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[expect(clippy::exhaustive_structs, reason = "plain data that hosts write down")]
 pub struct NoReturnDocument {
     /// Why there is no way back.
     pub reason: String,
@@ -144,7 +138,6 @@ pub struct NoReturnDocument {
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[expect(clippy::exhaustive_structs, reason = "plain data that hosts write down")]
 pub struct GateDocument {
     /// The gate.
     pub name: String,
@@ -163,7 +156,6 @@ pub struct GateDocument {
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[expect(clippy::exhaustive_structs, reason = "plain data that hosts write down")]
 pub struct ApprovalDocument {
     /// What they are asked, in a sentence.
     pub question: String,
@@ -188,7 +180,6 @@ pub struct ApprovalDocument {
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[expect(clippy::exhaustive_structs, reason = "plain data that hosts write down")]
 pub struct RolloutDocument {
     /// The strategy.
     pub strategy: String,
@@ -244,8 +235,8 @@ pub(super) struct RawStep {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     after: Vec<String>,
     /// What its failure means: `roll_back` (the default), or `continue` with the reason.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[cfg_attr(feature = "schema", schemars(with = "Option<super::schema::Failure>"))]
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "super::strict::failure")]
+    #[cfg_attr(feature = "schema", schemars(with = "Option<super::strict::Failure>"))]
     on_failure: Option<OnFailure>,
     /// The kinds of release that it is part of. Default: those of its phase.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -274,10 +265,10 @@ impl TryFrom<RawStep> for StepDocument {
         let there: Vec<_> = kinds.iter().filter(|(_, there)| *there).map(|(name, _)| *name).collect();
         let task = raw.task.map(StepWork::Task);
         let work = task
-            .or(raw.gate.map(StepWork::Gate))
-            .or(raw.approval.map(StepWork::Approval))
-            .or(raw.soak.map(StepWork::Soak))
-            .or(raw.rollout.map(StepWork::Rollout));
+            .or_else(|| raw.gate.map(StepWork::Gate))
+            .or_else(|| raw.approval.map(StepWork::Approval))
+            .or_else(|| raw.soak.map(StepWork::Soak))
+            .or_else(|| raw.rollout.map(StepWork::Rollout));
         match work {
             Some(work) if there.len() == 1 => Ok(Self {
                 name: raw.name,

@@ -95,7 +95,9 @@ fn local(path: &StepPath, phase: &PhaseName) -> String {
 fn step_document(pipeline: &Pipeline, phase: &PhaseView<'_>, step: &StepView<'_>) -> StepDocument {
     // What it reads from, it waits for anyway.
     let reads: BTreeSet<&StepPath> = step.inputs.iter().map(|(_, from)| *from).collect();
-    let after = step.after.iter().filter(|on| !reads.contains(*on)).map(|on| local(on, phase.name)).collect();
+    // In the order of the steps, so that a pipeline is always written in the same way.
+    let waits_for = |other: &&StepView<'_>| step.after.contains(&other.path) && !reads.contains(other.path);
+    let after = phase.steps.iter().filter(waits_for).map(|other| local(other.path, phase.name)).collect();
     StepDocument {
         name: local(step.path, phase.name),
         about: String::new(),

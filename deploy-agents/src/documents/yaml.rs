@@ -40,16 +40,18 @@ fn read<'t, T: Deserialize<'t>>(text: &'t str) -> Result<T, DocumentErrors> {
     let options = serde_saphyr::options! { with_snippet: false };
     serde_saphyr::from_str_with_options(text, options).map_err(|error| {
         let line = error.location().and_then(|location| u32::try_from(location.line()).ok());
+        // The place is said by the problem itself.
         let message = error.without_snippet().to_string();
-        unreadable(line, message.lines().next().unwrap_or_default().to_owned())
+        let message = message.lines().next().unwrap_or_default();
+        unreadable(line, message.split(" at line ").next().unwrap_or(message).to_owned())
     })
 }
 
 /// A YAML document of which only the places are kept.
 enum Shape {
     Leaf,
-    List(Vec<Spanned<Shape>>),
-    Map(Vec<(String, Spanned<Shape>)>),
+    List(Vec<Spanned<Self>>),
+    Map(Vec<(String, Spanned<Self>)>),
 }
 
 impl Shape {

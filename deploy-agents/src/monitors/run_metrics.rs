@@ -20,6 +20,9 @@ const MOST: usize = 50_000;
 /// The most runs that have series of their own: those that have not ended.
 const MOST_EACH: usize = 1_000;
 
+/// A figure of a run at a time.
+type Figure = fn(&RunEntry, Timestamp) -> f64;
+
 /// The state of a journal's runs as a page in the text format of Prometheus.
 ///
 /// | series | type | what |
@@ -76,7 +79,7 @@ pub async fn run_metrics(journal: &dyn Journal) -> Result<String, JournalError> 
         line(&mut page, "deploy_runs", &labels, &count);
     }
     #[expect(clippy::cast_precision_loss, reason = "counts and ages stay far below 2^52")]
-    let each: [(&str, &str, fn(&RunEntry, Timestamp) -> f64); 4] = [
+    let each: [(&str, &str, Figure); 4] = [
         ("deploy_run_records", "Records of a run that has not ended.", |run, _| run.records as f64),
         ("deploy_run_age_seconds", "How long ago it was created.", |run, now| now.since(run.created).as_secs_f64()),
         ("deploy_run_owned", "Whether a host drives it.", |run, now| {

@@ -5,6 +5,8 @@
 
 #[cfg(feature = "kubernetes")]
 mod kubernetes;
+#[cfg(feature = "model")]
+mod model;
 #[cfg(feature = "unleash")]
 mod unleash;
 mod notifier;
@@ -13,6 +15,8 @@ mod webhook;
 
 #[cfg(feature = "kubernetes")]
 pub use self::kubernetes::KubernetesStandIn;
+#[cfg(feature = "model")]
+pub use self::model::{MisbehavingModel, Misbehaviour, ScriptedModel};
 pub use self::notifier::NotifierStandIn;
 pub use self::notifier_suite::NotifierSuite;
 #[cfg(feature = "unleash")]

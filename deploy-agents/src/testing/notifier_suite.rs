@@ -61,7 +61,7 @@ impl NotifierSuite {
     /// Dropping the future may leave notices delivered.
     pub async fn run(&self, notifier: &dyn Notifier) -> Vec<&'static str> {
         let mut run = vec!["a delivery names party, channel and the remote's id"];
-        let first = self.notice("suite/first", &self.reachable);
+        let first = notice("suite/first", &self.reachable);
         let delivery = self.delivered(notifier, &first).await;
         assert_eq!(delivery.party, self.reachable.name, "the receipt is of somebody else");
         assert_eq!(delivery.channel, notifier.channel(&self.reachable), "the receipt is of another channel");
@@ -74,14 +74,14 @@ impl NotifierSuite {
         assert_eq!((self.arrived)(first.key()), 1, "the same notice arrived more than once");
 
         run.push("two at once under one key give one delivery");
-        let pair = self.notice("suite/pair", &self.reachable);
+        let pair = notice("suite/pair", &self.reachable);
         let (one, other) = futures::join!(notifier.notify(&pair), notifier.notify(&pair));
         let ids: Vec<String> = [one, other].into_iter().flatten().map(|delivery| delivery.id).collect();
         assert!(!ids.is_empty() && ids.iter().all(|id| *id == ids[0]), "two names for one notice: {ids:?}");
         assert_eq!((self.arrived)(pair.key()), 1, "the same notice, sent twice at once, arrived more than once");
 
         run.push("another key is another delivery");
-        let second = self.notice("suite/second", &self.reachable);
+        let second = notice("suite/second", &self.reachable);
         let other = self.delivered(notifier, &second).await;
         assert_ne!(other.id, delivery.id, "two notices under one name");
         assert_eq!((self.arrived)(second.key()), 1, "the second notice did not arrive");
@@ -95,7 +95,7 @@ impl NotifierSuite {
 
         if let Some(party) = &self.unreachable {
             run.push("an undelivered notice is an error that names the party, and nothing secret");
-            let lost = self.notice("suite/lost", party);
+            let lost = notice("suite/lost", party);
             let answer = notifier.notify(&lost).await;
             let Err(error) = answer else { panic!("{party} cannot be reached, and got a receipt: {answer:?}") };
             assert_eq!(error.party(), party.name, "the error names somebody else");
@@ -105,12 +105,6 @@ impl NotifierSuite {
             assert_eq!((self.arrived)(lost.key()), 0, "what failed arrived all the same");
         }
         run
-    }
-
-    fn notice(&self, key: &str, party: &Party) -> Notice {
-        let key = NoticeKey::new(key).expect("a key of the suite");
-        let notice = Notice::new(key, party.clone(), "a test of the suite", CANARY).expect("a notice of the suite");
-        notice.severity(Severity::Warning)
     }
 
     async fn delivered(&self, notifier: &dyn Notifier, notice: &Notice) -> crate::notifiers::Delivery {
@@ -128,4 +122,10 @@ impl NotifierSuite {
             assert!(!text.contains(secret.expose()), "a secret is shown");
         }
     }
+}
+
+fn notice(key: &str, party: &Party) -> Notice {
+    let key = NoticeKey::new(key).expect("a key of the suite");
+    let notice = Notice::new(key, party.clone(), "a test of the suite", CANARY).expect("a notice of the suite");
+    notice.severity(Severity::Warning)
 }

@@ -4,8 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use deploy_core::agent::Agent;
+use deploy_core::gate::Gate;
 use deploy_core::name::{BlockName, CheckName};
-use deploy_core::pipeline::{Phase, Pipeline, PipelineBuilder, StepRef};
+use deploy_core::pipeline::{Phase, PipelineBuilder, StepRef};
 use deploy_core::plan::{OnFailure, StepPath};
 use deploy_core::release::ReleaseKind;
 
@@ -13,6 +14,7 @@ use super::backfill::{BackfillGate, WaiverGate};
 use super::builder::{Extra, Hook, WorkflowBuilder};
 use super::claimer::Claimer;
 use super::error::WorkflowError;
+use super::make_good::{MakesGood, report_check};
 use super::phase_gate::{PhaseGate, Shown};
 use super::{kind_checks, profile};
 use crate::checks::CatalogueCheck;
@@ -33,14 +35,17 @@ pub(super) enum Miss {
 
 /// A pipeline in the making.
 pub(super) struct Assembly<'b> {
-    pub(super) p: PipelineBuilder,
+    pub(super) p: &'b PipelineBuilder,
     pub(super) of: &'b WorkflowBuilder,
     pub(super) crew: Crew,
     pub(super) supported: BTreeSet<ReleaseKind>,
     /// The seats that are taken, each with its step.
     pub(super) taken: BTreeMap<Seat, StepPath>,
+    /// Who sits there.
+    pub(super) agents: BTreeMap<Seat, Arc<dyn Agent>>,
     shown: Vec<Shown>,
-    number: u8,
+    /// Asked at the end of every phase: a waiver may be given at any of them.
+    written_down: Arc<dyn Gate>,
 }
 
 /// Where the steps of a phase go.
@@ -48,11 +53,12 @@ pub(super) struct Assembly<'b> {
 pub(super) struct Room<'p> {
     pub(super) phase: Phase<'p>,
     pub(super) name: &'static str,
+    /// Whose seat answers for the phase; the others support it.
+    pub(super) lead: Role,
 }
 
 impl<'b> Assembly<'b> {
-    pub(super) fn new(of: &'b WorkflowBuilder) -> Result<Self, WorkflowError> {
-        let p = Pipeline::builder(&of.name);
+    pub(super) fn new(of: &'b WorkflowBuilder, p: &'b PipelineBuilder) -> Result<Self, WorkflowError> {
         p.rollback(of.rollback.clone());
         if let Some(width) = of.width {
             p.width(width);
@@ -71,7 +77,10 @@ impl<'b> Assembly<'b> {
         }
         let crew = of.crew.clone().with_catalogue(catalogue);
         let supported = of.kinds();
-        Ok(Self { p, of, crew, supported, taken: BTreeMap::new(), shown: Vec::new(), number: 0 })
+        let name = BlockName::new("waivers-written-down")?;
+        let written_down = Arc::new(WaiverGate { name, backfills: of.backfills.clone() });
+        let (taken, agents) = (BTreeMap::new(), BTreeMap::new());
+        Ok(Self { p, of, crew, supported, taken, agents, shown: Vec::new(), written_down })
     }
 
     /// The kinds of a list that the workflow takes.
@@ -103,9 +112,10 @@ impl<'b> Assembly<'b> {
             Some(agent) => Arc::clone(agent),
             None => Arc::new(member),
         };
+        self.agents.insert(seat, Arc::clone(&agent));
         let step_name = self.free_name(room.name, seat);
         let path = StepPath::new(format!("{}/{step_name}", room.name)).ok();
-        if self.shown.is_empty() {
+        if seat.role == room.lead {
             room.phase.lead(Arc::clone(&agent));
         } else {
             room.phase.supporting(Arc::clone(&agent));
@@ -182,8 +192,8 @@ impl<'b> Assembly<'b> {
     }
 
     /// Begins a phase for every kind that the workflow takes.
-    pub(super) fn phase<'p>(p: &'p PipelineBuilder, name: &'static str, kinds: &BTreeSet<ReleaseKind>) -> Room<'p> {
-        Room { phase: p.phase(name).only_for(kinds.iter().copied()), name }
+    pub(super) fn phase(&self, name: &'static str, lead: Role, kinds: &BTreeSet<ReleaseKind>) -> Room<'b> {
+        Room { phase: self.p.phase(name).only_for(kinds.iter().copied()), name, lead }
     }
 
     /// Ends a phase with the gate that weighs everything that its seats had to show.
@@ -197,16 +207,9 @@ impl<'b> Assembly<'b> {
         room: Room<'_>,
         matrix: BTreeMap<CheckName, Criterion>,
     ) -> Result<(), WorkflowError> {
-        self.number += 1;
         let name = BlockName::new(format!("{}-gate", room.name))?;
         let gate = PhaseGate::new(name, std::mem::take(&mut self.shown)).matrix(matrix, self.of.strict.clone());
-        room.phase.exit(gate);
-        if self.number == 1 {
-            room.phase.exit(WaiverGate {
-                name: BlockName::new("waivers-written-down")?,
-                backfills: self.of.backfills.clone(),
-            });
-        }
+        room.phase.exit(gate).exit(Arc::clone(&self.written_down));
         Ok(())
     }
 
@@ -294,5 +297,21 @@ impl<'b> Assembly<'b> {
             done = vec![room.phase.soak("bake", self.of.bake).after_all(&done).add()];
         }
         Ok(self.hook(room, Hook::AfterTraffic, done))
+    }
+
+    /// The last phase of an emergency: what was waived is carried out after all, and can still turn the release back.
+    ///
+    /// Rows: M137.
+    pub(super) fn make_good(&self) -> Result<(), WorkflowError> {
+        let kinds = self.only([ReleaseKind::EmergencyPatch]);
+        let Some(backfills) = self.of.backfills.clone().filter(|_| !kinds.is_empty()) else { return Ok(()) };
+        let room = self.phase("back-fill", Role::SpecValidator, &kinds);
+        let agent: Arc<dyn Agent> = Arc::new(MakesGood { crew: self.crew.clone(), backfills: backfills.clone() });
+        room.phase.lead(Arc::clone(&agent));
+        let reports = report_check()?;
+        room.phase.task("waived-checks", agent).retry(self.of.issues.retry()).verify(reports.verification()).add();
+        self.p.check(reports);
+        room.phase.exit(BackfillGate::new(BlockName::new("backfills-in-time")?, backfills));
+        Ok(())
     }
 }

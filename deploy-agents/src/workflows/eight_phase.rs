@@ -36,11 +36,20 @@ pub(super) const SEATS: &[Seat] = &[
 const IN_ROLLOUT: [Seat; 2] =
     [Seat { role: Role::ResourceMonitor, phase: 4 }, Seat { role: Role::Orchestrator, phase: 2 }];
 
-const PHASES: [&str; 8] =
-    ["readiness", "planning", "build", "infrastructure", "deployment", "validation", "monitoring", "documentation"];
+/// The phases, each with the role that answers for it.
+const PHASES: [(&str, Role); 8] = [
+    ("readiness", Role::DeploymentOpsManager),
+    ("planning", Role::ProjectPlanner),
+    ("build", Role::CicdBuilder),
+    ("infrastructure", Role::IacAutomationEngineer),
+    ("deployment", Role::DeploymentOpsManager),
+    ("validation", Role::TestSuiteGenerator),
+    ("monitoring", Role::ResourceMonitor),
+    ("documentation", Role::DocumentationGenerator),
+];
 
-pub(super) fn assemble(a: &mut Assembly<'_>, p: &deploy_core::pipeline::PipelineBuilder) -> Result<(), WorkflowError> {
-    for (number, name) in (1_u8..).zip(PHASES) {
+pub(super) fn assemble(a: &mut Assembly<'_>) -> Result<(), WorkflowError> {
+    for (number, (name, lead)) in (1_u8..).zip(PHASES) {
         let seats = || SEATS.iter().copied().filter(move |s| s.phase == number && !IN_ROLLOUT.contains(s));
         // A phase that no kind of release has a step in is none of theirs.
         let mut kinds = a.supported.clone();
@@ -51,7 +60,7 @@ pub(super) fn assemble(a: &mut Assembly<'_>, p: &deploy_core::pipeline::Pipeline
         if kinds.is_empty() {
             continue;
         }
-        let room = Assembly::phase(p, name, &kinds);
+        let room = a.phase(name, lead, &kinds);
         let mut begun = Vec::new();
         match number {
             1 => {

@@ -29,7 +29,4 @@ pub enum WorkflowError {
     /// The pipeline does not build: each problem says how to mend it.
     #[error(transparent)]
     Pipeline(#[from] PipelineErrors),
-    /// A phase would end without a gate that weighs what it did: add a step with verifications, or a gate.
-    #[error("phase {0} has no gate at its end")]
-    NoExitGate(String),
 }

@@ -62,7 +62,7 @@ pub enum Response {
 ///
 /// let policy = IssuePolicy::default();
 /// assert_eq!(policy.respond(Issue::Unreachable, 1), Response::Retry);
-/// assert_eq!(policy.respond(Issue::CheckNotMet, 1), Response::RollBack);
+/// assert_eq!(policy.respond(Issue::CheckNotMet, 3), Response::RollBack);
 /// assert_eq!(policy.respond(Issue::OutcomeUnknown, 9), Response::Escalate);
 /// ```
 ///
@@ -93,11 +93,11 @@ impl IssuePolicy {
     #[must_use]
     pub fn respond(&self, issue: Issue, attempts: u32) -> Response {
         match issue {
-            Issue::Unreachable if attempts < self.attempts => Response::Retry,
+            // A report may be late as well as a server.
+            Issue::Unreachable | Issue::CheckNotMet if attempts < self.attempts => Response::Retry,
             Issue::Unreachable | Issue::Failed => self.failed,
             // It may have happened: only somebody who can look may say.
             Issue::OutcomeUnknown => Response::Escalate,
-            // Evidence does not change by being read again; a check that is not met is answered by the gate behind it.
             Issue::CheckNotMet => Response::RollBack,
             Issue::Drifted => self.drifted,
         }

@@ -4,9 +4,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use deploy_core::monitor::Monitor;
+use deploy_core::name::BlockName;
 use deploy_core::pipeline::{Phase, Rollout, StepBuilder};
-use deploy_core::strategy::Strategy;
-use deploy_core::target::Target;
+use deploy_core::release::Release;
+use deploy_core::strategy::{Decision, Outline, Situation, Strategy};
+use deploy_core::target::{Capabilities, Target, TargetState};
 
 /// Where a workflow deploys to, how it spreads there, and what measures it.
 ///
@@ -70,7 +72,8 @@ impl Site {
 
     /// The rollout as a step of a phase.
     pub(super) fn step<'p>(&self, phase: Phase<'p>, name: &str) -> StepBuilder<'p, Rollout> {
-        let mut step = phase.rollout(name, Arc::clone(&self.strategy), Arc::clone(&self.target));
+        let strategy = AtSite { strategy: Arc::clone(&self.strategy), site: name.to_owned() };
+        let mut step = phase.rollout(name, strategy, Arc::clone(&self.target));
         for monitor in &self.monitors {
             step = step.monitor(Arc::clone(monitor));
         }
@@ -84,5 +87,34 @@ impl Site {
             step = step.undo_timeout(span);
         }
         step
+    }
+}
+
+/// A strategy under a name of its own for each site: two sites may use the same one with other settings.
+#[derive(Debug)]
+struct AtSite {
+    strategy: Arc<dyn Strategy>,
+    site: String,
+}
+
+impl Strategy for AtSite {
+    fn name(&self) -> BlockName {
+        let name = self.strategy.name();
+        BlockName::new(format!("{name}@{}", self.site)).unwrap_or(name)
+    }
+    fn needs(&self) -> Capabilities {
+        self.strategy.needs()
+    }
+    fn monitors(&self) -> Vec<BlockName> {
+        self.strategy.monitors()
+    }
+    fn outline(&self, release: &Release, from: &TargetState) -> Outline {
+        self.strategy.outline(release, from)
+    }
+    fn decide(&self, situation: &Situation<'_>) -> Decision {
+        self.strategy.decide(situation)
+    }
+    fn revert(&self, situation: &Situation<'_>) -> Decision {
+        self.strategy.revert(situation)
     }
 }

@@ -58,9 +58,9 @@ const MATRIX: [(&str, Criterion); 22] = [
     ("stakeholders-notified", Criterion::TeamReadiness),
 ];
 
-pub(super) fn assemble(a: &mut Assembly<'_>, p: &deploy_core::pipeline::PipelineBuilder) -> Result<(), WorkflowError> {
+pub(super) fn assemble(a: &mut Assembly<'_>) -> Result<(), WorkflowError> {
     let all = a.supported.clone();
-    let before = Assembly::phase(p, "pre-deployment", &all);
+    let before = a.phase("pre-deployment", Role::SpecValidator, &all);
     a.open(before)?;
     let begun = a.hook(before, Hook::BeforeWork, Vec::new());
     for seat in SEATS.iter().filter(|seat| seat.phase == 1) {
@@ -71,7 +71,7 @@ pub(super) fn assemble(a: &mut Assembly<'_>, p: &deploy_core::pipeline::Pipeline
     let matrix: BTreeMap<CheckName, Criterion> = named.collect();
     a.close_with(before, matrix)?;
 
-    let during = Assembly::phase(p, "deployment", &all);
+    let during = a.phase("deployment", Role::Orchestrator, &all);
     let rolled_out = a.rollout(during)?;
     for seat in [
         Role::DeploymentOpsManager.in_phase(4),
@@ -84,7 +84,11 @@ pub(super) fn assemble(a: &mut Assembly<'_>, p: &deploy_core::pipeline::Pipeline
     }
     a.close(during)?;
 
-    let after = Assembly::phase(p, "post-deployment", &all);
+    let works = |seat: &&Seat| seat.phase == 3 && !a.of.without.contains_key(seat);
+    if !SEATS.iter().any(|seat| works(&seat)) && !a.of.tasks.contains_key(&Hook::BeforeClose) {
+        return Ok(());
+    }
+    let after = a.phase("post-deployment", Role::SpecReviewer, &all);
     let mut done = Vec::new();
     for seat in SEATS.iter().filter(|seat| seat.phase == 3) {
         done.extend(a.seat(after, *seat, Miss::Weigh, [])?);

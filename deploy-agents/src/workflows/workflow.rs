@@ -1,7 +1,9 @@
 //! A workflow that was put together.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
+use deploy_core::agent::Agent;
 use deploy_core::evidence::{Receipt, Waiver};
 use deploy_core::name::{BlockName, CheckName, PhaseName};
 use deploy_core::pipeline::Pipeline;
@@ -30,28 +32,32 @@ pub struct Workflow {
     pub without: BTreeMap<Seat, String>,
     /// The kinds of release that it takes.
     pub kinds: BTreeSet<ReleaseKind>,
+    pub(super) agents: BTreeMap<Seat, Arc<dyn Agent>>,
     checklist: Checklist,
 }
 
 impl Workflow {
     pub(super) fn of(builder: &WorkflowBuilder) -> Result<Self, WorkflowError> {
-        let mut assembly = Assembly::new(builder)?;
-        // The phases borrow the builder of the pipeline while seats are counted beside it.
-        let p = std::mem::replace(&mut assembly.p, Pipeline::builder("unused"));
-        assembly.borrowed(&p, builder.shape)?;
-        let (crew, taken) = (assembly.crew.clone(), assembly.taken.clone());
-        let workflow = Self {
+        let p = Pipeline::builder(&builder.name);
+        let mut assembly = Assembly::new(builder, &p)?;
+        match builder.shape {
+            Shape::ThreePhase => three_phase::assemble(&mut assembly)?,
+            Shape::EightPhase => eight_phase::assemble(&mut assembly)?,
+        }
+        assembly.make_good()?;
+        let Assembly { crew, taken, agents, .. } = assembly;
+        Ok(Self {
             pipeline: p.build()?,
             crew,
             seats: taken,
             without: builder.without.clone(),
             kinds: builder.kinds(),
+            agents,
             checklist: match builder.shape {
                 Shape::ThreePhase => Checklist::pre_deployment(),
                 Shape::EightPhase => Checklist::deployment(),
             },
-        };
-        Ok(workflow)
+        })
     }
 
     /// The checklist of the workflow: twelve items before the deployment, or eighteen of it, each computed from checks.
@@ -88,15 +94,6 @@ impl Workflow {
             set.judge(check, release, &by, waivers.get(check.name()), now).receipt
         };
         Ok(checks.iter().map(judge).collect())
-    }
-}
-
-impl Assembly<'_> {
-    fn borrowed(&mut self, p: &deploy_core::pipeline::PipelineBuilder, shape: Shape) -> Result<(), WorkflowError> {
-        match shape {
-            Shape::ThreePhase => three_phase::assemble(self, p),
-            Shape::EightPhase => eight_phase::assemble(self, p),
-        }
     }
 }
 

@@ -231,7 +231,7 @@ fn rows() -> Vec<Row> {
                 Text("     99%    5.80ms\n", ""),
                 Text("responses: 10\n", "responses: 23\n"),
                 Text("22464 requests", "999 requests"),
-                Text("Transfer/sec:      1.77MB\n", ""),
+                Text("Requests/sec:   2246.53\nTransfer/sec:      1.77MB\n", ""),
             ],
             vec![Text("99%    5.80ms", "99%    500.00ms"), Text("responses: 10\n", "responses: 22\n")],
         ),

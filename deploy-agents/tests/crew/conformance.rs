@@ -15,7 +15,7 @@ fn task(step: &str) -> Task {
     Task::new(StepPath::new(step).expect("a path"), false, Arc::new(release()), BTreeMap::new())
 }
 
-/// Rows: M1, M2, M3, M4, M5, M6, M7, M214, M215, M216, M217, M218, M219, M220, M221, M222, M223, M224, M225, M226, M227.
+/// Rows: M2, M3, M4, M5, M6, M7, M214, M215, M216, M217, M218, M219, M220, M221, M222, M223, M224, M225, M226, M227.
 #[tokio::test]
 async fn every_seat_of_every_role_conforms() {
     let mut roles = BTreeSet::new();

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use deploy_agents::crew::{Crew, EvidenceFolder};
+use deploy_agents::crew::{Crew, EvidenceFolder, EvidenceSource};
 use deploy_agents::workflows::{Site, WorkflowBuilder, eight_phase, three_phase};
 use deploy_core::agent::{AgentCard, Report, agent_fn};
 use deploy_core::name::{BlockName, RevisionName, TargetName};
@@ -56,14 +56,24 @@ fn complete(builder: WorkflowBuilder) -> WorkflowBuilder {
         .feature(site("flags"))
         .configuration(site("settings"))
         .infrastructure(apply, None)
+        // The evidence of the sample does not grow younger.
+        .bake(Duration::ZERO)
 }
 
 pub(crate) fn three() -> WorkflowBuilder {
-    complete(three_phase("release-shop", evidence(), site("production")))
+    three_from(Arc::new(evidence()))
 }
 
 pub(crate) fn eight() -> WorkflowBuilder {
-    complete(eight_phase("release-shop", evidence(), site("production")))
+    eight_from(Arc::new(evidence()))
+}
+
+pub(crate) fn three_from(source: Arc<dyn EvidenceSource>) -> WorkflowBuilder {
+    complete(three_phase("release-shop", source, site("production")))
+}
+
+pub(crate) fn eight_from(source: Arc<dyn EvidenceSource>) -> WorkflowBuilder {
+    complete(eight_phase("release-shop", source, site("production")))
 }
 
 pub(crate) fn release_of(kind: ReleaseKind) -> Release {

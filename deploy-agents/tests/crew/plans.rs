@@ -5,12 +5,25 @@ use std::path::Path;
 use std::sync::Arc;
 
 use deploy_agents::workflows::{Workflow, profile, without_exit_gate};
+use deploy_core::machine::Strategies;
+use deploy_core::name::BlockName;
+use deploy_core::pipeline::Bound;
 use deploy_core::plan::{Plan, StepPath};
 use deploy_core::release::ReleaseKind;
 use deploy_core::simulation::Simulation;
+use deploy_core::strategy::Strategy;
 
 use crate::parts::{before, eight, release_of, target, three};
 use crate::world::person;
+
+/// The strategies of a plan.
+struct Bounded(Bound);
+
+impl Strategies for Bounded {
+    fn strategy(&self, name: &BlockName) -> Option<&dyn Strategy> {
+        self.0.strategy(name).map(|strategy| &**strategy)
+    }
+}
 
 fn both() -> [(&'static str, Workflow); 2] {
     [("three", three().build().expect("it builds")), ("eight", eight().build().expect("it builds"))]
@@ -53,13 +66,36 @@ fn both_workflows_run_in_simulation_and_every_phase_has_an_exit_gate() {
         for kind in ReleaseKind::ALL {
             let plan = plan(&workflow, kind);
             assert_eq!(without_exit_gate(&plan), [], "{shape} {kind}");
-            let strategies = workflow.pipeline.blocks().bind(&plan).expect("all blocks are there");
+            let bound = Bounded(workflow.pipeline.blocks().bind(&plan).expect("all blocks are there"));
             let mut simulation = Simulation::new(Arc::new(plan), 7);
             for name in ["production", "staging", "flags", "settings"] {
                 simulation = simulation.target(target(name), before());
             }
-            let end = simulation.run(&strategies).expect("it runs");
+            let end = simulation.run(&bound).expect("it runs");
             assert_eq!(end.outcome.map(|o| o.as_str()), Some("succeeded"), "{shape} {kind}");
+        }
+    }
+}
+
+/// The driver stops after a record and another one goes on: the release ends as it would have, with the same effects.
+///
+/// Rows: M26.
+#[test]
+fn a_stop_after_a_record_changes_nothing() {
+    for (shape, workflow) in both() {
+        let plan = Arc::new(plan(&workflow, ReleaseKind::Production));
+        let bound = Bounded(workflow.pipeline.blocks().bind(&plan).expect("all blocks are there"));
+        let simulation = || {
+            let simulation = Simulation::new(Arc::clone(&plan), 11);
+            ["production", "staging"].iter().fold(simulation, |s, name| s.target(target(name), before()))
+        };
+        let whole = simulation().run(&bound).expect("it runs");
+        assert_eq!(whole.outcome.map(|o| o.as_str()), Some("succeeded"), "{shape}");
+        for record in (1..whole.records.len() as u64).step_by(9) {
+            let resumed = simulation().stop_after(record).run(&bound).expect("it runs");
+            assert_eq!(resumed.stops, 1, "{shape}: it stopped after record {record}");
+            assert_eq!(resumed.outcome, whole.outcome, "{shape}: after record {record}");
+            assert_eq!(resumed.effect_keys(), whole.effect_keys(), "{shape}: after record {record}");
         }
     }
 }

@@ -3,6 +3,7 @@
 mod random;
 mod refused;
 mod round_trip;
+mod round_trip_md;
 mod samples;
 mod schema;
 mod world;

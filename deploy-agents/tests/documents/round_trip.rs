@@ -22,7 +22,6 @@ fn shuffled() -> impl Strategy<Value = PipelineDocument> {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(96))]
 
-    /// Rows: M110, M122.
     #[test]
     fn a_document_gives_a_pipeline_that_gives_the_document(document in document()) {
         let registry = registry();

@@ -16,7 +16,7 @@ use deploy_core::plan::{Plan, PlanError};
 use deploy_core::release::{Release, ReleaseKind};
 use deploy_core::strategy::{Decision, Outline, Situation, Strategy};
 use deploy_core::target::{Capabilities, TargetState};
-use deploy_core::testing::{ScriptedMonitor, ScriptedTarget};
+use deploy_core::testing::scripted::{ScriptedMonitor, ScriptedTarget};
 use serde::{Deserialize, Serialize};
 
 /// A built image.

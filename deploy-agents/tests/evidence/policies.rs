@@ -90,3 +90,39 @@ fn a_policy_in_cel_is_kept_broken_undefined_or_not_evaluated() {
     let policy = Policy::compile("p", "true").expect("a policy");
     assert!(policy.evaluate(&Source::new("i", b"{")).is_err(), "what cannot be read is never kept");
 }
+
+/// The policy is evaluated over the bytes themselves; one field flips it, and no evidence keeps nothing.
+///
+/// Rows: M14, M150.
+#[cfg(feature = "cel")]
+#[test]
+fn a_policy_in_cel_is_a_check_over_what_was_read_back() {
+    use deploy_agents::checks::policy_check;
+    use deploy_agents::evidence::cel::Policy;
+    use deploy_core::evidence::{CheckInput, Collected, EvidenceSubject, Refusal, Verdict};
+    use deploy_core::release::Release;
+    use deploy_core::time::Timestamp;
+
+    let policy = Policy::compile("two-replicas", "input.spec.replicas >= 2").expect("a policy");
+    let check = policy_check("two-replicas", policy, &["deployment"]).expect("a name");
+    let name = |text: &str| text.to_owned();
+    let release = Release::new(
+        name("shop").try_into().expect("a name"),
+        name("production").try_into().expect("a name"),
+        name("v2").try_into().expect("a name"),
+    );
+    let verdict = |kind: &str, text: &str| {
+        let subject = EvidenceSubject { environment: Some(release.environment.clone()), ..EvidenceSubject::default() };
+        let piece = Collected::new(kind, "cluster", subject, Timestamp(1), text.as_bytes().to_vec());
+        let pieces = [(&piece.evidence, piece.bytes.as_slice())];
+        check.check().judge(&CheckInput::new(&release, &pieces, Timestamp(2)))
+    };
+    assert_eq!(verdict("deployment", r#"{"spec": {"replicas": 2}}"#), Verdict::Pass);
+    assert_eq!(verdict("deployment", r#"{"spec": {"replicas": 2, "paused": true}}"#), Verdict::Pass, "another field");
+    for bad in [r#"{"spec": {"replicas": 1}}"#, r#"{"spec": {}}"#, r#"{"spec": {"replicas": "2"}}"#] {
+        assert!(matches!(verdict("deployment", bad), Verdict::Fail { .. }), "{bad}: {:?}", verdict("deployment", bad));
+    }
+    assert!(!verdict("deployment", r#"{"spec": "#).is_met(), "what ends in the middle");
+    let missing = verdict("service", r#"{"spec": {"replicas": 2}}"#);
+    assert!(matches!(missing, Verdict::Inconclusive { refusal: Refusal::Missing(_) }), "{missing:?}");
+}

@@ -28,7 +28,7 @@ fn this(test: &str) -> CommandLine {
 }
 
 /// Made anew each time, as another process would.
-fn background(dir: &Path, behaviour: &str) -> BackgroundProgram {
+pub(crate) fn background(dir: &Path, behaviour: &str) -> BackgroundProgram {
     let line = this("program::behaves_as_a_child")
         .env("BEHAVIOUR", behaviour)
         .env("PIDS", dir.to_str().expect("text"))

@@ -7,6 +7,7 @@
     reason = "this program is also the child processes of its own stories"
 )]
 
+mod agents;
 mod alerting;
 mod background;
 mod balancers;

@@ -68,7 +68,7 @@
 //! let mut manifests = Manifests::new();
 //! manifests.add("shop.yaml", rollout.replace("- pause: {}", "- plugin: {name: mine}"));
 //! let refused = manifests.strategies().expect_err("a plug-in");
-//! assert!(refused.to_string().starts_with("shop.yaml:22:13: spec.strategy.canary.steps[4].plugin: "), "{refused}");
+//! assert!(refused.to_string().starts_with("shop.yaml:21:11: spec.strategy.canary.steps[4].plugin: "), "{refused}");
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 

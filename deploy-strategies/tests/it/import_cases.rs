@@ -49,7 +49,7 @@ fn conditions_are_evaluated_as_the_peer_evaluates_them() {
     cases::each("argo_measurement_phase.json", Some("expressions"), |name, input, expected| {
         let holds = Expression::parse(input["peer_expression"].as_str().unwrap())
             .and_then(|expression| expression.evaluate(&input["value"]));
-        let outcome = holds.map_or("error".to_owned(), |holds| holds.to_string());
+        let outcome = holds.map_or_else(|_| "error".to_owned(), |holds| holds.to_string());
         assert_eq!(outcome, expected["outcome"].as_str().unwrap(), "{name}");
     });
     // The same rows as for the outcome of a measurement, this time from the conditions themselves.

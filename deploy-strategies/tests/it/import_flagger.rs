@@ -2,7 +2,11 @@
 
 use std::time::Duration;
 
+use deploy_core::monitor::{Arm, MeasureRequest, Measurement, Reading, Window};
+use deploy_core::name::MetricName;
+use deploy_core::real::Real;
 use deploy_core::target::RouteMatch;
+use deploy_core::time::{RunTime, Timestamp};
 use deploy_strategies::analysis::Judge;
 use deploy_strategies::analysis::threshold::{Limit, NoData};
 use deploy_strategies::blue_green::Promote;
@@ -11,7 +15,10 @@ use deploy_strategies::import::{FindingKind, HookWhen, Source};
 use deploy_strategies::share::Percent;
 use deploy_strategies::spec::StrategySpec;
 
+use crate::bar::Bar;
+use crate::closed_loop::{Answers, End, Loop};
 use crate::import::{import, refused};
+use crate::model::{Place, release, serving};
 
 /// A Canary with this analysis, indented by four.
 pub(crate) fn manifest(analysis: &str) -> String {
@@ -76,6 +83,38 @@ fn each_step_takes_one_good_check_and_one_counter_counts_the_failed_ones_of_all(
     );
 }
 
+/// What every metric is.
+fn all(request: &MeasureRequest, value: u32) -> Result<Vec<Measurement>, String> {
+    let window = Window { from: Timestamp(0), to: Timestamp(60_000) };
+    let one = |metric: &MetricName| {
+        Measurement::new(metric.clone(), Arm::Candidate, window, Reading::Value(Real::from(value)))
+    };
+    Ok(request.metrics.iter().map(one).collect())
+}
+
+#[test]
+fn an_imported_canary_goes_through_on_good_checks_and_back_on_as_many_failed_ones_as_the_manifest_says() {
+    let text = format!("    interval: 1m\n    threshold: 2\n    maxWeight: 20\n    stepWeight: 10\n{METRICS}");
+    let canary = import(&manifest(&text)).strategy;
+    let run = |answers: Answers| {
+        let bar = Bar { least: 10, most: 20, with_ending: false };
+        let mut run = Loop::new(&canary, release("v2"), Place::new(&serving("v1", 10), 1, 0), bar);
+        run.monitor = answers;
+        (run.run(400), run.log.join("\n"))
+    };
+    // 100 is a good rate and a good duration, 50 a bad rate.
+    let (end, story) = run(|request, _| all(request, 100));
+    assert_eq!(end, End::Complete, "{story}");
+    let (end, story) = run(|request, _| all(request, 50));
+    assert_eq!(end, End::RolledBack, "{story}");
+    assert!(
+        story.contains("1 failed checks of all metrics"),
+        "one answer counts once, although two analyses take it: {story}"
+    );
+    let (end, story) = run(|request, now| all(request, if now < RunTime(100_000) { 50 } else { 100 }));
+    assert_eq!(end, End::Complete, "one failed check is one less than too many: {story}");
+}
+
 #[test]
 fn a_test_of_matching_requests_sends_those_alone() {
     let imported = import(&manifest(
@@ -111,7 +150,7 @@ fn iterations_without_a_match_are_a_switch() {
 #[test]
 fn queries_are_filled_in_and_webhooks_are_named() {
     let template = "---\napiVersion: flagger.app/v1beta1\nkind: MetricTemplate\nmetadata: {name: missing}\nspec:\n  provider: {type: prometheus, address: \"http://prometheus:9090\", secretRef: {name: login}}\n  query: sum(rate(e{ns=\"{{ namespace }}\",app=\"{{target}}-canary\",x=\"{{ variables.x }}\"}[{{ interval }}]))\n";
-    let analysis = "    interval: 1m\n    stepWeight: 50\n    metrics:\n    - name: not-found\n      templateRef: {name: missing, namespace: flagger}\n      templateVariables: {x: one}\n      thresholdRange: {min: 0.5, max: 5}\n      interval: 2m\n    webhooks:\n    - {name: gate, type: confirm-promotion, url: \"http://gate/\", timeout: 5s, metadata: {a: b}}\n    - {name: load, type: rollout, url: \"http://load/\"}\n";
+    let analysis = "    interval: 1m\n    stepWeight: 50\n    metrics:\n    - name: not-found\n      templateRef: {name: missing, namespace: flagger}\n      templateVariables: {x: one}\n      thresholdRange: {min: 0.5, max: 5}\n      interval: 2m\n    webhooks:\n    - {name: gate, type: confirm-promotion, url: \"http://gate/\", timeout: 5s, metadata: {a: b}}\n    - {name: load, url: \"http://load/\"}\n";
     let imported = import(&format!("{}{template}", manifest(analysis)));
     let Source::Prometheus(source) = &imported.questions[0].source else { panic!("{:?}", imported.questions) };
     assert_eq!(source.query, "sum(rate(e{ns=\"prod\",app=\"shop-canary\",x=\"one\"}[2m]))");

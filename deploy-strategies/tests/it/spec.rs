@@ -43,7 +43,7 @@ fn what_is_wrong_is_named_by_its_path() {
     assert_eq!(at(r#"{"type": "rolling", "surge": {"percent": 25, "count": 1}}"#), "surge");
     assert_eq!(at(r#"{"type": "all-at-once", "instances": 0}"#), "instances");
     assert_eq!(at(r#"{"type": "canary", "steps": [[5]]}"#), "steps[0]", "a list does not stand for a map");
-    assert_eq!(at(r#"{"type": "canary", "traffic": {"router": null}}"#), "traffic", "nor a map for a name");
+    assert_eq!(at(r#"{"type": "canary", "traffic": {"router": null}}"#), "traffic.router", "nor a map for a name");
     assert_eq!(at(r#"{"type": "canary", "weights_of": 1e400}"#), "");
     assert_eq!(at(r#"{"type": "canary", "weights_of": 99999999999999999999}"#), "weights_of");
     assert_eq!(at(r#"{"type": "flags", "flag": "f"}"#), "");

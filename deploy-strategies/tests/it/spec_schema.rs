@@ -1,5 +1,7 @@
 //! The schema of strategies as data: what it refuses, the reader refuses.
 
+use std::sync::LazyLock;
+
 use deploy_strategies::spec::StrategySpec;
 use jsonschema::Validator;
 use proptest::prelude::*;
@@ -8,8 +10,10 @@ use serde_json::{Value, json};
 use crate::cases;
 use crate::spec::specs;
 
-fn schema() -> Validator {
-    jsonschema::draft202012::new(&StrategySpec::schema()).unwrap()
+fn schema() -> &'static Validator {
+    static SCHEMA: LazyLock<Validator> =
+        LazyLock::new(|| jsonschema::draft202012::new(&StrategySpec::schema()).unwrap());
+    &SCHEMA
 }
 
 /// Documents that use every field, one for each type.
@@ -47,7 +51,7 @@ fn examples() -> Vec<Value> {
         }),
         json!({
             "type": "flags", "name": "ramp", "flag": "new-search", "on_inconclusive": "roll_back", "progress_deadline": "20m",
-            "requires": [{"flag": "new-index", "at_least": 50}, {"flag": "login"}], "expires": "2026-12-01T00:00:00Z",
+            "requires": [{"flag": "new-index", "at_least": 50}, {"flag": "login"}], "expires": "2099-12-01T00:00:00Z",
             "steps": [{"percent": 1, "soak": "1d", "approval": approval, "analysis": [analysis]}, {"percent": 100}]
         }),
         json!({"type": "all-at-once", "instances": 3, "scale_down_delay": "1m", "progress_deadline": "20m"}),
@@ -126,14 +130,8 @@ fn the_schema_has_every_field_that_the_reader_knows() {
         wrong.as_object_mut().unwrap().insert("zzz".to_owned(), json!(1));
         let refused = StrategySpec::from_json(wrong.to_string()).expect_err("a field that nobody knows").to_string();
         let expected = refused.split("expected one of ").nth(1);
+        assert!(expected.is_some(), "{refused}");
         for field in expected.into_iter().flat_map(|list| list.split('`').skip(1).step_by(2)) {
-            assert!(
-                example.get(field).is_some()
-                    || example["type"] == "blue-green" && field == "promote"
-                    || example["type"] == "canary",
-                "{field} of {}",
-                example["type"]
-            );
             let kinds = StrategySpec::schema();
             let own = kinds["oneOf"]
                 .as_array()

@@ -12,7 +12,7 @@ use clap::Subcommand;
 use serde_json::json;
 
 pub(crate) use self::pipeline::{pipeline, site};
-pub(crate) use self::session::Session;
+pub(crate) use self::session::{Session, new_token};
 use crate::Failure;
 use crate::code::Code;
 use crate::shared::Shared;

@@ -150,7 +150,7 @@ fn since_1970() -> Duration {
 }
 
 /// A token that nobody guesses.
-pub(super) fn new_token() -> std::io::Result<String> {
+pub(crate) fn new_token() -> std::io::Result<String> {
     let mut bytes = [0_u8; 24];
     File::open("/dev/urandom")?.read_exact(&mut bytes)?;
     Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())

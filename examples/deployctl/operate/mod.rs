@@ -106,7 +106,7 @@ pub(crate) struct Settle {
     on: OnStep,
 
     /// What became of it.
-    #[arg(long = "as-was", value_name = "WHAT")]
+    #[arg(long = "outcome", value_name = "WHAT")]
     was: Was,
 }
 

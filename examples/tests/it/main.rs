@@ -6,4 +6,5 @@ mod deployctl_judge;
 mod program;
 mod release;
 mod transcripts;
+mod workflow_release;
 mod zero_downtime;

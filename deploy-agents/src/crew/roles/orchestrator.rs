@@ -8,8 +8,6 @@ role! {
     /// was tried out first is what goes out, by digest.
     ///
     /// The order itself is the plan's, and the engine keeps it: this role decides the next step only.
-    ///
-    /// Rows: M1.
     Orchestrator is Orchestrator {
         /// Its seat before the release, in phase 1.
         before: 1,

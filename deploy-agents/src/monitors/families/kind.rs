@@ -69,7 +69,7 @@ kinds! {
     /// How content users are.
     Satisfaction = "satisfaction", Business, "Query::Apdex, Meter::size";
     /// What it brings in.
-    RevenueImpact = "revenue impact", Business, "Meter::size, Query::Rate";
+    RevenueImpact = "revenue impact", Business, "Meter::size, Query::Rate, difference_of_means";
     /// Who tries to break in.
     IntrusionDetection = "intrusion detection", Security, "LogLines, Meter::event";
     /// Which known holes what runs has.

@@ -103,7 +103,7 @@ impl<'f, 'a> Analyses<'f, 'a> {
             }
             metrics.push((Cursor::placed(&one), self.asked(read)));
         }
-        self.grouped(metrics, found)
+        grouped(metrics, found)
     }
 
     /// The template, and those that it names.
@@ -155,36 +155,36 @@ impl<'f, 'a> Analyses<'f, 'a> {
         }
         read
     }
+}
 
-    /// One analysis for all metrics of a monitor that are measured as often.
-    fn grouped(&self, metrics: Vec<(Cursor<'static>, Metric)>, found: &mut Findings) -> Vec<Analysis> {
-        let mut groups: BTreeMap<(BlockName, Duration), Vec<(Cursor<'static>, MetricLimits)>> = BTreeMap::new();
-        for (at, read) in metrics {
-            let every = read.every.unwrap_or(EVERY);
-            groups.entry((read.question.monitor, every)).or_default().push((at, read.limits));
-        }
-        let mut analyses = Vec::new();
-        for ((monitor, every), group) in groups {
-            let limits = group.iter().map(|(_, limits)| limits.clone()).collect();
-            match Threshold::new(limits) {
-                Ok(judge) => {
-                    let judge = Judge::Threshold(judge.order(PeerOrder::Argo));
-                    analyses.push(Analysis::new(monitor, judge).every(every));
-                }
-                Err(refused) => {
-                    for problem in refused.problems() {
-                        let index = problem.at.strip_prefix("metrics[").and_then(|rest| rest.split(']').next());
-                        let at = index.and_then(|i| i.parse().ok()).and_then(|i: usize| group.get(i));
-                        if let Some((at, _)) = at.or_else(|| group.first()) {
-                            let allowed = problem.allowed.clone();
-                            found.none(at, format!("{}: {}", problem.at, problem.wrong), allowed);
-                        }
+/// One analysis for all metrics of a monitor that are measured as often.
+fn grouped(metrics: Vec<(Cursor<'static>, Metric)>, found: &mut Findings) -> Vec<Analysis> {
+    let mut groups: BTreeMap<(BlockName, Duration), Vec<(Cursor<'static>, MetricLimits)>> = BTreeMap::new();
+    for (at, read) in metrics {
+        let every = read.every.unwrap_or(EVERY);
+        groups.entry((read.question.monitor, every)).or_default().push((at, read.limits));
+    }
+    let mut analyses = Vec::new();
+    for ((monitor, every), group) in groups {
+        let limits = group.iter().map(|(_, limits)| limits.clone()).collect();
+        match Threshold::new(limits) {
+            Ok(judge) => {
+                let judge = Judge::Threshold(judge.order(PeerOrder::Argo));
+                analyses.push(Analysis::new(monitor, judge).every(every));
+            }
+            Err(refused) => {
+                for problem in refused.problems() {
+                    let index = problem.at.strip_prefix("metrics[").and_then(|rest| rest.split(']').next());
+                    let at = index.and_then(|i| i.parse().ok()).and_then(|i: usize| group.get(i));
+                    if let Some((at, _)) = at.or_else(|| group.first()) {
+                        let allowed = problem.allowed.clone();
+                        found.none(at, format!("{}: {}", problem.at, problem.wrong), allowed);
                     }
                 }
             }
         }
-        analyses
     }
+    analyses
 }
 
 fn pattern(at: &Cursor<'_>, found: &mut Findings) -> Option<regex::Regex> {

@@ -14,7 +14,7 @@ enum Type {
     Int,
     Float,
     Text,
-    List(Box<Type>),
+    List(Box<Self>),
     Map,
 }
 

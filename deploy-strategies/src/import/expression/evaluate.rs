@@ -13,10 +13,10 @@ pub(crate) enum Datum {
     Int(i64),
     Float(f64),
     Text(String),
-    List(Vec<Datum>),
+    List(Vec<Self>),
     /// The numbers of a Prometheus vector, of which the type is known.
     Numbers(Vec<f64>),
-    Map(BTreeMap<String, Datum>),
+    Map(BTreeMap<String, Self>),
 }
 
 impl Datum {

@@ -19,14 +19,14 @@ pub(crate) enum Expr {
     Result,
     /// `#`: the element that a function over a list looks at.
     Element,
-    Member(Box<Expr>, Box<Expr>),
-    Not(Box<Expr>),
-    Minus(Box<Expr>),
-    Binary(Operator, Box<Expr>, Box<Expr>),
-    Choice(Box<Expr>, Box<Expr>, Box<Expr>),
-    Call(Function, Vec<Expr>),
+    Member(Box<Self>, Box<Self>),
+    Not(Box<Self>),
+    Minus(Box<Self>),
+    Binary(Operator, Box<Self>, Box<Self>),
+    Choice(Box<Self>, Box<Self>, Box<Self>),
+    Call(Function, Vec<Self>),
     /// A function over a list, and what it asks of each element.
-    Each(Each, Box<Expr>, Box<Expr>),
+    Each(Each, Box<Self>, Box<Self>),
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -122,7 +122,9 @@ fn hook(at: &Cursor<'_>, found: &mut Findings) -> Option<Hook> {
     let when = match found.text(&kind).as_deref() {
         Some("confirm-rollout") => HookWhen::ConfirmRollout,
         Some("pre-rollout") => HookWhen::PreRollout,
-        Some("rollout") => HookWhen::Rollout,
+        // Without a type it is called with every check, as the peer has it.
+        None if !kind.is_there() => HookWhen::Rollout,
+        Some("rollout" | "") => HookWhen::Rollout,
         Some("confirm-traffic-increase") => HookWhen::ConfirmTrafficIncrease,
         Some("confirm-promotion") => HookWhen::ConfirmPromotion,
         Some("post-rollout") => HookWhen::PostRollout,

@@ -1,5 +1,7 @@
 //! The records are those that were written, or it is said which is not.
 
+use deploy_core::journal::SqliteJournal;
+
 use super::{Desk, text_of};
 
 /// Rows: M236, M237, M238, M239, M240, M241, M242, M243.
@@ -33,19 +35,21 @@ fn a_changed_record_is_found_and_the_practices_are_shown() {
     let away = desk.say(&["audit", "verify", "--file", name]);
     assert_eq!((away.code, text_of(away.one("chain"), "head")), (0, head.as_str()), "{}", away.text);
     let text = std::fs::read_to_string(&path).expect("written");
-    std::fs::write(&path, text.replacen("v9", "v2", 1)).expect("written");
+    std::fs::write(&path, text.replacen("\"ada\"", "\"eve\"", 1)).expect("written");
     assert_eq!(desk.say(&["audit", "verify", "--file", name]).code, 1);
 
     // Somebody edits the journal.
-    let bytes = std::fs::read(desk.journal()).expect("the journal");
-    let words = b"there is no revision";
-    let mut changed = bytes;
-    let at: Vec<usize> = (0..changed.len() - words.len()).filter(|at| changed[*at..].starts_with(words)).collect();
+    assert_eq!(desk.say(&["place", "stop"]).code, 0);
+    // Whatever stands in the file beside it is brought in.
+    drop(SqliteJournal::open(desk.journal()).expect("the journal"));
+    let mut bytes = std::fs::read(desk.journal()).expect("the journal");
+    let words = br#""subject":"ada""#;
+    let at: Vec<usize> = (0..bytes.len() - words.len()).filter(|at| bytes[*at..].starts_with(words)).collect();
     assert!(!at.is_empty(), "the words are in the records");
     for at in at {
-        changed[at..at + 5].copy_from_slice(b"THERE");
+        bytes[at + 11..at + 14].copy_from_slice(b"eve");
     }
-    std::fs::write(desk.journal(), changed).expect("written");
+    std::fs::write(desk.journal(), bytes).expect("written");
     let broken = desk.say(&["audit", "verify"]);
     assert_eq!((broken.code, &broken.one("chain")["sound"]), (1, &false.into()), "{}", broken.text);
     assert!(text_of(broken.one("chain"), "text").contains("was changed"), "{}", broken.text);

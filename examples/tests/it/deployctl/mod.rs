@@ -3,6 +3,8 @@
 mod audit;
 mod interrupted;
 mod nonsense;
+mod other_pipelines;
+mod page;
 mod planned;
 mod steered;
 mod taken_back;
@@ -10,6 +12,7 @@ mod taken_back;
 use std::io::{BufRead as _, BufReader};
 use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};
+use std::sync::mpsc;
 use std::time::Duration;
 
 use deploy_agents::wait::until;
@@ -99,7 +102,15 @@ impl Desk {
     fn start(&self, args: &[&str]) -> Process {
         let mut child = self.command(args).arg("--json").stdout(Stdio::piped()).spawn().expect("it starts");
         let stdout = BufReader::new(child.stdout.take().expect("piped"));
-        Process { child, stdout, seen: String::new() }
+        // A command that never ends must not keep the tests for ever.
+        let (ended, over) = mpsc::channel::<()>();
+        let pid = Pid::from_raw(i32::try_from(child.id()).expect("an id"));
+        std::thread::spawn(move || {
+            if over.recv_timeout(BOUND) == Err(mpsc::RecvTimeoutError::Timeout) {
+                let _ = kill(pid, Signal::SIGKILL);
+            }
+        });
+        Process { child, stdout, seen: String::new(), _ended: ended }
     }
 
     /// A release of the default pipeline, quick enough for a test.
@@ -130,6 +141,8 @@ struct Process {
     child: Child,
     stdout: BufReader<std::process::ChildStdout>,
     seen: String,
+    /// Tells who watches over it that nobody has to any more.
+    _ended: mpsc::Sender<()>,
 }
 
 impl Process {

@@ -32,7 +32,7 @@ fn a_run_that_is_not_there_or_could_be_another() {
     let text = desk.say(&["status", "nobody"]);
     assert!(text.error(2).contains("no run is called \"nobody\""), "{}", text.text);
     let text = desk.say(&["status", "abc"]);
-    assert!(text.error(2).contains("2 runs could be meant: abc-1, abc-2"), "{}", text.text);
+    assert!(text.error(2).contains("2 runs could be meant: abc-2, abc-1"), "{}", text.text);
     assert_eq!(desk.say(&["status", "abc-1"]).code, 0);
     let none = desk.say(&["pause", "--why", "x"]);
     assert!(none.error(2).contains("no run is under way"), "{}", none.text);
@@ -52,7 +52,7 @@ fn a_command_line_that_cannot_be_read() {
         &["run", "--pace", "1000"],
         &["run", "--kind", "whimsical"],
         &["waive", "--why", "x", "--expires", "tomorrow"],
-        &["approve", "--why", "x", "--step", "no-slash-here"],
+        &["approve", "--why", "x", "--step", "no path"],
         &["status", "--from", "3"],
         &["completions", "cmd"],
     ] {
@@ -74,7 +74,8 @@ fn help_names_the_exit_codes_and_shells_are_served() {
     for code in ["0  succeeded", "3  rolled back", "4  held", "5  no-go", "130  handed back"] {
         assert!(help.contains(code), "{code}: {help}");
     }
-    let readme = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/README.md")).expect("it is there");
+    let readme =
+        std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/deployctl/README.md")).expect("it is there");
     for line in help.lines().filter(|line| line.trim_start().starts_with(|c: char| c.is_ascii_digit())) {
         let (number, meaning) = line.trim().split_once("  ").expect("a number and its meaning");
         assert!(readme.contains(&format!("| {number} | {meaning} |")), "README.md lacks: {line}");

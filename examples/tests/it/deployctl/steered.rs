@@ -60,7 +60,8 @@ fn a_release_goes_out_while_others_watch_and_steer_it() {
         released.all("progress").into_iter().filter(|line| line["open"][0]["rollout"].is_object()).collect();
     let of = |view: &&Value| view["phase"]["index"].as_u64().zip(view["phase"]["of"].as_u64());
     assert!(!rolling.is_empty() && rolling.iter().all(|view| of(view) == Some((2, 3))), "{}", released.text);
-    let weights: Vec<_> = rolling.iter().filter_map(|v| v["open"][0]["rollout"]["actual"]["v2"].as_u64()).collect();
+    let looked = released.lines.iter().filter(|line| is_record(line, "looked"));
+    let weights: Vec<_> = looked.filter_map(|look| look["body"]["observed"]["weights"]["v2"].as_u64()).collect();
     assert!([20, 50, 100].iter().all(|rung| weights.contains(rung)) && weights.is_sorted(), "{weights:?}");
     let judged = |view: &&&Value| view["open"][0]["rollout"]["judgements"][0]["limit"].is_array();
     assert!(rolling.iter().any(|view| judged(&view)), "{}", released.text);
