@@ -104,7 +104,7 @@ pub(crate) fn people(repository: &Repository, shelf: &mut Shelf) -> Result<(), F
             "receipt": { "id": id, "delivered_at": at(-2 * HOUR) }, "acknowledged_at": at(-HOUR),
         })
     };
-    put("notices", json!({ "work_starts": at(0), "parties": [told("support", "mail-1"), told("sales", "mail-2")] }))?;
+    put("notices", json!({ "work_starts": at(10 * MINUTE), "parties": [told("support", "mail-1"), told("sales", "mail-2")] }))?;
     let plan = Digest::of(format!("orders {NEW} to production").as_bytes());
     let yes = |who: &str| {
         json!({
@@ -136,7 +136,7 @@ pub(crate) fn people(repository: &Repository, shelf: &mut Shelf) -> Result<(), F
     put(
         "schedule",
         json!({
-            "starts": at(0),
+            "starts": at(10 * MINUTE),
             "tasks": [
                 { "name": "deploy", "seconds": 600, "history": [120, 140, 150, 130], "after": [] },
                 { "name": "verify", "seconds": 300, "history": [60, 70, 65, 62], "after": ["deploy"] },

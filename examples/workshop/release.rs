@@ -126,8 +126,11 @@ pub(crate) async fn carry_out(
     );
 
     let users = Users::start(prepared.production.traffic(), USERS, BETWEEN, u64::MAX);
-    let mut builder =
-        build(Parts { prepared: &prepared, users })?.thresholds(prepared.thresholds.clone()).bake(steps::BAKE);
+    let mut builder = build(Parts { prepared: &prepared, users })?
+        .thresholds(prepared.thresholds.clone())
+        // Everything that is reported here was made a minute ago: asking again would change nothing.
+        .issues(once())
+        .bake(steps::BAKE);
     for (check, reason) in prepared.bench.shelf().not_applicable() {
         builder = builder.without_check(check, reason);
     }
