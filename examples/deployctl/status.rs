@@ -61,7 +61,7 @@ pub(crate) async fn run(args: &Args, shared: &Shared) -> Result<Code, Failure> {
     if let Some(address) = args.serve {
         match page::serve(&file, &entry.run, address, &mut screen).await? {}
     }
-    let mut watcher = Watcher::open(&file, journal.clone(), &entry.run).await?;
+    let mut watcher = Watcher::open(&file, std::sync::Arc::clone(&journal), &entry.run).await?;
     if args.watch {
         let code = follow(&mut watcher, &journal, args.from, Until::End, &mut screen).await?;
         return Ok(end(&watcher, code, &mut screen));
