@@ -144,11 +144,13 @@ impl Lag {
         self.looks < OLDEST && self.statements > 0 && !(seen && self.statements == 1)
     }
 
-    /// Whether a count is seen that nobody here asked for: then it was somebody else, and what is seen is believed.
+    /// Whether a count is seen that nobody here asked for: then it was somebody else, and what is seen is believed. After one
+    /// statement there is what was there before it or what it asked for, and nothing in between.
     fn surprised(&self, observed: &TargetState) -> bool {
         self.asked.iter().any(|(name, of)| {
+            let (fewest, most) = of.range;
             let is = observed.revision(name).desired;
-            is < of.range.0 || is > of.range.1
+            is < fewest || is > most || (self.statements == 1 && is != fewest && is != most)
         })
     }
 

@@ -104,7 +104,10 @@ pub(crate) fn people(repository: &Repository, shelf: &mut Shelf) -> Result<(), F
             "receipt": { "id": id, "delivered_at": at(-2 * HOUR) }, "acknowledged_at": at(-HOUR),
         })
     };
-    put("notices", json!({ "work_starts": at(10 * MINUTE), "parties": [told("support", "mail-1"), told("sales", "mail-2")] }))?;
+    put(
+        "notices",
+        json!({ "work_starts": at(10 * MINUTE), "parties": [told("support", "mail-1"), told("sales", "mail-2")] }),
+    )?;
     let plan = Digest::of(format!("orders {NEW} to production").as_bytes());
     let yes = |who: &str| {
         json!({

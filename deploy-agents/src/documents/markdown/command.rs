@@ -124,7 +124,7 @@ mod tests {
     #[test]
     fn a_command_gives_up_what_it_has_and_nothing_else() {
         let mut command =
-            Command::parse("/gd:task builder --timeout=10m --fast --q=\"a \\\"b\\\" --c=d\"").expect("sound");
+            Command::parse("/gd:task builder --timeout=10m --fast --q=\"a \\\"b\\\"\" --c=d\"").expect("sound");
         assert_eq!((command.name.as_str(), command.words.as_slice()), ("task", &["builder".to_owned()][..]));
         assert_eq!(command.one("q"), Ok(Some("a \"b\"".to_owned())));
         assert_eq!(command.one("c"), Ok(Some("d\"".to_owned())));
