@@ -71,7 +71,7 @@ impl Code {
 
     /// What a run means that may still be under way: succeeded, if it goes on by itself.
     pub(crate) fn of(run: &Machine, status: &RunStatus) -> Self {
-        Self::of_end(run).unwrap_or(if is_held(status) { Self::Held } else { Self::Succeeded })
+        Self::of_end(run).unwrap_or_else(|| if is_held(status) { Self::Held } else { Self::Succeeded })
     }
 }
 

@@ -84,7 +84,7 @@ pub(crate) async fn run(args: &Args, shared: &Shared) -> Result<Code, Failure> {
     let entry = select(&*journal, args.run.as_deref()).await?;
     let dossier = Dossier::collect(&*journal, &entry.run).await;
     let dossier =
-        dossier.map_err(|error| Trouble::new(Code::Failed, format!("run {}: {}", entry.run, chain(&error))))?;
+        dossier.map_err(|error| Trouble::ends(Code::Failed, format!("run {}: {}", entry.run, chain(&error))))?;
     let text = match format {
         Format::Markdown => dossier.to_markdown(),
         Format::Html => dossier.to_html(),

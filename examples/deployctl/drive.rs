@@ -137,7 +137,7 @@ async fn stopped(handle: &RunHandle) -> Result<(), Failure> {
             let text = "it was begun with another pipeline; give the same --file and --program, --workflow and --evidence again";
             Err(Trouble::usage(format!("{}: {text}", chain(&*error))))
         }
-        Err(error) => Err(Trouble::new(Code::Unavailable, chain(&*error))),
+        Err(error) => Err(Trouble::ends(Code::Unavailable, chain(&*error))),
     }
 }
 
@@ -212,7 +212,7 @@ async fn wait_for_owner(
         }
         match first {
             Some(first) if until > first => {
-                return Err(Trouble::new(
+                return Err(Trouble::ends(
                     Code::Held,
                     format!(
                         "run {} is driven by {owner}; follow it with: deployctl status {} --watch",

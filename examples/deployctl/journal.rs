@@ -29,7 +29,7 @@ impl JournalFile {
     /// The folder it lies in: what belongs to its runs lies there too.
     pub(crate) fn folder(&self) -> Result<PathBuf, Failure> {
         let parent = self.path.parent().filter(|parent| !parent.as_os_str().is_empty());
-        let folder = parent.unwrap_or(Path::new("."));
+        let folder = parent.unwrap_or_else(|| Path::new("."));
         folder.canonicalize().map_err(|error| {
             Trouble::usage(format!("the folder {} of the journal cannot be used: {error}", folder.display()))
         })
@@ -77,7 +77,7 @@ impl JournalFile {
                     _ => Code::Unavailable,
                 };
                 let cause = deploy_core::report::chain(&error);
-                Err(Trouble::new(code, format!("the journal {} cannot be opened: {cause}", self.path.display())))
+                Err(Trouble::ends(code, format!("the journal {} cannot be opened: {cause}", self.path.display())))
             }
         }
     }

@@ -19,17 +19,17 @@ pub(crate) struct Trouble {
 impl Trouble {
     /// The command line, or what it names, is wrong.
     pub(crate) fn usage(text: impl Into<String>) -> Failure {
-        Self::new(Code::Usage, text)
+        Self::ends(Code::Usage, text)
     }
 
     /// Ends with this code.
-    pub(crate) fn new(code: Code, text: impl Into<String>) -> Failure {
+    pub(crate) fn ends(code: Code, text: impl Into<String>) -> Failure {
         Box::new(Self { code, text: text.into() })
     }
 
     /// A part that could not be used, with why.
     pub(crate) fn because(text: &str, cause: &(dyn Error + 'static)) -> Failure {
-        Self::new(Code::Unavailable, format!("{text}: {}", chain(cause)))
+        Self::ends(Code::Unavailable, format!("{text}: {}", chain(cause)))
     }
 
     /// The code and the text of any failure. What nobody gave a code to is a part that could not be used.

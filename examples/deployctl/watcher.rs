@@ -49,7 +49,7 @@ impl Watcher {
         let Event::Started(started) = &first.event else { return Err(no_plan(run)) };
         if started.machine != MACHINE_VERSION {
             let found = started.machine;
-            return Err(Trouble::new(
+            return Err(Trouble::ends(
                 Code::Unavailable,
                 format!(
                     "run {run} follows machine version {found}, and this build knows {MACHINE_VERSION}; use a newer one"
@@ -131,15 +131,15 @@ impl Watcher {
 }
 
 fn opened(run: &RunId, stored: &Stored) -> Result<Record, Failure> {
-    let unreadable = |why: String| Trouble::new(Code::Unavailable, format!("run {run}: {why}"));
+    let unreadable = |why: String| Trouble::ends(Code::Unavailable, format!("run {run}: {why}"));
     let envelope = Envelope::parse(&stored.bytes).map_err(|error| unreadable(chain(&error)))?;
     Record::open(&envelope).map_err(|error| unreadable(chain(&error)))
 }
 
 fn broken(run: &RunId, error: &deploy_core::journal::ChainError) -> Failure {
-    Trouble::new(Code::Failed, format!("the records of run {run} are not those that were written: {}", chain(error)))
+    Trouble::ends(Code::Failed, format!("the records of run {run} are not those that were written: {}", chain(error)))
 }
 
 fn no_plan(run: &RunId) -> Failure {
-    Trouble::new(Code::Failed, format!("run {run} does not begin with its plan"))
+    Trouble::ends(Code::Failed, format!("run {run} does not begin with its plan"))
 }

@@ -140,6 +140,8 @@ impl World {
         let effects = self.asked.lock().expect("not poisoned").keys().cloned().collect();
         let place = TargetState { version: None, ..self.target.observe().await? };
         let records = self.journal.head(&run).await?.next;
+        // A crash takes time, and users meet the new version for as long.
+        let because = because.split("; before it was proven").next().unwrap_or_default().to_owned();
         Ok((Went { outcome, because, place, effects }, records))
     }
 }

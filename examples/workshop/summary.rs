@@ -234,7 +234,7 @@ fn checks(facts: &Facts<'_>) -> Vec<CheckFacts> {
                 Standing::Missing => (3, "not asked", String::new()),
                 _ => (4, "open", String::new()),
             };
-            let there = all.entry(name.to_owned()).or_insert((rank, standing, why.clone()));
+            let there = all.entry(name.to_owned()).or_insert_with(|| (rank, standing, why.clone()));
             if rank > there.0 {
                 *there = (rank, standing, why);
             }

@@ -87,7 +87,7 @@ impl Member {
             report = report.claim(Claim { check: check.name().clone(), evidence, value: String::new() });
         }
         for (check, judged) in &seen.judged {
-            let evidence = seen.of(check, &pieces, catalogue.check(check.as_str()));
+            let evidence = read_by(catalogue.check(check.as_str()), &pieces);
             // A check that somebody answers for is not claimed: the word is theirs.
             if !matches!(judged.receipt.verdict, Verdict::Waived(_)) {
                 report = report.claim(Claim { check: check.clone(), evidence, value: String::new() });
@@ -160,12 +160,10 @@ struct Seen {
     refused: Vec<(Evidence, Refusal)>,
 }
 
-impl Seen {
-    /// The pieces that a check reads.
-    fn of(&self, _name: &CheckName, pieces: &[Collected], check: Option<&CatalogueCheck>) -> Vec<Digest> {
-        let kinds = check.map_or(&[][..], CatalogueCheck::kinds);
-        pieces.iter().filter(|p| kinds.contains(&p.evidence.kind.as_str())).map(|p| p.evidence.digest).collect()
-    }
+/// The pieces that a check reads.
+fn read_by(check: Option<&CatalogueCheck>, pieces: &[Collected]) -> Vec<Digest> {
+    let kinds = check.map_or(&[][..], CatalogueCheck::kinds);
+    pieces.iter().filter(|p| kinds.contains(&p.evidence.kind.as_str())).map(|p| p.evidence.digest).collect()
 }
 
 /// Why a piece would be refused for any check, by the engine's own rules.

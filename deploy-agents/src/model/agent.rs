@@ -129,7 +129,7 @@ impl<A: Agent> ModelAgent<A> {
         let subject = report.evidence.first().map(|piece| piece.evidence.subject.clone());
         // Where nothing else says what it speaks of, it is the environment of the release.
         let environment = task.map(|task| task.release.environment.clone());
-        let subject = subject.unwrap_or(EvidenceSubject { environment, ..EvidenceSubject::default() });
+        let subject = subject.unwrap_or_else(|| EvidenceSubject { environment, ..EvidenceSubject::default() });
         attach(report, &review, subject, cx)
     }
 

@@ -37,9 +37,9 @@ pub struct WorkflowBuilder {
     pub(super) staging: Option<Site>,
     pub(super) feature: Option<Site>,
     pub(super) configuration: Option<Site>,
-    pub(super) infrastructure: Option<(Arc<dyn Agent>, Option<Arc<dyn Agent>>)>,
+    pub(super) infrastructure: Option<Applied>,
     pub(super) tasks: BTreeMap<Hook, Vec<Extra>>,
-    pub(super) gates: BTreeMap<Hook, Vec<(String, Arc<dyn Gate>)>>,
+    pub(super) gates: BTreeMap<Hook, Vec<NamedGate>>,
     pub(super) agents: BTreeMap<Seat, Arc<dyn Agent>>,
     pub(super) without: BTreeMap<Seat, String>,
     pub(super) without_checks: BTreeMap<String, String>,
@@ -54,6 +54,12 @@ pub struct WorkflowBuilder {
     pub(super) rollback: RollbackTo,
     pub(super) width: Option<u32>,
 }
+
+/// What applies a plan of infrastructure, and what takes it back.
+pub(super) type Applied = (Arc<dyn Agent>, Option<Arc<dyn Agent>>);
+
+/// A gate of the host's, under its name.
+pub(super) type NamedGate = (String, Arc<dyn Gate>);
 
 /// Which of the two workflows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -70,7 +70,7 @@ impl HttpClient for Shop {
         let new = request.uri().host() == Some("v2");
         let visit =
             self.0.fetch_add(u32::from(new && request.uri().path() == "/cart"), std::sync::atomic::Ordering::SeqCst);
-        let body = match (request.uri().path(), new && visit % 3 == 0) {
+        let body = match (request.uri().path(), new && visit.is_multiple_of(3)) {
             ("/", _) => "Welcome",
             ("/cart", false) => "Your cart",
             ("/cart", true) => "Something went wrong",

@@ -31,7 +31,7 @@ pub(crate) fn cites(file: &str, text: &str) -> Result<Vec<Cite>, String> {
         let (name, test) = if of_file {
             (file_name(file), false)
         } else {
-            item(&lines, index).ok_or(format!("{at}: nothing follows that has a name"))?
+            item(&lines, index).ok_or_else(|| format!("{at}: nothing follows that has a name"))?
         };
         found.push(Cite { file: file.to_owned(), name, rows, test });
     }

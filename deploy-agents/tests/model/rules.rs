@@ -267,7 +267,7 @@ async fn rule_9_a_replay_gives_the_same_report_byte_for_byte() {
             .says(TRUTH),
         Cassette::default(),
     ));
-    let agent = |client: Arc<dyn deploy_agents::model::ModelClient>| {
+    let agent = |client: Arc<dyn ModelClient>| {
         ModelAgent::new(inner(), client, "m").tool(ModelTool::read()).checks([tests_pass(), built()])
     };
     let recorded = perform(&agent(Arc::clone(&recorder) as _)).await;

@@ -23,8 +23,11 @@ struct Practice {
     /// What in the library makes it so.
     made_so_by: &'static str,
     /// How a run keeps it, where that can be read off its plan and records.
-    kept: Option<fn(&Facts<'_>) -> (bool, String)>,
+    kept: Option<Kept>,
 }
+
+/// Whether a run keeps a practice, and what says so.
+type Kept = fn(&Facts<'_>) -> (bool, String);
 
 /// What of a run is looked at.
 struct Facts<'a> {

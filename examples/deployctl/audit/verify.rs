@@ -84,7 +84,7 @@ fn broken(run: &str, error: &VerifyError, screen: &mut Screen) {
 fn file(path: &std::path::Path, screen: &mut Screen) -> Result<Code, Failure> {
     let place = path.display();
     let bytes = std::fs::read(path).map_err(|error| Trouble::usage(format!("{place} cannot be read: {error}")))?;
-    let changed = |why: String| Trouble::new(Code::Failed, format!("{place}: BROKEN: {why}"));
+    let changed = |why: String| Trouble::ends(Code::Failed, format!("{place}: BROKEN: {why}"));
     let text = std::str::from_utf8(&bytes).map_err(|error| changed(error.to_string()))?;
     let (run, head) = match deploy_agents::dossier::Dossier::import(text, None) {
         Ok(dossier) => (dossier.run.clone(), dossier.head),

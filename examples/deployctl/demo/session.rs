@@ -62,7 +62,7 @@ impl Session {
         if found.target()?.observe().await.is_err() {
             return Ok(None);
         }
-        found.called(file)?;
+        Self::called(file)?;
         Ok(Some(found))
     }
 
@@ -98,7 +98,7 @@ impl Session {
             Ok(Ok(text)) => Ok(serde_json::from_slice(&text)?),
             Ok(Err(status)) => {
                 let text = format!("the place ended with {status}; its last words are in {}", log_path.display());
-                Err(Trouble::new(Code::Unavailable, text))
+                Err(Trouble::ends(Code::Unavailable, text))
             }
             Err(error) => {
                 child.kill()?;
@@ -128,7 +128,7 @@ impl Session {
     }
 
     /// Leaves a mark that somebody still wants the place.
-    pub(crate) fn called(&self, file: &JournalFile) -> Result<(), Failure> {
+    pub(crate) fn called(file: &JournalFile) -> Result<(), Failure> {
         let path = place_file(file)?;
         // It may have ended meanwhile, which whoever drives it finds out.
         if let Ok(there) = OpenOptions::new().append(true).open(path) {

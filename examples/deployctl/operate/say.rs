@@ -64,7 +64,7 @@ pub(super) async fn say(command: &Command, on: &OnRun, shared: &Shared) -> Resul
     rehearse(watcher.machine(), &input, watcher.now().await?)?;
     let driven = driver(&entry, journal.now().await?).is_some();
     journal.submit(&entry.run, &input).await.map_err(|error| match &error {
-        SubmitError::Ended { .. } | SubmitError::Full { .. } => Trouble::new(Code::Refused, chain(&error)),
+        SubmitError::Ended { .. } | SubmitError::Full { .. } => Trouble::ends(Code::Refused, chain(&error)),
         _ => Trouble::because("it could not be said", &error),
     })?;
     let answer = if driven { answer(&mut watcher, &journal, &input, on.wait).await? } else { None };
@@ -128,7 +128,7 @@ fn rehearse(run: &Machine, input: &OperatorInput, now: Now) -> Result<(), Failur
 }
 
 fn refused(text: String) -> Failure {
-    Trouble::new(Code::Refused, text)
+    Trouble::ends(Code::Refused, text)
 }
 
 /// No strategy is asked about what an operator says.

@@ -158,7 +158,12 @@ fn reply(github: &mut Github, at: SocketAddr, head: &http::request::Parts, body:
             let runs: Vec<Value> = github.runs.clone().into_iter().map(|run| standing(github, run)).collect();
             json(StatusCode::OK, &json!({ "total_count": runs.len(), "workflow_runs": runs }))
         }
-        ("GET", ["runs", id]) => match github.runs.iter().find(|run| run["id"].to_string() == *id).cloned() {
+        ("GET", ["runs", id]) => match github
+            .runs
+            .iter()
+            .find(|run| run["id"].as_u64().is_some_and(|there| id.parse() == Ok(there)))
+            .cloned()
+        {
             Some(run) => {
                 let run = standing(github, run);
                 github.unfinished = github.unfinished.saturating_sub(1);

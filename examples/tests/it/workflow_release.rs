@@ -18,6 +18,7 @@ struct Ran {
 }
 
 /// Runs an example in a folder of its own; nothing if the fault cannot be planted on this machine.
+#[expect(clippy::print_stdout, reason = "whoever runs the tests is told what was left out")]
 fn run(example: &str, args: &[&str]) -> Option<Ran> {
     let folder = tempfile::tempdir().expect("a folder");
     let mut command = Command::new(program(example));
