@@ -14,7 +14,7 @@ use crate::time::{Spell, millis};
 /// use std::time::Duration;
 /// use deploy_core::strategy::Exposure;
 ///
-/// let minutes = |n| Duration::from_secs(60 * n);
+/// let minutes = |n: u64| Duration::from_secs(60 * n);
 /// let met = Exposure::of(5, 100, minutes(10)).and(Exposure::of(25, 100, minutes(2)));
 /// assert_eq!(met.of_everything(), minutes(1));
 /// assert_eq!(met.to_string(), "1m of the whole traffic");

@@ -1,6 +1,6 @@
 //! What the roles hand over, phase by phase.
 //!
-//! Each of these is a [`Content`](super::Content): a pure function of accepted evidence. It travels as
+//! Each of these is a [`Content`]: a pure function of accepted evidence. It travels as
 //! [`Issued<C>`](super::Issued), with its subject, its issuer, what was read, and what the checks said.
 //!
 //! | phase | deliverables |

@@ -28,11 +28,11 @@ impl Loaded {
     /// # let tests_pass = Check::new("tests-pass".try_into()?, |_| Verdict::Pass);
     /// let registry = Registry::new().agent(builder).check(tests_pass).alias("all tests have passed", "tests-pass");
     /// let page = "
-    /// # Release API
+    /// ## Release API
     ///
     /// Way back: previous
     ///
-    /// ## Phase 1: Build
+    /// ### Phase 1: Build
     ///
     /// /cicd-builder --timeout=10m
     ///
