@@ -10,7 +10,7 @@ use deploy_core::name::RunId;
 use deploy_core::operator::Act;
 use deploy_core::pipeline::Pipeline;
 
-use crate::judge::{Counts, breaches, records};
+use crate::judge::{Counts, breaches, of_clocks, records};
 use crate::scripted::{Fault, Scripted, attentive};
 use crate::world::{Ending, World, ada, approval, name, pass, release, run_id, says};
 
@@ -74,7 +74,8 @@ async fn finish(world: &World, pipeline: &Pipeline, crashes: &[(u64, Fault)]) {
 }
 
 async fn judged(world: &World, run: &RunId, expected: Outcome, story: &str) -> Counts {
-    let (wrong, counts) = attentive(breaches(&*world.journal, &world.ledger, run, expected)).await;
+    let (mut wrong, counts) = attentive(breaches(&*world.journal, &world.ledger, run, expected)).await;
+    wrong.extend(of_clocks(&attentive(records(&*world.journal, run)).await));
     assert!(wrong.is_empty(), "{story}: {wrong:#?}");
     counts
 }

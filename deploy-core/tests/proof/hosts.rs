@@ -77,7 +77,7 @@ async fn a_stopped_process_that_goes_on_after_its_lease_does_nothing_more() {
         drop(creator);
         let mut one = Host::start(folder.path(), Ending::Good, false, unit);
         let had = until_records(&*world.journal, &mut one, 4 + round).await;
-        one.signal(Signal::SIGSTOP);
+        one.stop(folder.path());
 
         let mut two = Host::start(folder.path(), Ending::Good, true, unit);
         // It can only write after the lease of the first has passed.

@@ -82,6 +82,15 @@ pub(crate) async fn breaches(
     (wrong, counts)
 }
 
+/// Where the clocks are right, run time never runs ahead of them: what a host was away counts once.
+pub(crate) fn of_clocks(records: &[Record]) -> Vec<String> {
+    let began = records.first().map(|record| record.at).unwrap_or_default();
+    let ahead = records.iter().filter(|r| r.at.run.since(began.run) > r.at.wall.since(began.wall));
+    ahead
+        .map(|r| format!("record {}: run time {} is ahead of the clock, {:?}", r.position, r.at.run, r.at.wall))
+        .collect()
+}
+
 /// D1, D2, D18, I7, I14, S2, S10: what the records alone tell.
 pub(crate) fn of_records(run: &RunId, records: &[Record]) -> Vec<String> {
     let mut wrong = Vec::new();

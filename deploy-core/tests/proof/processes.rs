@@ -10,6 +10,8 @@ use deploy_core::driver::EngineOptions;
 use deploy_core::journal::Journal;
 use deploy_core::name::RunId;
 use deploy_core::time::{Clock, SystemClock};
+use nix::sys::signal::Signal;
+use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 
 use crate::ledger::Ledger;
 use crate::world::{Ending, World, pass, run_id, sqlite};
@@ -55,6 +57,13 @@ impl Drop for Host {
     }
 }
 
+/// Whether anybody could write to this file now.
+fn is_free(file: &Path) -> bool {
+    let sql = rusqlite::Connection::open(file).expect("a file");
+    sql.busy_timeout(Duration::from_millis(1)).expect("a span");
+    sql.execute_batch("BEGIN IMMEDIATE; ROLLBACK").is_ok()
+}
+
 impl Host {
     /// Starts a host. A persistent one takes the run up again and again until it has ended.
     pub(crate) fn start(folder: &Path, ending: Ending, persistent: bool, unit: Duration) -> Self {
@@ -71,9 +80,26 @@ impl Host {
         Self { child, out }
     }
 
-    pub(crate) fn signal(&self, signal: nix::sys::signal::Signal) {
+    pub(crate) fn signal(&self, signal: Signal) {
         let id = nix::unistd::Pid::from_raw(i32::try_from(self.child.id()).expect("a process id"));
         nix::sys::signal::kill(id, signal).expect("it is there");
+    }
+
+    /// Stops it, and returns when it stands still without holding a file of this folder. A process that is stopped while it holds one
+    /// keeps every other from writing there, for which SQLite has no remedy: that is another story than losing a lease.
+    pub(crate) fn stop(&self, folder: &Path) {
+        let id = nix::unistd::Pid::from_raw(i32::try_from(self.child.id()).expect("a process id"));
+        let from = tokio::time::Instant::now();
+        loop {
+            self.signal(Signal::SIGSTOP);
+            let stands = waitpid(id, Some(WaitPidFlag::WUNTRACED)).expect("it is a child");
+            assert_eq!(stands, WaitStatus::Stopped(id, Signal::SIGSTOP));
+            if ["journal.db", "ledger.db"].iter().all(|file| is_free(&folder.join(file))) {
+                return;
+            }
+            assert!(from.elapsed() < PATIENCE, "it never lets go of its files");
+            self.signal(Signal::SIGCONT);
+        }
     }
 
     /// Kills it, as the kernel does: it has no say in it.

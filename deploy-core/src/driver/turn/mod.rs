@@ -294,7 +294,7 @@ impl Loop {
                 let store_now = engine.journal.now().await.map_err(journal_failed)?;
                 let entry = engine.journal.entry(run).await.map_err(journal_failed)?;
                 let existed = entry.map_or(Duration::ZERO, |entry| store_now.since(entry.created));
-                let absent = store_now.since(claim.unattended_since.unwrap_or(at.wall));
+                let absent = store_now.since(attended_until(at, &claim, store_now));
                 let origin = Origin { run: run_time(at, store_now, existed, absent), monotonic };
                 (loaded, origin, absent)
             }
@@ -510,6 +510,13 @@ struct Prepared {
 fn run_time(last: Now, store_now: Timestamp, existed: Duration, absent: Duration) -> RunTime {
     let at_most = RunTime::START + existed;
     (last.run + store_now.since(last.wall)).min(at_most).max(last.run + absent.min(existed))
+}
+
+/// Until when somebody drove the run, by the store's clock: until its claim was last renewed, or until its last record, if that came later
+/// and its writer's clock can be right.
+fn attended_until(last: Now, claim: &Claim, store_now: Timestamp) -> Timestamp {
+    let renewed = claim.unattended_since.unwrap_or(last.wall);
+    if last.wall <= store_now { renewed.max(last.wall) } else { renewed }
 }
 
 /// Goes no step further once the lease may have passed: a process that was stopped for a while wakes up in the middle of what
