@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use deploy_core::strategy::{Decision, Exposure, Next, Situation};
 use deploy_core::target::TargetState;
-use deploy_core::time::millis;
+use deploy_core::time::RunTime;
 use serde::{Deserialize, Serialize};
 
 /// What is remembered of it.
@@ -14,24 +14,12 @@ pub(crate) struct Met {
     /// All of it so far.
     #[serde(skip_serializing_if = "Exposure::is_none")]
     pub(crate) met: Exposure,
-    /// For how long this stage had been observed at the last look; milliseconds.
-    #[serde(skip_serializing_if = "is_zero")]
-    seen: u64,
-    #[serde(skip_serializing_if = "is_zero_index")]
-    stage: u32,
+    /// When it was last looked: what nobody watched, users met all the same.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    seen: Option<RunTime>,
     /// Whether a judge, or the last of its steps, has called the revision good: nothing is counted from then on.
     #[serde(skip_serializing_if = "is_false")]
     proven: bool,
-}
-
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature that serde calls")]
-fn is_zero(n: &u64) -> bool {
-    *n == 0
-}
-
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature that serde calls")]
-fn is_zero_index(n: &u32) -> bool {
-    *n == 0
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature that serde calls")]
@@ -40,24 +28,16 @@ fn is_false(b: &bool) -> bool {
 }
 
 impl Met {
-    /// Counts the observed time since the last look, in which users met `part` of `whole`.
+    /// Counts the time since the last look, in which users met `part` of `whole`.
     pub(crate) fn look(&mut self, s: &Situation<'_>, (part, whole): (u32, u32)) {
-        let now = millis(s.observed_for);
-        // A smaller figure means that the count began again.
-        let since = now.checked_sub(self.seen).unwrap_or(now);
-        self.seen = now;
+        let since = self.seen.replace(s.now).map_or(Duration::ZERO, |seen| s.now.since(seen));
         if !self.proven {
-            self.met = self.met.and(Exposure::of(part, whole, Duration::from_millis(since)));
+            self.met = self.met.and(Exposure::of(part, whole, since));
         }
     }
 
     /// Writes the figure into a decision, and into its last word.
     pub(crate) fn tell(&mut self, decision: &mut Decision, proven: bool) {
-        // A statement of a way back that is only asked for is not made: its stage does not begin here.
-        if decision.stage.index != self.stage && decision.next != Next::RollBack {
-            // The observed time of another stage begins anew.
-            (self.stage, self.seen) = (decision.stage.index, 0);
-        }
         self.proven = proven;
         decision.exposure = self.met;
         if matches!(decision.next, Next::Complete | Next::RollBack) && !self.met.is_none() {

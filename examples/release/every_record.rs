@@ -2,14 +2,15 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::pin::pin;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use deploy_core::agent::{Agent, AgentCard, Report, agent_fn};
-use deploy_core::driver::{Engine, RunEnd};
+use deploy_core::driver::{Engine, RunEnd, RunHandle};
 use deploy_core::evidence::{Claim, Collected, EvidenceSubject};
 use deploy_core::journal::{Journal, MemoryJournal, SqliteOptions, Synchronous};
-use deploy_core::machine::Outcome;
+use deploy_core::machine::{Event, Outcome};
 use deploy_core::monitor::Reading;
 use deploy_core::name::{
     BlockName, CheckName, EnvironmentName, MetricName, OwnerName, RevisionName, RunId, ServiceName,
@@ -18,10 +19,12 @@ use deploy_core::operator::Principal;
 use deploy_core::pipeline::Pipeline;
 use deploy_core::real::Real;
 use deploy_core::release::Release;
+use deploy_core::strategy::Exposure;
 use deploy_core::target::{DesiredState, Target, TargetState};
 use deploy_core::testing::scripted::{ScriptedMonitor, ScriptedTarget};
 use deploy_core::testing::{Attentive, VirtualClock};
 use deploy_core::time::{Clock, Timestamp};
+use futures::StreamExt as _;
 use tokio::sync::Notify;
 
 use crate::Failure;
@@ -30,6 +33,8 @@ use crate::pipeline::{Checks, Parts, compose, target};
 
 /// How the good and the broken version end.
 const STORIES: [(&str, Outcome); 2] = [("v2", Outcome::Succeeded), ("v3", Outcome::RolledBack)];
+/// The part of the users that meets the broken version.
+const MEETS: (u32, u32) = (5, 100);
 /// More virtual time than any of these runs needs.
 const PATIENCE: Duration = Duration::from_secs(24 * 60 * 60);
 
@@ -46,6 +51,7 @@ struct World {
 #[derive(Debug, PartialEq)]
 struct Went {
     outcome: Outcome,
+    /// Without what users met before it was proven, where that is told right: a stop moves the looks, and so the figure.
     because: String,
     place: TargetState,
     effects: Vec<String>,
@@ -140,10 +146,28 @@ impl World {
         let effects = self.asked.lock().expect("not poisoned").keys().cloned().collect();
         let place = TargetState { version: None, ..self.target.observe().await? };
         let records = self.journal.head(&run).await?.next;
-        // A crash takes time, and users meet the new version for as long.
-        let because = because.split("; before it was proven").next().unwrap_or_default().to_owned();
+        let because = match exposure(&handle).await? {
+            Some(met) => because.replace(&format!("; before it was proven users met {met}"), ""),
+            None => because,
+        };
         Ok((Went { outcome, because, place, effects }, records))
     }
+}
+
+/// What users met of a version that was taken back, by the journal's own times: from when they were moved there to when it was taken back.
+async fn exposure(run: &RunHandle) -> Result<Option<Exposure>, Failure> {
+    let mut moved = None;
+    let mut records = pin!(run.events(0));
+    while let Some(record) = records.next().await.transpose()? {
+        match record.event {
+            Event::Applied(_) => moved = Some(record.at),
+            Event::TurnedBack(_) => {
+                return Ok(moved.map(|at| Exposure::of(MEETS.0, MEETS.1, record.at.run.since(at.run))));
+            }
+            _ => {}
+        }
+    }
+    Ok(None)
 }
 
 fn answers_of(body: &str) -> String {

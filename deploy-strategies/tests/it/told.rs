@@ -225,6 +225,25 @@ fn what_users_met_before_it_was_proven_is_a_figure_in_every_decision() {
     assert!(run.last().reason.sentence.contains(&format!("users met {met}")), "{}", run.story());
 }
 
+/// While nobody looks users meet the new revision all the same: the time counts for them, and not for its proof.
+#[test]
+fn what_users_met_while_nobody_looked_is_counted() {
+    let soak = Duration::from_secs(60);
+    let canary = Canary::builder().step(Step::weight(10).soak(soak)).build().unwrap();
+    let bar = Bar { least: 0, most: 1_000, with_ending: false };
+    let mut run = Loop::new(&canary, release("v2"), Place::new(&serving("v1", 4), 1, 1), bar);
+    while run.place.observe().weight(&revision("v2")) < 10 {
+        run.look(Promotion::None);
+        run.tick();
+    }
+    run.look(Promotion::None);
+    let before = run.last().exposure;
+    run.now = run.now + Duration::from_secs(600);
+    run.look(Promotion::None);
+    assert_eq!(run.last().exposure, before.and(Exposure::of(10, 100, Duration::from_secs(600))), "{}", run.story());
+    assert_eq!(run.last().stage.index, 0, "it is not proven by that: {}", run.story());
+}
+
 /// An outline says which stages there are, how long they take at least, and on what that rests; a run takes no less.
 #[test]
 fn an_outline_says_how_long_it_takes_at_least_and_on_what_that_rests() {
