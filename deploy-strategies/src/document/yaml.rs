@@ -38,8 +38,26 @@ impl Node {
                 place: error.location().and_then(place),
                 wrong: in_short(&error.without_snippet().to_string()),
             })?;
-        let nodes = documents.into_iter().map(node);
-        Ok(nodes.filter(|node| node.value != Value::Null).collect())
+        let nodes: Vec<Self> = documents.into_iter().map(node).filter(|node| node.value != Value::Null).collect();
+        match nodes.iter().find_map(standing_twice) {
+            Some(Entry { key, place, .. }) => {
+                Err(Unreadable { place: *place, wrong: format!("the key {key:?} stands here twice") })
+            }
+            None => Ok(nodes),
+        }
+    }
+}
+
+/// The second entry of a key in one map. The reader refuses keys that are written alike; what is left are those that say the same in
+/// different spellings, such as `1` and `"1"`.
+fn standing_twice(node: &Node) -> Option<&Entry> {
+    let mut seen = HashSet::new();
+    match &node.value {
+        Value::List(list) => list.iter().find_map(standing_twice),
+        Value::Map(entries) => entries
+            .iter()
+            .find_map(|entry| if seen.insert(entry.key.as_str()) { standing_twice(&entry.node) } else { Some(entry) }),
+        _ => None,
     }
 }
 
@@ -122,11 +140,7 @@ impl<'de> Deserialize<'de> for Read {
 
             fn visit_map<A: MapAccess<'de>>(self, mut access: A) -> Result<Value, A::Error> {
                 let mut entries: Vec<Entry> = Vec::new();
-                let mut seen = HashSet::new();
                 while let Some(key) = access.next_key::<Spanned<String>>()? {
-                    if !seen.insert(key.value.clone()) {
-                        return Err(de::Error::custom(format!("the key {:?} stands here twice", key.value)));
-                    }
                     let place = place(key.referenced);
                     entries.push(Entry { key: key.value, place, node: node(access.next_value()?) });
                 }
@@ -167,6 +181,9 @@ mod tests {
         }
         let twice = Node::yaml("a: 1\nb: {c: 1, c: 2}").expect_err("a key stands there twice");
         assert_eq!(twice.wrong, "duplicate mapping key: c");
+        let alike = Node::yaml("a: 1\nb:\n  1: x\n  \"1\": y\n").expect_err("a key stands there twice");
+        assert_eq!(alike.wrong, "the key \"1\" stands here twice");
+        assert_eq!(alike.place, Some(Place { line: 4, column: 3 }));
         let mut bomb = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n".to_owned();
         for i in 1..12 {
             bomb += &format!("a{i}: &a{i} [{}]\n", vec![format!("*a{}", i - 1); 10].join(", "));
