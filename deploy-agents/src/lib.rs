@@ -77,6 +77,20 @@
 //! ```
 //!
 //! Reading order: [`agents`] for work with evidence, [`monitors`] for what is measured, [`targets`] for where it runs.
+//!
+//! # Features
+//!
+//! None is on unless it is asked for.
+//!
+//! - `cel`: the policies of [`evidence`] in CEL.
+//! - `json-schema`: configurations are checked against JSON schemas.
+//! - `kubernetes`: a service in a Kubernetes cluster as a target.
+//! - `model`: agents whose reports a language model reads over.
+//! - `schema`: the JSON schema of [`documents`].
+//! - `testing`: stand-ins for servers, for the tests of hosts.
+//! - `unleash`: flags over Unleash's admin API as a target.
+//! - `workflow-md`: [`documents`] in Markdown.
+//! - `yaml`: [`documents`] in YAML.
 
 pub mod agents;
 pub mod checks;

@@ -27,6 +27,14 @@
 //!
 //! They are one closed [`Judge`](analysis::Judge): strategies ask it through an [`Analysis`](analysis::Analysis), and anybody may hand it
 //! batches.
+//!
+//! # Features
+//!
+//! None is on unless it is asked for.
+//!
+//! - `yaml`: strategies from YAML and to YAML, with the line of whatever is wrong.
+//! - `import`: the manifests of Argo Rollouts and Flagger become strategies; brings `yaml`.
+//! - `hdr`: latencies from HdrHistograms.
 
 pub mod all_at_once;
 pub mod analysis;
