@@ -36,6 +36,7 @@
 //! | [`monitors::ActivateMonitors`] | `Gate` | what its monitors touch | it has no effect |
 //! | [`monitors::alertmanager::AlertDrill`] | `Agent` | an Alertmanager | each attempt posts an alert of its own, and resolves it |
 //! | [`monitors::PreserveEvidence`], [`monitors::SecurityIncident`] | `Agent` | files and pages, and a monitor; reads only | it has no effect |
+//! | [`notifiers::ApprovalReminders`] | none: it looks at a run from outside | whatever its notifier reaches | one key for each reminder and party, made of what the journal knows |
 //! | [`notifiers::Announce`] | `Agent` | whatever its notifier reaches | one key for each run, step and party; receivers compare it |
 //! | [`targets::processes::ProcessFleet`] | `Target` | child processes and the balancer in front of them | it takes full statements; older fences are refused |
 //! | [`targets::flags::FlagFile`] | `Target` | a file in flagd's format | it takes full statements; only weights are replaced |

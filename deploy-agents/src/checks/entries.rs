@@ -2,16 +2,16 @@
 
 use std::time::Duration;
 
-use deploy_core::evidence::Refusal;
+use deploy_core::evidence::{Evidence, Refusal};
 use deploy_core::time::Spell;
 
 use super::assessment::{Assessment, Assessor};
 use super::catalogue::CatalogueCheck;
-use super::document::Document as _;
+use super::document::{Document as _, file_of};
 use super::level::ValidationLevel::{Enterprise, Minimal, Standard, Strict};
 use super::thresholds::Thresholds;
 use super::{code, infrastructure, kind, people, performance, rules, runs, shipping, vulnerabilities};
-use crate::evidence::facts::TestOutcome;
+use crate::evidence::facts::{TestOutcome, VexFacts};
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
@@ -128,8 +128,17 @@ fn security(t: &Thresholds) -> Vec<CatalogueCheck> {
                 Spell(t.database_max_age)
             ),
             |r, t| {
-                let (scans, statements) = (r.vulnerabilities()?, r.statements()?);
-                Ok(vulnerabilities::no_open_vulnerability(&scans, &statements, r.release(), r.now(), t))
+                let (mut statements, unsigned) = r.statements(&t.statement_keys)?;
+                let vouched =
+                    |(evidence, _): &(&Evidence, VexFacts)| t.statement_producers.contains(&evidence.producer.name);
+                let (vouched, ignored): (Vec<_>, Vec<_>) = unsigned.into_iter().partition(vouched);
+                statements.extend(vouched.into_iter().map(|(_, facts)| facts));
+                let scans = r.vulnerabilities()?;
+                let mut found = vulnerabilities::no_open_vulnerability(&scans, &statements, r.release(), r.now(), t);
+                found.notes.extend(ignored.into_iter().map(|(evidence, _)| {
+                    format!("{} clears nothing: nobody who is trusted signed it", file_of(evidence))
+                }));
+                Ok(found)
             },
         )
         .reads(&[
@@ -139,6 +148,7 @@ fn security(t: &Thresholds) -> Vec<CatalogueCheck> {
             kind::OSV,
             kind::CARGO_AUDIT,
             kind::OPEN_VEX,
+            kind::SIGNED_VEX,
             kind::CSAF,
         ])
         .rows(&[13, 21, 148, 173, 201])

@@ -137,14 +137,30 @@ impl<'a> Reading<'a> {
         Ok(scans)
     }
 
-    /// Statements about vulnerabilities, of which there may be none.
+    /// Statements about vulnerabilities, of which there may be none: those that one of these keys signed, and the unsigned ones, each with its
+    /// particulars. Whose unsigned word counts is for the check to say.
     ///
     /// # Errors
     ///
-    /// The refusal.
-    pub fn statements(&self) -> Result<Vec<VexFacts>, Refusal> {
+    /// The refusal; also where a key cannot be read, and where statements are signed by somebody else.
+    pub fn statements(
+        &self,
+        keys: &BTreeMap<String, String>,
+    ) -> Result<(Vec<VexFacts>, Vec<(&'a Evidence, VexFacts)>), Refusal> {
         let readers: [(&str, Reader<VexFacts>); 2] = [(kind::OPEN_VEX, openvex::read), (kind::CSAF, csaf::read)];
-        Ok(self.each_if_any(&readers)?.into_iter().map(|(_, facts)| facts).collect())
+        let mut unsigned = self.each_if_any(&readers)?;
+        let keys = trusted(keys)?;
+        let mut signed = Vec::new();
+        for (evidence, bytes) in self.pieces(kind::SIGNED_VEX) {
+            let (facts, by) = openvex::read_signed(&Source::new(&file_of(evidence), bytes), &keys)?;
+            // With no key, nobody knows whose signature it is.
+            if by.is_empty() {
+                unsigned.push((evidence, facts));
+            } else {
+                signed.push(facts);
+            }
+        }
+        Ok((signed, unsigned))
     }
 
     /// Bills of materials.
@@ -251,10 +267,7 @@ impl<'a> Reading<'a> {
     ///
     /// The refusal; also where a key cannot be read.
     pub fn signed(&self, kind: &str, keys: &BTreeMap<String, String>) -> Result<Vec<ProvenanceFacts>, Refusal> {
-        let key = |(name, pem): (&String, &String)| {
-            TrustedKey::from_pem(name, pem).map_err(|e| Refusal::Unparseable(format!("the trusted key {name}: {e}")))
-        };
-        let keys = keys.iter().map(key).collect::<Result<Vec<_>, _>>()?;
+        let keys = trusted(keys)?;
         let read = |(evidence, bytes): (&Evidence, &[u8])| {
             Ok(provenance::read(&Source::new(&file_of(evidence), bytes), &keys)?)
         };
@@ -312,6 +325,7 @@ impl<'a> Reading<'a> {
             kind::TRIVY_DATABASE => trivy::read_database(&source).map(|_| ())?,
             kind::GRYPE => grype::read(&source).map(|_| ())?,
             kind::OPEN_VEX => openvex::read(&source).map(|_| ())?,
+            kind::SIGNED_VEX => openvex::read_signed(&source, &[]).map(|_| ())?,
             kind::CSAF => csaf::read(&source).map(|_| ())?,
             kind::TERRAFORM_PLAN | kind::TERRAFORM_PLAN_AFTER => terraform::read(&source).map(|_| ())?,
             kind::KUBERNETES | kind::KUBERNETES_STAGING => kubernetes::read(&source).map(|_| ())?,
@@ -388,4 +402,12 @@ impl<'a> Reading<'a> {
             n => Err(Refusal::Duplicate(format!("{n} pieces of kind {}, and one is meant", D::KIND))),
         }
     }
+}
+
+/// Keys in PEM, by the name under which they are trusted.
+fn trusted(keys: &BTreeMap<String, String>) -> Result<Vec<TrustedKey>, Refusal> {
+    let key = |(name, pem): (&String, &String)| {
+        TrustedKey::from_pem(name, pem).map_err(|e| Refusal::Unparseable(format!("the trusted key {name}: {e}")))
+    };
+    keys.iter().map(key).collect()
 }

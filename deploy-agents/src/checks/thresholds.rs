@@ -59,6 +59,11 @@ pub struct Thresholds {
     pub build_keys: BTreeMap<String, String>,
     /// Whose word on audits counts, likewise. Default nobody's.
     pub audit_keys: BTreeMap<String, String>,
+    /// Whose signed statements about vulnerabilities count, likewise. Default nobody's.
+    pub statement_keys: BTreeMap<String, String>,
+    /// The producers of unsigned statements about vulnerabilities that count: those that read them where they stand under review, in the
+    /// repository at the commit. Default none: what anybody may have written clears nothing.
+    pub statement_producers: BTreeSet<String>,
     /// The builders whose provenance counts, by URI. Empty: any that a trusted key signed for.
     pub trusted_builders: BTreeSet<String>,
     /// What a security audit must cover. Default nothing in particular.
@@ -133,6 +138,8 @@ impl Default for Thresholds {
             drill_at_most: HOUR / 4,
             build_keys: BTreeMap::new(),
             audit_keys: BTreeMap::new(),
+            statement_keys: BTreeMap::new(),
+            statement_producers: BTreeSet::new(),
             trusted_builders: BTreeSet::new(),
             audit_scope: BTreeSet::new(),
             required_policies: BTreeSet::new(),

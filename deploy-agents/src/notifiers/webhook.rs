@@ -161,6 +161,16 @@ impl WebhookNotifier {
         format!("webhook {}", self.host)
     }
 
+    /// The error of an answer that is no success.
+    fn refused(&self, party: String, answer: &http::Response<Bytes>) -> NotifyError {
+        let (channel, said) = (self.name(), self.said(answer.status(), answer.body()));
+        if passing(answer.status()) {
+            NotifyError::Busy { party, channel, said }
+        } else {
+            NotifyError::Refused { party, channel, said }
+        }
+    }
+
     /// What the other side said, shortened and without anything that we gave it in confidence.
     fn said(&self, status: StatusCode, body: &[u8]) -> String {
         let mut secrets = vec![self.url.clone()];
@@ -202,12 +212,7 @@ impl WebhookNotifier {
         let answer = answer.map_err(|error| self.unanswered(&party, error))?;
         let status = answer.status();
         if !status.is_success() {
-            let said = self.said(status, answer.body());
-            return Err(if passing(status) {
-                NotifyError::Busy { party, channel, said }
-            } else {
-                NotifyError::Refused { party, channel, said }
-            });
+            return Err(self.refused(party, &answer));
         }
         let no_receipt =
             |reason: String| NotifyError::NoReceipt { party: party.clone(), channel: channel.clone(), reason };
@@ -307,12 +312,7 @@ impl Notifier for WebhookNotifier {
             return Ok(None);
         }
         if !status.is_success() {
-            let said = self.said(status, answer.body());
-            return Err(if passing(status) {
-                NotifyError::Busy { party, channel, said }
-            } else {
-                NotifyError::Refused { party, channel, said }
-            });
+            return Err(self.refused(party, &answer));
         }
         let unreadable =
             |reason: String| NotifyError::NoReceipt { party: party.clone(), channel: channel.clone(), reason };
