@@ -11,6 +11,7 @@ mod dossier;
 mod exports;
 mod flips;
 mod formats;
+mod incidents;
 mod matrix;
 mod notices;
 mod preflight;

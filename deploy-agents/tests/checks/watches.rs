@@ -16,7 +16,6 @@ use deploy_agents::monitors::{
     flag_concerns, new_vulnerabilities, regressed_policies, run_metrics, suspect, test_trends,
 };
 use deploy_agents::process::CommandLine;
-use deploy_core::agent::Agent as _;
 use deploy_core::driver::{Engine, RuntimeClock};
 use deploy_core::journal::MemoryJournal;
 use deploy_core::monitor::{Arm, Counts, MeasureContext, MeasureRequest, Measurement, Monitor, Reading};
@@ -30,7 +29,7 @@ use proptest::prelude::*;
 use serde_json::json;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
-use crate::world::{artifact, now, person, release};
+use crate::world::{artifact, now, once, person, release};
 
 fn block(text: &str) -> BlockName {
     BlockName::new(text).expect("a name")
@@ -672,24 +671,7 @@ async fn what_an_incident_leaves_behind_is_kept_before_anybody_cleans_up() {
         .page("http://v1/gone")
         .most_bytes(64)
         .over(Arc::new(Shop::default()));
-    let key = deploy_core::effect::EffectKey {
-        run: "incident-1".try_into().expect("a name"),
-        step: deploy_core::plan::StepPath::new("contain/preserve").expect("a path"),
-        undo: false,
-        iteration: 0,
-        attempt: 1,
-    };
-    let task = deploy_core::agent::Task::new(key.step.clone(), false, Arc::new(release()), BTreeMap::new());
-    let at = Now { wall: now(), ..Now::default() };
-    let never = deploy_core::agent::Cancellation::never();
-    let cx = deploy_core::agent::StepContext::new(
-        key,
-        deploy_core::effect::Fence::default(),
-        at,
-        Duration::from_secs(9),
-        never,
-    );
-    let Ok(deploy_core::agent::Performed::Done(report)) = agent.perform(&task, &cx).await else { panic!("it is done") };
+    let report = once(&agent, now()).await.expect("it is done");
     std::fs::remove_file(&log).expect("the intruder cleans up");
     let bytes: Vec<_> = report.evidence.iter().map(|piece| piece.bytes.as_slice()).collect();
     assert_eq!(bytes[0], b"login of root from nowhere\n");
@@ -700,6 +682,6 @@ async fn what_an_incident_leaves_behind_is_kept_before_anybody_cleans_up() {
     assert!(list["sources"][1]["lost"].is_string() && list["sources"][4]["lost"].is_string(), "{list}");
     assert_eq!(report.findings.iter().filter(|f| f.text.contains("could not be kept")).count(), 2);
     let nothing = PreserveEvidence::new(block("preserve")).file(folder.path().join("deleted"));
-    assert!(nothing.perform(&task, &cx).await.is_err(), "nothing kept is no success");
+    assert!(once(&nothing, now()).await.is_err(), "nothing kept is no success");
     deploy_core::testing::conformance::agent::AgentSuite::new().run(&agent).await;
 }

@@ -444,7 +444,7 @@ fn what_cargo_llvm_cov_writes_is_read_in_all_three_forms() {
         assert_eq!(facts.lines, Share { covered: 7, total: 11 }, "{form}");
         assert_eq!(facts.strictest_lines(), facts.lines, "{form}");
         assert!(blocking(&facts.doubts).is_none(), "{form}: {:?}", facts.doubts);
-        assert!(check_pointers(format, "report", &bytes) > 3, "{form}");
+        assert!(check_pointers(format, "report", &bytes) >= 2, "{form}");
         assert_eq!(facts.files.len(), 1, "{form}");
         by_line.push(facts.files[0].hits.clone());
         // The line that never ran is in none of them.
