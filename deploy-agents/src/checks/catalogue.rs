@@ -171,7 +171,8 @@ impl CatalogueCheck {
     #[must_use]
     pub fn assess(&self, input: &CheckInput<'_>) -> Assessment {
         let (release, pieces) = (input.release, input.evidence);
-        let is_named = release.change.commit.is_some() || !release.artifacts.is_empty();
+        // Of several artifacts and no commit, what was tried as a whole could name none.
+        let is_named = release.change.commit.is_some() || release.artifacts.len() == 1;
         let unnamed = |(piece, _): &&(&Evidence, &[u8])| {
             super::kind::is_of_a_build(&piece.kind)
                 && piece.subject.commit.is_none()

@@ -6,8 +6,9 @@ use deploy_agents::monitors::PreserveEvidence;
 use deploy_core::evidence::{Collected, Refusal, Verdict};
 use deploy_core::name::BlockName;
 
+use crate::performed::once;
 use crate::sample::{claimer, set};
-use crate::world::{at, now, once, release};
+use crate::world::{at, now, release};
 
 /// The names under which the two files of the drill are kept.
 struct Drill {

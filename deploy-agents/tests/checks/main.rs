@@ -14,6 +14,7 @@ mod formats;
 mod incidents;
 mod matrix;
 mod notices;
+mod performed;
 mod preflight;
 mod quality;
 mod reminders;

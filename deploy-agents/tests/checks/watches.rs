@@ -29,7 +29,8 @@ use proptest::prelude::*;
 use serde_json::json;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
-use crate::world::{artifact, now, once, person, release};
+use crate::performed::once;
+use crate::world::{artifact, now, person, release};
 
 fn block(text: &str) -> BlockName {
     BlockName::new(text).expect("a name")
