@@ -171,7 +171,8 @@ impl CatalogueCheck {
     #[must_use]
     pub fn assess(&self, input: &CheckInput<'_>) -> Assessment {
         let (release, pieces) = (input.release, input.evidence);
-        let is_named = release.change.commit.is_some() || !release.artifacts.is_empty();
+        // Of several artifacts and no commit, what was tried as a whole could name none.
+        let is_named = release.change.commit.is_some() || release.artifacts.len() == 1;
         let unnamed = |(piece, _): &&(&Evidence, &[u8])| {
             super::kind::is_of_a_build(&piece.kind)
                 && piece.subject.commit.is_none()
@@ -232,7 +233,7 @@ impl Catalogue {
     }
 
     /// The checks of this crate that not every service has evidence for, under these thresholds: `monitoring-coverage`,
-    /// `no-slower-function` (criterion). Hand them to [`with`](Self::with).
+    /// `no-slower-function` (criterion), `security-incident`. Hand them to [`with`](Self::with).
     #[must_use]
     pub fn optional(thresholds: &Thresholds) -> Vec<CatalogueCheck> {
         let thresholds = Arc::new(thresholds.clone());

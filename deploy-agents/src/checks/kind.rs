@@ -86,6 +86,8 @@ pub const DRILL_EXPORT: &str = "drill-export";
 pub const PROFILE: &str = "profile";
 /// What runs in the environment now.
 pub const DEPLOYED: &str = "deployed";
+/// Bytes that were preserved as they stood.
+pub const PRESERVED: &str = "preserved";
 /// A signed statement that another workflow did its part for a commit.
 pub const PREREQUISITE: &str = "prerequisite-attestation";
 /// The exported run of another workflow.

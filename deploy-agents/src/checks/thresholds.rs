@@ -86,6 +86,9 @@ pub struct Thresholds {
     /// How long a test alert may take to its receiver. Default 5 minutes.
     #[serde(with = "deploy_core::time::duration_ms")]
     pub alert_delivery_at_most: Duration,
+    /// The longest from when a security incident is found until it can do no more harm. Default 1 hour.
+    #[serde(with = "deploy_core::time::duration_ms")]
+    pub containment_at_most: Duration,
     /// The oldest newest backup. Default 24 hours.
     #[serde(with = "deploy_core::time::duration_ms")]
     pub backup_max_age: Duration,
@@ -150,6 +153,7 @@ impl Default for Thresholds {
             capacity_headroom: 10.0,
             scrape_max_age: HOUR / 30,
             alert_delivery_at_most: HOUR / 12,
+            containment_at_most: HOUR,
             backup_max_age: DAY,
             restore_max_age: 30 * DAY,
             risk_mitigated_from: 6,

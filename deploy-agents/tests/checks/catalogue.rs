@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use deploy_agents::checks::{Catalogue, CatalogueCheck, Thresholds, ValidationLevel, kind};
+use deploy_agents::checks::{Catalogue, CatalogueCheck, Reading, Thresholds, ValidationLevel, kind};
 use deploy_core::digest::Digest;
 use deploy_core::evidence::{Collected, EvidenceSubject, Refusal, Verdict};
 use deploy_core::time::Timestamp;
@@ -197,6 +197,23 @@ fn levels_hold_what_the_level_below_holds_and_the_least_keeps_every_veto() {
     let some = &receipts[1..];
     let execution = catalogue.execution(ValidationLevel::Enterprise, some);
     assert_eq!(execution.skipped.iter().map(|(name, _)| name).collect::<Vec<_>>(), [&receipts[0].check]);
+}
+
+/// A report that says that a document was read is believed only where a reader opened it: so each kind that any check reads needs one.
+#[test]
+fn every_kind_that_a_check_reads_can_be_opened() {
+    let optional = Catalogue::optional(&Thresholds::default());
+    let kinds: BTreeSet<&str> =
+        catalogue().checks().chain(&optional).flat_map(|check| check.kinds().to_vec()).collect();
+    for kind in &kinds {
+        let piece = Collected::new(*kind, "test", EvidenceSubject::default(), now(), b"{}".to_vec());
+        if let Err(refusal) = Reading::opens(&piece.evidence, &piece.bytes) {
+            assert!(!refusal.to_string().contains("there is no reader"), "{kind}: {refusal}");
+        }
+    }
+    let unknown = Collected::new("unicorns", "test", EvidenceSubject::default(), now(), b"{}".to_vec());
+    assert!(Reading::opens(&unknown.evidence, &unknown.bytes).is_err());
+    println!("{} kinds", kinds.len());
 }
 
 #[test]

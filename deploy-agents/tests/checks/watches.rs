@@ -18,7 +18,7 @@ use deploy_agents::monitors::{
 };
 use deploy_agents::process::CommandLine;
 use deploy_agents::secret::Secret;
-use deploy_core::agent::{Agent as _, AgentCard, AgentError, Report, agent_fn};
+use deploy_core::agent::{AgentCard, AgentError, Report, agent_fn};
 use deploy_core::driver::{Engine, RuntimeClock};
 use deploy_core::journal::{Journal as _, MemoryJournal};
 use deploy_core::machine::{Event, Outcome};
@@ -36,6 +36,7 @@ use proptest::prelude::*;
 use serde_json::json;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
+use crate::performed::once;
 use crate::world::{artifact, now, person, release};
 
 fn block(text: &str) -> BlockName {
@@ -678,24 +679,7 @@ async fn what_an_incident_leaves_behind_is_kept_before_anybody_cleans_up() {
         .page("http://v1/gone")
         .most_bytes(64)
         .over(Arc::new(Shop::default()));
-    let key = deploy_core::effect::EffectKey {
-        run: "incident-1".try_into().expect("a name"),
-        step: StepPath::new("contain/preserve").expect("a path"),
-        undo: false,
-        iteration: 0,
-        attempt: 1,
-    };
-    let task = deploy_core::agent::Task::new(key.step.clone(), false, Arc::new(release()), BTreeMap::new());
-    let at = Now { wall: now(), ..Now::default() };
-    let never = deploy_core::agent::Cancellation::never();
-    let cx = deploy_core::agent::StepContext::new(
-        key,
-        deploy_core::effect::Fence::default(),
-        at,
-        Duration::from_secs(9),
-        never,
-    );
-    let Ok(deploy_core::agent::Performed::Done(report)) = agent.perform(&task, &cx).await else { panic!("it is done") };
+    let report = once(&agent, now()).await.expect("it is done");
     std::fs::remove_file(&log).expect("the intruder cleans up");
     let bytes: Vec<_> = report.evidence.iter().map(|piece| piece.bytes.as_slice()).collect();
     assert_eq!(bytes[0], b"login of root from nowhere\n");
@@ -706,7 +690,7 @@ async fn what_an_incident_leaves_behind_is_kept_before_anybody_cleans_up() {
     assert!(list["sources"][1]["lost"].is_string() && list["sources"][4]["lost"].is_string(), "{list}");
     assert_eq!(report.findings.iter().filter(|f| f.text.contains("could not be kept")).count(), 2);
     let nothing = PreserveEvidence::new(block("preserve")).file(folder.path().join("deleted"));
-    assert!(nothing.perform(&task, &cx).await.is_err(), "nothing kept is no success");
+    assert!(once(&nothing, now()).await.is_err(), "nothing kept is no success");
     deploy_core::testing::conformance::agent::AgentSuite::new().run(&agent).await;
 }
 
