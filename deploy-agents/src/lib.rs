@@ -29,6 +29,7 @@
 //! | [`gates::ChangeWindowGate`] | `Gate` | nothing | it has no effect |
 //! | [`monitors::ProbeMonitor`] | `Monitor` | a URL, with GET | it has no effect |
 //! | [`monitors::ScrapeMonitor`] | `Monitor` | `/metrics` pages, HAProxy's socket, log files; reads only | it has no effect |
+//! | `monitors::imported::ImportedMonitor` (feature `import`) | `Monitor` | whatever an imported analysis asks; with POST or PUT if it says so | the peer asks the same as often |
 //! | [`monitors::prometheus::PrometheusMonitor`] | `Monitor` | the HTTP interface of a Prometheus; reads only | it has no effect |
 //! | [`monitors::JourneyMonitor`], [`monitors::NetworkProbe`] | `Monitor` | a service, as its users reach it | it has no effect |
 //! | [`monitors::NewErrors`] | `Monitor` | nothing: the host tells it | it has no effect |
@@ -84,6 +85,7 @@
 //! None is on unless it is asked for.
 //!
 //! - `cel`: the policies of [`evidence`] in CEL.
+//! - `import`: [`monitors::imported`](monitors), what the manifests of other systems measure.
 //! - `json-schema`: configurations are checked against JSON schemas.
 //! - `kubernetes`: a service in a Kubernetes cluster as a target.
 //! - `model`: agents whose reports a language model reads over.

@@ -13,6 +13,8 @@ pub mod exposition;
 pub mod families;
 pub mod haproxy;
 mod heartbeat;
+#[cfg(feature = "import")]
+pub mod imported;
 mod journey;
 mod log_lines;
 mod meter;
