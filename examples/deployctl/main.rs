@@ -22,6 +22,7 @@ mod dossier;
 mod drive;
 mod follow;
 mod host;
+mod incident;
 mod journal;
 mod judge;
 mod operate;

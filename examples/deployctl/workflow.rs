@@ -11,6 +11,7 @@ use crate::Failure;
 use crate::code::Code;
 use crate::demo::{Session, site};
 use crate::drive;
+use crate::incident;
 use crate::shared::Shared;
 use crate::show::Screen;
 use crate::trouble::Trouble;
@@ -34,6 +35,10 @@ enum Command {
     /// The same as `run --workflow`, which goes on with it too. Without evidence of the release it ends with a no-go, which
     /// names every check that is missing.
     Deployment(Box<Deployment>),
+    /// Answer to an incident, as far as that is here: lists its steps, and the command of each that is.
+    ///
+    /// Nothing is done. Exit code 9 as long as a step is not here, with the names of those that are not.
+    IncidentResponse(incident::Args),
 }
 
 #[derive(Debug, clap::Args)]
@@ -78,6 +83,7 @@ pub(crate) async fn run(args: &Args, shared: &Shared) -> Result<Code, Failure> {
             run.source.follow(deployment.shape);
             drive::run(&run, shared).await
         }
+        Command::IncidentResponse(args) => incident::run(args, shared).await,
     }
 }
 

@@ -1,6 +1,7 @@
 //! `deployctl`, as a person or a script would call it: the real program, several processes at a time.
 
 mod audit;
+mod incident;
 mod interrupted;
 mod nonsense;
 mod other_pipelines;
