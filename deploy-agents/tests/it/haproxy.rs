@@ -1,7 +1,7 @@
 //! HAProxy in front of real processes. Left out where it is not on the path, unless `REQUIRE_SERVICES=1`.
 
 use std::collections::BTreeMap;
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
 use std::time::Duration;
@@ -12,19 +12,14 @@ use deploy_agents::targets::haproxy::{
 };
 use deploy_agents::targets::processes::{DeadMan, Launch, ProcessFleet, RestartPolicy};
 use deploy_agents::targets::proxy::Routing;
-use deploy_core::name::TargetName;
-use deploy_core::target::{Applied, Capabilities, DesiredState, EffectContext, Target, TargetError, TargetState};
+use deploy_core::target::{DesiredState, Target as _};
 use deploy_core::testing::conformance::target::TargetSuite;
 
 use crate::fleet::{config, effect, name, reached, want};
+use crate::fronted::{Fronted, balancer, free};
 use crate::load::{BOUND, EVERY, Load, eventually};
 use crate::peers::{Running, component};
 use crate::service;
-
-/// A loopback port that nobody listens at now.
-pub(crate) fn free() -> SocketAddr {
-    TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr()).expect("a free port")
-}
 
 /// A folder with a path that is short enough for a socket.
 fn folder() -> tempfile::TempDir {
@@ -36,51 +31,20 @@ fn quick() -> ServerCheck {
 }
 
 async fn start(dir: &Path) -> Haproxy {
-    // Somebody may take a port between its choice and its use.
-    for _ in 0..5 {
-        let config = HaproxyConfig::new(dir, free()).preview(free()).check("/healthz", quick());
-        match Haproxy::start(config).await {
-            Ok(haproxy) => return haproxy,
-            Err(error) => println!("tried again: {error}"),
-        }
-    }
-    panic!("haproxy never started");
+    let own = || HaproxyConfig::new(dir, free()).preview(free()).check("/healthz", quick());
+    balancer(async || Haproxy::start(own()).await).await
 }
 
-/// A fleet behind HAProxy, with the folder that both need.
-#[derive(Debug)]
-struct Fronted {
-    fleet: ProcessFleet<Haproxy>,
-    dir: tempfile::TempDir,
+/// A fleet behind a HAProxy of its own.
+async fn fronted() -> Fronted<Haproxy> {
+    let dir = folder();
+    let patient = RestartPolicy::new(100, Duration::from_millis(20));
+    let config = config(Launch::template(service::line())).restart(patient);
+    Fronted { fleet: ProcessFleet::start(config, start(dir.path()).await), dir }
 }
 
-impl Fronted {
-    async fn start() -> Self {
-        let dir = folder();
-        let patient = RestartPolicy::new(100, Duration::from_millis(20));
-        let config = config(Launch::template(service::line())).restart(patient);
-        Self { fleet: ProcessFleet::start(config, start(dir.path()).await), dir }
-    }
-
-    fn traffic(&self) -> SocketAddr {
-        self.fleet.balancer().traffic_address().expect("its own")
-    }
-}
-
-#[async_trait::async_trait]
-impl Target for Fronted {
-    fn name(&self) -> TargetName {
-        self.fleet.name()
-    }
-    fn capabilities(&self) -> Capabilities {
-        self.fleet.capabilities()
-    }
-    async fn observe(&self) -> Result<TargetState, TargetError> {
-        self.fleet.observe().await
-    }
-    async fn apply(&self, desired: &DesiredState, cx: &EffectContext) -> Result<Applied, TargetError> {
-        self.fleet.apply(desired, cx).await
-    }
+fn traffic(place: &Fronted<Haproxy>) -> SocketAddr {
+    place.fleet.balancer().traffic_address().expect("its own")
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -88,9 +52,9 @@ async fn a_fleet_behind_haproxy_conforms() {
     if component("haproxy").is_none() {
         return;
     }
-    let run = TargetSuite::new(name("v1"), name("v2")).run(Fronted::start).await;
+    let run = TargetSuite::new(name("v1"), name("v2")).run(fronted).await;
     assert_eq!(run.len(), 7, "{run:?}");
-    let able = Fronted::start().await.capabilities();
+    let able = fronted().await.capabilities();
     assert!(able.weights && able.preview && !able.routes && !able.mirror);
 }
 
@@ -100,26 +64,8 @@ async fn weights_instances_a_reload_and_a_killed_instance_cost_nobody_a_request(
     if component("haproxy").is_none() {
         return;
     }
-    let place = Fronted::start().await;
-    let mut seq = 1;
-    let mut tell = async |wanted: &DesiredState| {
-        seq += 1;
-        place.apply(wanted, &effect(seq)).await.expect("taken");
-        reached(&place, wanted).await;
-    };
-    tell(&want(&[("v1", 2, 100)])).await;
-    let load = Load::start(8, place.traffic());
-    load.more(500).await;
-    for wanted in [
-        want(&[("v1", 2, 90), ("v2", 2, 10)]),
-        want(&[("v1", 2, 50), ("v2", 3, 50)]),
-        want(&[("v2", 3, 100)]),
-        want(&[("v1", 1, 100)]),
-        want(&[("v1", 2, 70), ("v2", 1, 30)]),
-    ] {
-        tell(&wanted).await;
-        load.more(500).await;
-    }
+    let place = fronted().await;
+    let load = place.walk(traffic(&place)).await;
     // An instance dies without a word; the other carries its share until it is back.
     let victim = place.fleet.instances().into_iter().find(|i| i.revision == name("v1")).and_then(|i| i.pid);
     let victim = nix::unistd::Pid::from_raw(i32::try_from(victim.expect("it runs")).expect("a pid"));
@@ -138,7 +84,7 @@ async fn a_reload_loses_nothing_that_was_set_at_run_time() {
     if component("haproxy").is_none() {
         return;
     }
-    let place = Fronted::start().await;
+    let place = fronted().await;
     let wanted = DesiredState { preview: Some(name("v2")), ..want(&[("v1", 2, 70), ("v2", 1, 30)]) };
     place.apply(&wanted, &effect(1)).await.expect("taken");
     let before = reached(&place, &wanted).await;
@@ -154,7 +100,7 @@ async fn a_reload_loses_nothing_that_was_set_at_run_time() {
     let worker = haproxy.socket().worker().await.expect("it answers");
     // Users who open a connection for each request: HAProxy closes idle ones when it is replaced, and says so in answers.
     let (stop, mut stopped) = tokio::sync::watch::channel(false);
-    let (at, asked) = (place.traffic(), std::sync::Arc::new(AtomicU32::new(0)));
+    let (at, asked) = (traffic(&place), std::sync::Arc::new(AtomicU32::new(0)));
     let count = std::sync::Arc::clone(&asked);
     let users = tokio::spawn(async move {
         while !*stopped.borrow_and_update() {
@@ -199,7 +145,7 @@ async fn what_somebody_else_sets_is_seen_and_outdates_what_was_observed_before()
     if component("haproxy").is_none() {
         return;
     }
-    let place = Fronted::start().await;
+    let place = fronted().await;
     let wanted = want(&[("v1", 1, 50), ("v2", 1, 50)]);
     place.apply(&wanted, &effect(1)).await.expect("taken");
     let before = reached(&place, &wanted).await;

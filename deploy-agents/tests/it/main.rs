@@ -18,6 +18,7 @@ mod figures;
 mod flags;
 mod families;
 mod fleet;
+mod fronted;
 mod gate;
 mod haproxy;
 mod kubernetes;

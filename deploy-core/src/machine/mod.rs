@@ -88,7 +88,7 @@ impl Machine {
     /// A run that has not begun: position 0, every step waiting.
     #[must_use]
     pub fn new(plan: Arc<Plan>, run: &RunId) -> Self {
-        let state = apply::initial(&plan, run);
+        let state = State::initial(&plan, run);
         Self { plan, state }
     }
 

@@ -1,16 +1,17 @@
 //! The only code that changes state: total, and the same for a live run and a replay.
 
+mod attached;
+mod operator;
+mod rollout;
+
 use std::collections::BTreeSet;
 
-use super::event::{AfterFailure, AfterLook, Event, Looked, Record};
-use super::state::{
-    Asking, CHANGE_SETTLES_WITHIN, Doing, EARLY_AT_MOST, Failure, LeftAt, Mode, Rolling, State, Step, StepState,
-    TAKEN_AT_MOST, TURNED_BACK,
-};
+pub(super) use self::attached::attach;
+use self::rollout::again;
+use super::event::{AfterFailure, Event, Record};
+use super::state::{CHANGE_SETTLES_WITHIN, Doing, EARLY_AT_MOST, Failure, Mode, Rolling, Step, StepState, TURNED_BACK};
 use super::{Machine, command::Try};
 use crate::agent::Handle;
-use crate::evidence::Waiver;
-use crate::operator::{Act, OperatorInput};
 use crate::plan::{OnFailure, PlannedStep, StepId, Work};
 use crate::strategy::Promotion;
 use crate::time::RunTime;
@@ -265,14 +266,6 @@ impl Machine {
         }
     }
 
-    fn roll(&mut self, id: StepId, seq: u64, change: impl FnOnce(&mut Rolling)) {
-        self.change(id, seq, |state| {
-            if let StepState::Rolling(rolling) = state {
-                change(rolling);
-            }
-        });
-    }
-
     fn open(&mut self, id: StepId, due: RunTime, now: RunTime, seq: u64) {
         self.state.ready.remove(&id);
         self.state.ready_free.remove(&id);
@@ -411,232 +404,7 @@ impl Machine {
             | StepState::Undone => {}
         }
     }
-
-    fn looked(&mut self, e: &Looked, now: RunTime, seq: u64) {
-        if let Some(observed) = &e.observed {
-            self.state.from.entry(e.of.step).or_insert_with(|| observed.clone());
-        }
-        if !e.of.undo {
-            let left = LeftAt { want: e.decision.want.clone(), memory: e.decision.memory.clone() };
-            self.state.left_at.insert(e.of.step, left);
-        }
-        self.roll(e.of.step, seq, |rolling| {
-            if let Some(observed) = &e.observed {
-                rolling.observed = Some(observed.clone());
-            }
-            rolling.looked_at = now;
-            rolling.continuous = true;
-            rolling.errors = 0;
-            rolling.promotion = Promotion::None;
-            rolling.observed_ms = if rolling.stage == e.decision.stage { e.observed_ms } else { 0 };
-            let changed = !rolling.want.as_ref().is_some_and(|want| want.says_as(&e.decision.want));
-            if !changed && matches!(e.then, AfterLook::Apply) {
-                // The same again, on a newer observation.
-                rolling.want = Some(e.decision.want.clone());
-            }
-            if changed {
-                rolling.of.attempt = if rolling.want.is_some() { rolling.of.attempt.saturating_add(1) } else { 1 };
-                rolling.applied = false;
-                rolling.settled = false;
-                rolling.want = Some(e.decision.want.clone());
-            }
-            let as_wanted = rolling.observed.as_ref().is_some_and(|o| o.routes_as(&e.decision.want));
-            rolling.settled = rolling.settled || (rolling.applied && as_wanted);
-            rolling.measure.clone_from(&e.decision.measure);
-            rolling.memory = e.decision.memory.clone();
-            rolling.stage = e.decision.stage.clone();
-            rolling.reason = Some(e.decision.reason.clone());
-            rolling.judgements.clone_from(&e.decision.judgements);
-            rolling.exposure = rolling.exposure.max(e.decision.exposure);
-            rolling.next = Some(e.decision.next.clone());
-            match &e.then {
-                AfterLook::Apply => {
-                    rolling.of = rolling.of.next_turn();
-                    rolling.doing = Doing::Applying;
-                }
-                AfterLook::Rest { at } | AfterLook::Ask { at, .. } => rolling.look(*at),
-                AfterLook::Complete | AfterLook::Fail => {}
-            }
-            match (&e.then, &e.decision.next) {
-                (AfterLook::Ask { expires, .. }, crate::strategy::Next::Await(request)) => {
-                    if rolling.asking.as_ref().is_none_or(|asking| asking.request != *request) {
-                        rolling.stop_asking(now);
-                        let (request, yes) = (request.clone(), BTreeSet::new());
-                        rolling.asking = Some(Asking { request, yes, since: now, expires: *expires });
-                    }
-                }
-                _ => rolling.stop_asking(now),
-            }
-        });
-        match &e.then {
-            AfterLook::Complete if e.of.undo => self.undone(e.of.step, seq),
-            AfterLook::Complete => self.finish(e.of.step, seq),
-            AfterLook::Fail => self.fail(e.of.step, &e.decision.reason.to_string(), seq),
-            AfterLook::Apply | AfterLook::Rest { .. } | AfterLook::Ask { .. } => {}
-        }
-    }
-
-    fn remember(&mut self, id: crate::name::InputId) {
-        if self.state.taken.len() >= TAKEN_AT_MOST {
-            self.state.taken.pop_front();
-        }
-        self.state.taken.push_back(id);
-    }
-
-    fn resume(&mut self, now: RunTime, seq: u64) {
-        if let Some(since) = self.state.paused.take() {
-            let span = now.since(since);
-            for id in self.open_steps() {
-                self.change(id, seq, |state| state.shift(span));
-            }
-        }
-    }
-
-    fn take(&mut self, input: &OperatorInput, now: RunTime, seq: u64) {
-        if !self.state.taken.contains(&input.id) {
-            self.remember(input.id.clone());
-        }
-        self.state.early.retain(|kept| kept.id != input.id);
-        match &input.act {
-            Act::Pause => self.state.paused = Some(now),
-            Act::Resume => self.resume(now, seq),
-            Act::Acknowledge => self.state.acknowledged = Some(input.who.clone()),
-            Act::Approve { step } => {
-                if let Some(id) = self.plan.find(step) {
-                    self.change(id, seq, |state| match state {
-                        StepState::Approving { yes, .. } => {
-                            yes.insert(input.who.clone());
-                        }
-                        StepState::Rolling(rolling) => {
-                            if let Some(asking) = &mut rolling.asking {
-                                asking.yes.insert(input.who.clone());
-                            }
-                        }
-                        _ => {}
-                    });
-                }
-            }
-            Act::Waive { step, check: Some(check), expires } => {
-                if let Some(id) = self.plan.find(step) {
-                    let waiver = Waiver { person: input.who.clone(), reason: input.why.clone(), expires: *expires };
-                    self.state.waivers.insert((id, check.clone()), waiver);
-                }
-            }
-            Act::Reject { .. }
-            | Act::Promote { .. }
-            | Act::PromoteFully { .. }
-            | Act::Retry { .. }
-            | Act::Waive { check: None, .. }
-            | Act::Abort
-            | Act::RollBack
-            | Act::Settle { .. } => {}
-        }
-    }
 }
 
 /// Why a step counts as failed whose report came too late to be verified.
 const UNVERIFIED: &str = "the run turned back before it was verified";
-
-/// A parked rollout goes on with what it knew, beginning with a look.
-fn again(mut rolling: Box<Rolling>, of: Try, now: RunTime, deadline: RunTime) -> StepState {
-    rolling.of = Try { attempt: rolling.of.attempt, ..of };
-    rolling.doing = Doing::Looking { at: now };
-    rolling.applied = false;
-    rolling.settled = false;
-    rolling.continuous = false;
-    rolling.errors = 0;
-    rolling.reasserted = 0;
-    // Whom the strategy still wants to ask, it asks anew: the question may have expired meanwhile.
-    rolling.asking = None;
-    rolling.deadline = deadline;
-    StepState::Rolling(rolling)
-}
-
-/// What taking a run up again does to an open step: an attempt without a recorded answer becomes unsure, whatever has no
-/// effect is asked again, and every wait goes on where it was last seen: while nobody drives a run, nobody could ask a gate,
-/// look at a target or take an approval, and nothing counts as observed.
-pub(super) fn attach(step: &StepState, run: &State, now: RunTime, absent: std::time::Duration) -> StepState {
-    // During a pause everything stands still anyway; its end moves what is due by all of it.
-    let absent = if run.paused.is_some() { std::time::Duration::ZERO } else { absent };
-    match step.clone() {
-        StepState::Trying { of, deadline } => StepState::Unsure {
-            of: of.next_turn(),
-            asked: 0,
-            at: now,
-            last: "the engine stopped while it was under way".to_owned(),
-            interrupted: true,
-            stopped: false,
-            deadline: Some(deadline + absent),
-        },
-        StepState::Polling { of, handle, at, deadline } => {
-            StepState::Polling { of: of.next_turn(), handle, at, deadline: deadline + absent }
-        }
-        StepState::Cancelling { of, handle } => StepState::Cancelling { of: of.next_turn(), handle },
-        StepState::Unsure { of, asked, at, last, interrupted, stopped, deadline } => {
-            let deadline = deadline.map(|at| at + absent);
-            StepState::Unsure { of: of.next_turn(), asked, at, last, interrupted, stopped, deadline }
-        }
-        StepState::Verifying { of, report } => StepState::Verifying { of: of.next_turn(), report },
-        StepState::Evaluating { of, at, give_up, holds_for } => {
-            StepState::Evaluating { of: of.next_turn(), at, give_up: give_up + absent, holds_for }
-        }
-        StepState::Soaking { of, due } => StepState::Soaking { of, due: due + absent },
-        StepState::Approving { of, yes, expires } => StepState::Approving { of, yes, expires: expires + absent },
-        StepState::Rolling(rolling) if !rolling.of.undo && run.mode != Mode::Forward => {
-            StepState::Failed { reason: TURNED_BACK.to_owned() }
-        }
-        StepState::Rolling(mut rolling) => {
-            rolling.shift(absent);
-            rolling.look(now);
-            StepState::Rolling(rolling)
-        }
-        other @ (StepState::Backoff { .. }
-        | StepState::Parked { .. }
-        | StepState::Waiting { .. }
-        | StepState::Done
-        | StepState::Failed { .. }
-        | StepState::Withdrawn
-        | StepState::Undone) => other,
-    }
-}
-
-/// The state of a run that has just been admitted to its plan: every step waits, the roots are ready.
-pub(super) fn initial(plan: &crate::plan::Plan, run: &crate::name::RunId) -> State {
-    let steps = plan.steps.iter().map(|planned| Step {
-        state: StepState::Waiting { unmet: u32::try_from(planned.after.len()).unwrap_or(u32::MAX) },
-        seq: 0,
-        repeats: 0,
-    });
-    let roots = |room: bool| {
-        let ids = (0u32..).map(StepId).zip(&plan.steps);
-        ids.filter(move |(_, p)| p.after.is_empty() && Machine::takes_room(&p.work) == room).map(|(id, _)| id).collect()
-    };
-    State {
-        run: run.clone(),
-        mode: Mode::Forward,
-        epoch: None,
-        steps: steps.collect(),
-        ready: roots(true),
-        ready_free: roots(false),
-        open: BTreeSet::new(),
-        parked: BTreeSet::new(),
-        due: BTreeSet::new(),
-        busy: 0,
-        left: u32::try_from(plan.steps.len()).unwrap_or(u32::MAX),
-        position: 0,
-        at: crate::time::Now::default(),
-        paused: None,
-        started: Vec::new(),
-        undone: 0,
-        left_standing: 0,
-        failure: None,
-        outputs: Default::default(),
-        facts: Default::default(),
-        from: Default::default(),
-        left_at: Default::default(),
-        waivers: Default::default(),
-        early: Default::default(),
-        taken: Default::default(),
-        acknowledged: None,
-    }
-}
