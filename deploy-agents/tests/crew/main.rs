@@ -10,7 +10,9 @@ mod excused;
 mod gates;
 mod joins;
 mod kinds;
+mod issues;
 mod lies;
+mod options;
 mod parts;
 mod plans;
 #[path = "../checks/sample.rs"]
