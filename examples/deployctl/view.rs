@@ -81,7 +81,9 @@ impl View {
         if let Some(span) = status.paused_for {
             lines.push(format!("    paused for {}, until somebody says: deployctl resume {}", Spell(span), status.run));
         }
-        for step in &status.open {
+        // Those that are parked follow, with their ways out.
+        let parked = |step: &&StepStatus| status.parked.iter().any(|parked| parked.step == step.step);
+        for step in status.open.iter().filter(|step| !parked(step)) {
             lines.extend(step_lines(step, status));
         }
         for parked in &status.parked {

@@ -10,6 +10,7 @@ mod excused;
 mod gates;
 mod joins;
 mod kinds;
+mod improvements;
 mod issues;
 mod lies;
 mod options;

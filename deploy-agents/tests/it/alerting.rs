@@ -18,6 +18,7 @@ use deploy_core::agent::{Agent, Cancellation, Certainty, Performed};
 use deploy_core::evidence::{Collected, Verdict};
 use deploy_core::monitor::{MeasureContext, MeasureRequest, Monitor as _, Reading};
 use deploy_core::name::{BlockName, CheckName, MetricName};
+use deploy_core::testing::conformance::agent::AgentSuite;
 use deploy_core::testing::conformance::monitor::MonitorSuite;
 use deploy_core::time::{Clock as _, Now, SystemClock};
 
@@ -101,6 +102,8 @@ async fn a_drill_arrives_where_somebody_reads_it() {
         std::future::ready(all.iter().any(|d| d.message.alerts.iter().any(|a| !a.firing)).then_some(()))
     });
     assert!(resolved.await.is_ok(), "never resolved");
+
+    AgentSuite::new().run(&good).await;
 
     // An alert that is routed elsewhere does not arrive, and a drill that does not arrive is no success.
     let lost = drill(rule("TooManyErrors", "e > 1").owner("nobody"), &inbox);

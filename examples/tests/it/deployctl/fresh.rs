@@ -29,6 +29,8 @@ pub(super) fn evidence(to: &Path) {
         let moved = match name.as_str() {
             name if name.ends_with(".jsonl") => chain(&moved(&text, by)),
             "audit.json" | "provenance.json" => signed(&text, by),
+            // What was applied names the bytes of the plan.
+            "plan.json" | "plan-after.json" => text,
             // Whatever the day and the hour, the calendar is open.
             "schedule.json" => with_open_calendar(&moved(&text, by)),
             _ => moved(&text, by),
