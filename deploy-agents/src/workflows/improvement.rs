@@ -24,7 +24,8 @@ use crate::crew::Crew;
 /// stricter.latency_p99_at_most = 0.3;
 /// let after = Policy::of(&Crew::new(EvidenceFolder::new("reports"), stricter));
 /// assert_ne!(before.version(), after.version());
-/// assert!(matches!(&after.since(&before)[..], [PolicyChange::Threshold { name, .. }] if name == "latency_p99_at_most"));
+/// let changes: Vec<String> = after.since(&before).iter().map(PolicyChange::to_string).collect();
+/// assert!(changes.contains(&"latency_p99_at_most is 0.3, and was 0.5".to_owned()));
 /// ```
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

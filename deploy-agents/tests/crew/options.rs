@@ -214,7 +214,11 @@ async fn another_workflow_is_shown_by_a_statement_that_a_trusted_key_signed() {
     let (end, because) = ends(stated(&ours, "testing-validation", COMMIT, "passed")).await;
     assert_eq!(end, Outcome::Succeeded, "{because}");
     for (what, statement, named) in [
-        ("another key", stated(&theirs, "testing-validation", COMMIT, "passed"), "nobody who is trusted signed it"),
+        (
+            "another key",
+            stated(&theirs, "testing-validation", COMMIT, "passed"),
+            "none of 1 signatures is right and by a trusted key",
+        ),
         ("another commit", stated(&ours, "testing-validation", &"f".repeat(40), "passed"), "foreign"),
         ("another workflow", stated(&ours, "feature-development", COMMIT, "passed"), "missing"),
         ("it did not pass", stated(&ours, "testing-validation", COMMIT, "failed"), "is stated to have ended failed"),

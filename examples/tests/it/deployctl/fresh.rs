@@ -84,8 +84,10 @@ fn chain(text: &str) -> String {
         hash = hash.then(record.as_bytes());
         lines.push(format!("{{\"hash\":\"{hash}\",\"record\":{record}}}"));
     }
-    let mut header: Value = serde_json::from_str(text.lines().next().expect("a header")).expect("JSON");
-    header["head"]["hash"] = hash.to_string().into();
+    // An export is taken only as it is written, to the byte.
+    let header = text.lines().next().expect("a header");
+    let read: Value = serde_json::from_str(header).expect("JSON");
+    let header = header.replace(read["head"]["hash"].as_str().expect("text"), &hash.to_string());
     format!("{header}\n{}\n", lines.join("\n"))
 }
 
