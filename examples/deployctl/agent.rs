@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 
 use clap::Subcommand;
-use deploy_agents::checks::{EvidenceSet, Figure, Thresholds};
-use deploy_agents::crew::{Crew, EvidenceFolder, Member, Role, SEATS, Seat, Wanted, duty};
+use deploy_agents::checks::{EvidenceSet, Figure};
+use deploy_agents::crew::{Member, Role, SEATS, Seat, Wanted, duty};
 use deploy_core::agent::{Agent as _, Task};
 use deploy_core::evidence::{Finding, Verdict};
 use deploy_core::plan::StepPath;
@@ -15,6 +15,7 @@ use serde_json::{Value, json};
 
 use crate::Failure;
 use crate::code::Code;
+use crate::profile::{Profile, profile};
 use crate::release::ReleaseArgs;
 use crate::shared::Shared;
 use crate::show::Screen;
@@ -54,6 +55,10 @@ struct Run {
     /// A folder of reports with a `manifest.json`.
     #[arg(long, value_name = "FOLDER")]
     evidence: PathBuf,
+
+    /// A JSON file that says what is asked of a release; see `deployctl run --help`.
+    #[arg(long, value_name = "FILE", value_parser = profile)]
+    profile: Option<Profile>,
 
     /// The time at which the evidence is looked at, as 2026-11-22T08:00:00Z. Default: now.
     #[arg(long, value_name = "TIME", value_parser = time)]
@@ -112,13 +117,13 @@ async fn look(args: &Run, screen: &mut Screen) -> Result<Code, Failure> {
     if !args.evidence.is_dir() {
         return Err(Trouble::usage(format!("there is no folder of evidence at {}", args.evidence.display())));
     }
-    let crew = Crew::new(EvidenceFolder::new(&args.evidence), Thresholds::default());
+    let crew = args.profile.clone().unwrap_or_default().crew(&args.evidence)?;
     let member = Member::new(duty(seat(args)?).ok_or_else(|| Trouble::usage("this seat has no duty"))?, &crew);
     let (release, now) = (args.release.release(), args.at.unwrap_or_else(|| SystemClock::new().wall()));
     let name = member.card().name;
     let step = StepPath::new(format!("on-demand/{name}"))?;
     let kinds = member.kinds();
-    let pieces = crew.source().collect(&Wanted::new(&release, &step, &kinds, now)).await;
+    let pieces = crew.collect(&Wanted::new(&release, &step, &kinds, now)).await;
     let pieces = pieces.map_err(|error| Trouble::usage(format!("{}: {}", args.evidence.display(), chain(&error))))?;
 
     let set = pieces.iter().cloned().fold(EvidenceSet::new(), EvidenceSet::with);

@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 
 use clap::ValueEnum;
-use deploy_agents::checks::{Catalogue, Checklist, EvidenceSet, ItemState, Thresholds};
-use deploy_agents::crew::{EvidenceFolder, EvidenceSource as _, Wanted};
+use deploy_agents::checks::{Checklist, EvidenceSet, ItemState};
+use deploy_agents::crew::Wanted;
 use deploy_core::evidence::Receipt;
 use deploy_core::machine::Event;
 use deploy_core::name::BlockName;
@@ -16,6 +16,7 @@ use serde_json::json;
 use crate::Failure;
 use crate::agent::time;
 use crate::code::Code;
+use crate::profile::{Profile, profile};
 use crate::release::ReleaseArgs;
 use crate::select::select;
 use crate::shared::Shared;
@@ -39,6 +40,10 @@ pub(crate) struct Args {
     /// Read a folder of reports with a `manifest.json` instead of a run.
     #[arg(long, value_name = "FOLDER")]
     evidence: Option<PathBuf>,
+
+    /// A JSON file that says what is asked of a release; see `deployctl run --help`.
+    #[arg(long, value_name = "FILE", value_parser = profile, requires = "evidence")]
+    profile: Option<Profile>,
 
     /// The time at which the folder is looked at, as 2026-11-22T08:00:00Z. Default: now.
     #[arg(long, value_name = "TIME", value_parser = time, requires = "evidence")]
@@ -111,13 +116,14 @@ async fn of_folder(args: &Args, folder: &std::path::Path) -> Result<Vec<Receipt>
     if !folder.is_dir() {
         return Err(Trouble::usage(format!("there is no folder of evidence at {}", folder.display())));
     }
-    let catalogue = Catalogue::standard(&Thresholds::default());
+    let crew = args.profile.clone().unwrap_or_default().crew(folder)?;
+    let catalogue = crew.catalogue();
     let (release, now) = (args.release.release(), args.at.unwrap_or_else(|| SystemClock::new().wall()));
     let mut kinds: Vec<&'static str> = catalogue.checks().flat_map(|check| check.kinds().iter().copied()).collect();
     kinds.sort_unstable();
     kinds.dedup();
     let step = StepPath::new("on-demand/checklist")?;
-    let pieces = EvidenceFolder::new(folder).collect(&Wanted::new(&release, &step, &kinds, now)).await;
+    let pieces = crew.collect(&Wanted::new(&release, &step, &kinds, now)).await;
     let pieces = pieces.map_err(|error| Trouble::usage(format!("{}: {}", folder.display(), chain(&error))))?;
     let set = pieces.into_iter().fold(EvidenceSet::new(), EvidenceSet::with);
     let who = BlockName::new("checklist")?;

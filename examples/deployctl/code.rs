@@ -29,6 +29,8 @@ pub(crate) enum Code {
     Refused = 7,
     /// The journal, the place or another part could not be used.
     Unavailable = 8,
+    /// This build does not have what was asked for: nothing was done.
+    NotHere = 9,
     /// The run was handed back: run the same again to go on.
     HandedBack = 130,
 }
@@ -45,6 +47,7 @@ Exit codes:
     6  aborted: somebody stopped the run
     7  refused: the engine did not take what an operator said
     8  unavailable: the journal, the place or another part could not be used
+    9  not here: this build does not have what was asked for; nothing was done
   130  handed back: run the same again to go on
 `deployctl judge` has its own, see `deployctl judge --help`.";
 
@@ -92,7 +95,7 @@ impl From<Code> for ExitCode {
 mod tests {
     use super::{Code, TABLE};
 
-    const ALL: [Code; 10] = [
+    const ALL: [Code; 11] = [
         Code::Succeeded,
         Code::Failed,
         Code::Usage,
@@ -102,6 +105,7 @@ mod tests {
         Code::Aborted,
         Code::Refused,
         Code::Unavailable,
+        Code::NotHere,
         Code::HandedBack,
     ];
 

@@ -1,5 +1,6 @@
 //! `deployctl dossier`: all that a run claimed, showed, had verified and decided.
 
+mod cd_events;
 mod junit;
 mod sarif;
 mod summary;
@@ -21,7 +22,7 @@ use crate::trouble::Trouble;
 /// Print all that a run claimed, showed, had verified and decided.
 ///
 /// The chain of its records is checked on the way. `lines` can be checked again anywhere; `junit`, `sarif` and `summary` are
-/// what CI systems show.
+/// what CI systems show, and `cd-events` what they tell each other.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// The run: its id, how its id begins, or `last`. Default: the only one that has not ended.
@@ -52,6 +53,8 @@ enum Format {
     Junit,
     /// A result for each check that is not met and each step that failed.
     Sarif,
+    /// CDEvents, one a line, for whatever collects them.
+    CdEvents,
     /// A short table, for the summary of a CI job.
     Summary,
 }
@@ -91,6 +94,7 @@ pub(crate) async fn run(args: &Args, shared: &Shared) -> Result<Code, Failure> {
         Format::Lines => dossier.export()?,
         Format::Junit => junit::write(&dossier),
         Format::Sarif => sarif::write(&dossier),
+        Format::CdEvents => cd_events::write(&dossier),
         Format::Summary => summary::write(&dossier),
     };
     let cannot = |path: &std::path::Path, error: std::io::Error| {

@@ -9,6 +9,7 @@ use serde_json::json;
 
 use crate::Failure;
 use crate::code::{Code, is_held};
+use crate::estimate::Estimate;
 use crate::record::RecordView;
 use crate::select::runs;
 use crate::server::pause;
@@ -39,6 +40,7 @@ pub(crate) async fn follow(
     screen: &mut Screen,
 ) -> Result<Code, Failure> {
     let mut quiet = None;
+    let estimate = Estimate::of(watcher.file(), journal, watcher.machine()).await?;
     loop {
         while let Some(record) = watcher.next().await? {
             if record.position >= from {
@@ -53,7 +55,7 @@ pub(crate) async fn follow(
             return Ok(code);
         }
         let held = is_held(&status);
-        screen.view(&view(watcher, journal).await?);
+        screen.view(&view(watcher, journal, estimate).await?);
         if held && until == Until::Held {
             // Counted from the first record of this host on: what lies in the inbox has been taken by then.
             quiet = quiet.map(|looks| looks + 1);
@@ -67,7 +69,11 @@ pub(crate) async fn follow(
 }
 
 /// Where a run stands, with who drives it and what it waits behind.
-pub(crate) async fn view(watcher: &Watcher, journal: &Arc<dyn Journal>) -> Result<View, Failure> {
+pub(crate) async fn view(
+    watcher: &Watcher,
+    journal: &Arc<dyn Journal>,
+    estimate: Option<Estimate>,
+) -> Result<View, Failure> {
     let status = watcher.status().await?;
     let now = journal.now().await?;
     let entry = journal.entry(&status.run).await?;
@@ -83,7 +89,7 @@ pub(crate) async fn view(watcher: &Watcher, journal: &Arc<dyn Journal>) -> Resul
         }
         _ => None,
     };
-    Ok(View::of(status, driven_by, behind))
+    Ok(View::of(status, driven_by, behind, estimate))
 }
 
 /// Which process drives a run now; nothing if none does.

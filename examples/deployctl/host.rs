@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use deploy_agents::documents::Loaded;
+use deploy_core::agent::Repeatable;
 use deploy_core::name::TargetName;
 use deploy_core::pipeline::Pipeline;
 use deploy_core::plan::{Plan, Work};
@@ -13,6 +14,7 @@ use deploy_core::target::TargetState;
 use crate::Failure;
 use crate::demo::{self, Session};
 use crate::journal::JournalFile;
+use crate::profile::{Profile, profile};
 use crate::registry::{NamedProgram, program, registry};
 use crate::trouble::Trouble;
 use crate::workflow::{self, Shape};
@@ -32,6 +34,10 @@ pub(crate) struct Source {
     #[arg(long = "program", value_name = "NAME=COMMAND", value_parser = program, requires = "file")]
     programs: Vec<NamedProgram>,
 
+    /// The same for a program that must not run twice: if nobody can tell what became of it, a person must (`settle`).
+    #[arg(long = "program-once", value_name = "NAME=COMMAND", value_parser = program, requires = "file")]
+    once: Vec<NamedProgram>,
+
     /// A documented workflow instead of the default pipeline; see `deployctl workflow`.
     #[arg(long, value_enum, conflicts_with = "file")]
     workflow: Option<Shape>,
@@ -39,6 +45,11 @@ pub(crate) struct Source {
     /// A folder of reports with a `manifest.json`, which the agents of the crew read.
     #[arg(long, value_name = "FOLDER")]
     evidence: Option<PathBuf>,
+
+    /// A JSON file that says what is asked of a release: `thresholds` of the checks, and `without_checks` and `without` (seats)
+    /// that do not apply, each with its reason, which every report shows.
+    #[arg(long, value_name = "FILE", value_parser = profile, requires = "evidence")]
+    profile: Option<Profile>,
 
     /// Ask a person before the rollout.
     #[arg(long, conflicts_with = "file")]
@@ -76,14 +87,19 @@ impl Source {
             let folder = self.evidence.as_deref().filter(|folder| folder.is_dir());
             let folder = folder
                 .ok_or_else(|| Trouble::usage("a workflow reads evidence; give the folder with --evidence FOLDER"))?;
-            return Ok(workflow::build(shape, "orders-workflow", session, folder, self.ask, self.pace)?.pipeline);
+            let profile = self.profile.clone().unwrap_or_default();
+            let built = workflow::build(shape, "orders-workflow", session, folder, &profile, self.ask, self.pace)?;
+            return Ok(built.pipeline);
         }
         let own = demo::pipeline(session, self.ask, self.pace)?;
         let Some(path) = self.file.as_deref() else { return Ok(own) };
         let place = path.display();
         let text = std::fs::read_to_string(path)
             .map_err(|error| Trouble::usage(format!("the pipeline file {place} cannot be read: {error}")))?;
-        let registry = registry(&own, &self.programs, self.evidence.as_deref())?;
+        let profile = self.profile.clone().unwrap_or_default();
+        let programs = self.programs.iter().map(|program| (program, Repeatable::Yes));
+        let programs = programs.chain(self.once.iter().map(|program| (program, Repeatable::No)));
+        let registry = registry(&own, programs, self.evidence.as_deref(), &profile)?;
         let loaded = match path.extension().and_then(|end| end.to_str()) {
             Some("json") => Loaded::json(&text),
             Some("yaml" | "yml") => Loaded::yaml(&text),

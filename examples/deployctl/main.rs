@@ -20,16 +20,20 @@ mod completions;
 mod demo;
 mod dossier;
 mod drive;
+mod estimate;
 mod follow;
 mod host;
+mod incident;
 mod journal;
 mod judge;
 mod operate;
 mod page;
 mod plan;
+mod profile;
 mod record;
 mod registry;
 mod release;
+mod search;
 mod select;
 mod shared;
 mod span;
@@ -41,6 +45,10 @@ mod who;
 mod workflow;
 
 // The service that the main job releases, and the way in which that shows what it does, are the ones used here.
+#[path = "../release/judged.rs"]
+mod judged;
+#[path = "../release/said.rs"]
+mod said;
 #[path = "../release/self_test.rs"]
 mod self_test;
 #[path = "../release/server.rs"]
@@ -89,13 +97,17 @@ enum Command {
     Checklist(checklist::Args),
     Dossier(dossier::Args),
     Audit(audit::Args),
+    Search(search::Args),
     Judge(judge::Args),
     Place(demo::Args),
     Completions(completions::Args),
 }
 
 fn main() -> ExitCode {
-    let args = Args::parse();
+    let args = match Args::try_parse() {
+        Ok(args) => args,
+        Err(error) => return misread(&error),
+    };
     if let Command::Judge(args) = &args.command {
         return judge::run(args);
     }
@@ -122,6 +134,20 @@ fn main() -> ExitCode {
     }
 }
 
+/// What cannot be read as a command line, in the way in which whoever wrote it wants to read.
+fn misread(error: &clap::Error) -> ExitCode {
+    let json = std::env::args_os().any(|word| word == "--json");
+    if json && error.use_stderr() {
+        let text = error.to_string();
+        let text = text.trim_end().trim_start_matches("error: ");
+        let facts = json!({ "code": Code::Usage.number(), "meaning": Code::Usage, "text": text });
+        Screen::new(true).say("error", text, &facts);
+        return Code::Usage.into();
+    }
+    let _ = error.print();
+    if error.use_stderr() { Code::Usage.into() } else { Code::Succeeded.into() }
+}
+
 async fn perform(args: Args) -> Result<Code, Failure> {
     let shared = &args.shared;
     match &args.command {
@@ -134,6 +160,7 @@ async fn perform(args: Args) -> Result<Code, Failure> {
         Command::Checklist(args) => checklist::run(args, shared).await,
         Command::Dossier(args) => dossier::run(args, shared).await,
         Command::Audit(args) => audit::run(args, shared).await,
+        Command::Search(args) => search::run(args, shared).await,
         Command::Place(args) => demo::run(args, shared).await,
         Command::Completions(args) => Ok(completions::run(args)),
         Command::Judge(_) => Ok(Code::Succeeded),

@@ -144,7 +144,7 @@ fn sentence(event: &Event) -> String {
         Event::Kept(e) => said(&e.input, " early; it is kept until somebody waits for it"),
         Event::Dropped(e) => format!("what was said early cannot be taken after all: {}", e.reason),
         Event::TurnedBack(e) => format!("the run goes back: {}", e.because),
-        Event::UndoOpened(_) => "is undone".to_owned(),
+        Event::UndoOpened(_) => "is being undone".to_owned(),
         Event::UndoPassed(e) => format!("is passed on the way back: {}", e.reason),
         Event::Parked(e) => format!("is parked: {}", e.why.sentence()),
         Event::Ended(e) => format!("the run {}: {}", e.outcome, e.because),

@@ -2,7 +2,7 @@
 //!
 //! | block | names |
 //! |---|---|
-//! | agents | the programs of `--program`; with `--evidence` every seat of the crew, such as `security-specialist-1`, or `security-specialist` for its first one; those of the default pipeline |
+//! | agents | the programs of `--program` and `--program-once`; with `--evidence` every seat of the crew, such as `security-specialist-1`, or `security-specialist` for its first one; those of the default pipeline |
 //! | gates | of kind `go-no-go`, with the names of its checks |
 //! | strategies | `canary`, that of the default pipeline; of kind `canary`, with `weights` in percent and a `soak` |
 //! | target, monitor | `place` and `proxy`, those of the default pipeline |
@@ -13,18 +13,19 @@
 use std::path::Path;
 
 use deploy_agents::agents::Program;
-use deploy_agents::checks::{Catalogue, Thresholds};
-use deploy_agents::crew::{Crew, EvidenceFolder, Member, SEATS, duty};
+use deploy_agents::checks::Catalogue;
+use deploy_agents::crew::{Member, SEATS, duty};
 use deploy_agents::documents::{Length, Registry};
 use deploy_agents::gates::GoNoGo;
 use deploy_agents::process::CommandLine;
-use deploy_core::agent::AgentCard;
+use deploy_core::agent::{AgentCard, Repeatable};
 use deploy_core::name::{BlockName, CheckName};
 use deploy_core::pipeline::Pipeline;
 use deploy_strategies::canary::{Canary, Step};
 use serde::Deserialize;
 
 use crate::Failure;
+use crate::profile::Profile;
 
 /// A program under the name of an agent.
 #[derive(Debug, Clone)]
@@ -51,12 +52,13 @@ struct CanaryOf {
 }
 
 /// Everything that a file can name.
-pub(crate) fn registry(
+pub(crate) fn registry<'p>(
     own: &Pipeline,
-    programs: &[NamedProgram],
+    programs: impl Iterator<Item = (&'p NamedProgram, Repeatable)>,
     evidence: Option<&Path>,
+    profile: &Profile,
 ) -> Result<Registry, Failure> {
-    let thresholds = Thresholds::default();
+    let thresholds = profile.thresholds();
     let mut registry = Registry::of(own)
         .checks(Catalogue::standard(&thresholds).checks().map(|check| check.check()))
         .gate_kind("go-no-go", |name, checks: Vec<CheckName>| Ok(GoNoGo::new(name, checks)))
@@ -66,13 +68,14 @@ pub(crate) fn registry(
                 of.weights.iter().map(step).fold(Canary::builder().name(name), |canary, step| canary.step(step));
             canary.build().map_err(|refused| refused.to_string())
         });
-    for NamedProgram { name, words } in programs {
-        let card = AgentCard::new(name.clone(), format!("runs {}", words.join(" "))).repeatable();
+    for (NamedProgram { name, words }, repeatable) in programs {
+        let mut card = AgentCard::new(name.clone(), format!("runs {}", words.join(" ")));
+        card.repeatable = repeatable;
         let line = CommandLine::new(&words[0]).args(&words[1..]).inherit_env();
         registry = registry.agent(Program::new(card, line));
     }
     if let Some(folder) = evidence {
-        let crew = Crew::new(EvidenceFolder::new(folder), thresholds);
+        let crew = profile.crew(folder)?;
         // The last seats first, so that a role without its phase is the first seat that it has.
         for (seat, duty) in SEATS.into_iter().rev().filter_map(|seat| Some((seat, duty(seat)?))) {
             registry = registry.agent(Member::new(duty, &crew)).alias(seat.role.slug(), seat.to_string());

@@ -32,6 +32,10 @@ pub(crate) struct ReleaseArgs {
     #[arg(long = "author", value_name = "NAME")]
     authors: Vec<String>,
 
+    /// Where to read more: the incident that a hotfix mends, for example. May be given several times.
+    #[arg(long = "link", value_name = "URL")]
+    links: Vec<String>,
+
     /// A built artifact with the digest of its bytes. May be given several times.
     #[arg(long = "artifact", value_name = "NAME=SHA256", value_parser = artifact)]
     artifacts: Vec<(String, Digest)>,
@@ -57,7 +61,8 @@ impl ReleaseArgs {
             Kind::Configuration => ReleaseKind::Configuration,
             Kind::EmergencyPatch => ReleaseKind::EmergencyPatch,
         };
-        let change = Change { commit: self.commit.clone(), authors: self.authors.clone(), ..Change::default() };
+        let (commit, authors, links) = (self.commit.clone(), self.authors.clone(), self.links.clone());
+        let change = Change { commit, authors, links };
         let release = Release::new(self.service.clone(), self.environment.clone(), self.revision.clone());
         let release = release.kind(kind).change(change);
         self.artifacts.iter().fold(release, |release, (name, digest)| release.artifact(name, *digest))

@@ -8,6 +8,7 @@ use serde_json::json;
 
 use crate::Failure;
 use crate::code::Code;
+use crate::estimate::Estimate;
 use crate::follow::{Until, end, follow, view};
 use crate::page;
 use crate::select::{runs, select};
@@ -68,7 +69,8 @@ pub(crate) async fn run(args: &Args, shared: &Shared) -> Result<Code, Failure> {
     }
     watcher.catch_up().await?;
     let code = Code::of(watcher.machine(), &watcher.status().await?);
-    let view = view(&watcher, &journal).await?;
+    let estimate = Estimate::of(&file, &journal, watcher.machine()).await?;
+    let view = view(&watcher, &journal, estimate).await?;
     screen.say("status", &view.block().join("\n"), &view);
     Ok(if args.exit_code { code } else { Code::Succeeded })
 }

@@ -10,6 +10,7 @@ use deploy_core::time::{Spell, millis};
 use serde::Serialize;
 
 use crate::code::is_held;
+use crate::estimate::{Estimate, Usually};
 
 /// Where a run stands, for people and for programs.
 #[derive(Debug, Clone, Serialize)]
@@ -21,13 +22,22 @@ pub(crate) struct View {
     behind: Option<(RunId, Option<String>)>,
     /// Which process drives it now; nothing if none does.
     driven_by: Option<String>,
+    /// How long it usually takes, by those before it; nothing without any, and once it has ended.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    usually: Option<Usually>,
     #[serde(flatten)]
     status: RunStatus,
 }
 
 impl View {
-    pub(crate) fn of(status: RunStatus, driven_by: Option<String>, behind: Option<(RunId, Option<String>)>) -> Self {
-        Self { held: is_held(&status), behind, driven_by, status }
+    pub(crate) fn of(
+        status: RunStatus,
+        driven_by: Option<String>,
+        behind: Option<(RunId, Option<String>)>,
+        estimate: Option<Estimate>,
+    ) -> Self {
+        let usually = estimate.filter(|_| status.end().is_none()).map(|estimate| estimate.after(status.elapsed));
+        Self { held: is_held(&status), behind, driven_by, usually, status }
     }
 
     /// What of it makes a new line when it changes; ages and remaining times do not.
@@ -71,7 +81,9 @@ impl View {
         if let Some(span) = status.paused_for {
             lines.push(format!("    paused for {}, until somebody says: deployctl resume {}", Spell(span), status.run));
         }
-        for step in &status.open {
+        // Those that are parked follow, with their ways out.
+        let parked = |step: &&StepStatus| status.parked.iter().any(|parked| parked.step == step.step);
+        for step in status.open.iter().filter(|step| !parked(step)) {
             lines.extend(step_lines(step, status));
         }
         for parked in &status.parked {
@@ -83,6 +95,10 @@ impl View {
                 parked.why,
                 whose.unwrap_or_default()
             ));
+        }
+        if let Some(Usually { takes_ms, runs, left_ms }) = &self.usually {
+            let (takes, left) = (spell(*takes_ms), spell(*left_ms));
+            lines.push(format!("    usually takes {takes}, by {runs} before it: about {left} are left"));
         }
         if let Some(next) = &status.next {
             lines.push(format!("    next by itself, in {}: {}", spell(millis(next.after)), next.what));

@@ -70,6 +70,11 @@ impl Watcher {
         })
     }
 
+    /// Where the journal lies.
+    pub(crate) fn file(&self) -> &JournalFile {
+        &self.file
+    }
+
     /// The run, as far as it was read.
     pub(crate) fn machine(&self) -> &Machine {
         &self.machine

@@ -11,6 +11,8 @@ use crate::Failure;
 use crate::code::Code;
 use crate::demo::{Session, site};
 use crate::drive;
+use crate::incident;
+use crate::profile::Profile;
 use crate::shared::Shared;
 use crate::show::Screen;
 use crate::trouble::Trouble;
@@ -34,6 +36,10 @@ enum Command {
     /// The same as `run --workflow`, which goes on with it too. Without evidence of the release it ends with a no-go, which
     /// names every check that is missing.
     Deployment(Box<Deployment>),
+    /// Answer to an incident, as far as that is here: lists its steps, and the command of each that is.
+    ///
+    /// Nothing is done. Exit code 9 as long as a step is not here, with the names of those that are not.
+    IncidentResponse(incident::Args),
 }
 
 #[derive(Debug, clap::Args)]
@@ -61,7 +67,15 @@ pub(crate) async fn run(args: &Args, shared: &Shared) -> Result<Code, Failure> {
         Command::List => {
             let mut screen = Screen::new(shared.json);
             for shape in [Shape::ThreePhase, Shape::EightPhase] {
-                let workflow = build(shape, "listed", &Session::absent(), std::path::Path::new("."), false, 1.0)?;
+                let workflow = build(
+                    shape,
+                    "listed",
+                    &Session::absent(),
+                    std::path::Path::new("."),
+                    &Profile::default(),
+                    false,
+                    1.0,
+                )?;
                 let phases: Vec<_> = workflow.pipeline.phases().iter().map(|phase| phase.name.to_string()).collect();
                 let seats: Vec<_> = workflow.seats.keys().map(ToString::to_string).collect();
                 let checks: usize = workflow.checklist().items().len();
@@ -78,6 +92,7 @@ pub(crate) async fn run(args: &Args, shared: &Shared) -> Result<Code, Failure> {
             run.source.follow(deployment.shape);
             drive::run(&run, shared).await
         }
+        Command::IncidentResponse(args) => incident::run(args, shared).await,
     }
 }
 
@@ -96,6 +111,7 @@ pub(crate) fn build(
     name: &str,
     place: &Session,
     evidence: &std::path::Path,
+    profile: &Profile,
     ask: bool,
     pace: f64,
 ) -> Result<Workflow, Failure> {
@@ -108,5 +124,8 @@ pub(crate) fn build(
     if ask {
         builder = builder.approval(ApprovalRequest::new("Shall this revision go out?"));
     }
-    builder.build().map_err(|error| Trouble::usage(format!("the workflow cannot be put together: {}", chain(&error))))
+    profile
+        .ask(builder)?
+        .build()
+        .map_err(|error| Trouble::usage(format!("the workflow cannot be put together: {}", chain(&error))))
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use deploy_agents::checks::kind;
 use deploy_agents::dossier::Dossier;
-use deploy_agents::workflows::{Backfill, IssuePolicy, Site, WorkflowBuilder};
+use deploy_agents::workflows::{Backfill, Hook, IssuePolicy, Site, WorkflowBuilder};
 use deploy_core::driver::{Engine, RunHandle};
 use deploy_core::evidence::Waiver;
 use deploy_core::journal::{Journal, SqliteJournal, export};
@@ -29,6 +29,7 @@ use futures::StreamExt as _;
 
 use crate::Failure;
 use crate::workshop::args::Args;
+use crate::workshop::bench::Bench;
 use crate::workshop::prepare::{Prepared, prepare};
 use crate::workshop::repository::OLD;
 use crate::workshop::steps;
@@ -42,26 +43,30 @@ const CANNOT_BE_PLANTED: u8 = 2;
 const USERS: usize = 4;
 const BETWEEN: Duration = Duration::from_millis(15);
 
-/// What a host builds its workflow of.
-#[derive(Debug)]
-pub(crate) struct Parts<'p> {
-    pub(crate) prepared: &'p Prepared,
-    /// The users of production, for the step that looks at what they met.
-    pub(crate) users: Users,
+/// What a host writes: evidence, where it goes, and what it adds of its own.
+fn workflow(
+    of: &Prepared,
+    users: Users,
+    shape: impl FnOnce(Bench, Site) -> WorkflowBuilder,
+) -> Result<WorkflowBuilder, Failure> {
+    let (file, wanted) = &of.settings;
+    let configure = Arc::new(steps::configuration("configure", file, wanted.clone(), &of.built)?);
+    let look = steps::look(&of.bench, &of.production, users)?;
+    Ok(shape(of.bench.clone(), production(of)?)
+        .staging(staging(of))
+        .task_with_undo(Hook::BeforeTraffic, "configure", Arc::clone(&configure), configure)
+        .task(Hook::AfterTraffic, "look", look))
 }
 
-impl Parts<'_> {
-    /// Production: a canary, judged by what the proxy counts.
-    pub(crate) fn production(&self) -> Result<Site, Failure> {
-        let place = &self.prepared.production;
-        let site = Site::new(canary()?, place.target()).monitor(place.monitor()?);
-        Ok(site.observe_every(Duration::from_millis(300)).timeout(Duration::from_secs(300)))
-    }
+/// Production: a canary, judged by what the proxy counts.
+fn production(of: &Prepared) -> Result<Site, Failure> {
+    let site = Site::new(canary()?, of.production.target()).monitor(of.production.monitor()?);
+    Ok(site.observe_every(Duration::from_millis(300)).timeout(Duration::from_secs(300)))
+}
 
-    /// Staging: all at once.
-    pub(crate) fn staging(&self) -> Site {
-        Site::new(quickly(), self.prepared.staging.target()).observe_every(Duration::from_millis(300))
-    }
+/// Staging: all at once.
+fn staging(of: &Prepared) -> Site {
+    Site::new(quickly(), of.staging.target()).observe_every(Duration::from_millis(300))
 }
 
 /// All at once, and no longer than that: nobody uses staging, so that nobody's requests have to end.
@@ -101,11 +106,11 @@ fn canary() -> Result<Canary, Failure> {
     Ok(canary.build()?)
 }
 
-/// Prepares a release, carries it out by the workflow that `build` puts together, and sums up.
+/// Prepares a release, carries it out by a workflow of this shape, and sums up.
 pub(crate) async fn carry_out(
     name: &str,
     args: &Args,
-    build: impl FnOnce(Parts<'_>) -> Result<WorkflowBuilder, Failure>,
+    shape: impl FnOnce(Bench, Site) -> WorkflowBuilder,
 ) -> Result<ExitCode, Failure> {
     let clock = SystemClock::new();
     let tools = Tools::new(&args.without);
@@ -126,7 +131,7 @@ pub(crate) async fn carry_out(
     );
 
     let users = Users::start(prepared.production.traffic(), USERS, BETWEEN, u64::MAX);
-    let mut builder = build(Parts { prepared: &prepared, users })?
+    let mut builder = workflow(&prepared, users, shape)?
         .thresholds(prepared.thresholds.clone())
         // Everything that is reported here was made a minute ago: asking again would change nothing.
         .issues(once())

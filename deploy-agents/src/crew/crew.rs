@@ -88,7 +88,15 @@ impl Crew {
     }
 
     /// What the source has, and beside it what the host declared not to apply.
-    pub(crate) async fn collect(&self, wanted: &Wanted<'_>) -> Result<Vec<Collected>, SourceError> {
+    ///
+    /// # Errors
+    ///
+    /// [`SourceError`] where the source cannot be read.
+    ///
+    /// # Cancel safety
+    ///
+    /// It only reads.
+    pub async fn collect(&self, wanted: &Wanted<'_>) -> Result<Vec<Collected>, SourceError> {
         let mut pieces = self.source.collect(wanted).await?;
         pieces.retain(|piece| wanted.asks_for(&piece.evidence.kind) && piece.evidence.kind != kind::PROFILE);
         if wanted.asks_for(kind::PROFILE) && !self.excused.is_empty() {

@@ -42,6 +42,11 @@ impl CommandLine {
         }
     }
 
+    /// The program, by path or by name.
+    pub(crate) fn program(&self) -> &std::ffi::OsStr {
+        &self.program
+    }
+
     /// The same with one more argument.
     #[must_use]
     pub fn arg(mut self, arg: impl Into<OsString>) -> Self {

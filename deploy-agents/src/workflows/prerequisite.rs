@@ -56,6 +56,10 @@ impl Prerequisite {
             match (reading.run(kind::PREREQUISITE_RUN), reading.signed(kind::PREREQUISITE, &keys)) {
                 (Ok(run), _) => of_run(&mut found, &workflow, &run, commit),
                 (Err(Refusal::Missing(_)), Ok(statements)) => of_statements(&mut found, &workflow, &statements, commit),
+                // What was shown and does not hold says more than what was not shown.
+                (Err(Refusal::Missing(_)), Err(refusal)) if !matches!(refusal, Refusal::Missing(_)) => {
+                    found.refuse(refusal);
+                }
                 (Err(refusal), _) => found.refuse(refusal),
             }
             found.finish()

@@ -12,12 +12,17 @@ use deploy_core::target::{Capabilities, Target, TargetState};
 
 /// Where a workflow deploys to, how it spreads there, and what measures it.
 ///
-/// ```no_run
-/// # fn target() -> deploy_agents::targets::place::PlaceTarget { unimplemented!() }
+/// ```
+/// use deploy_agents::targets::place::PlaceTarget;
 /// use deploy_agents::workflows::Site;
+/// use deploy_core::name::TargetName;
 /// use deploy_strategies::all_at_once::AllAtOnce;
 ///
-/// let staging = Site::new(AllAtOnce::new(), target());
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let place = PlaceTarget::new(TargetName::new("staging")?, "127.0.0.1:7000".parse()?);
+/// let staging = Site::new(AllAtOnce::new(), place);
+/// # Ok(())
+/// # }
 /// ```
 #[derive(Debug, Clone)]
 pub struct Site {

@@ -28,7 +28,7 @@ fn handed_over(seat: Seat, pieces: &[Collected]) -> BTreeMap<String, serde_json:
     report.deliverables.iter().map(|d| (d.key.name.clone(), json(&d.json))).collect()
 }
 
-fn issued<C: Content>(seat: Seat, pieces: &[Collected]) -> Issued<C> {
+pub(crate) fn issued<C: Content>(seat: Seat, pieces: &[Collected]) -> Issued<C> {
     let mut all = handed_over(seat, pieces);
     serde_json::from_value(all.remove(C::NAME).unwrap_or_else(|| panic!("no {}", C::NAME))).expect("its shape")
 }

@@ -5,17 +5,21 @@ use std::sync::Arc;
 use deploy_agents::checks::code::ChangeLog;
 use deploy_agents::checks::{Document, EvidenceSet, file_of};
 use deploy_agents::crew::Sources;
-use deploy_agents::workflows::Deployed;
+use deploy_agents::workflows::{Deployed, without_exit_gate};
 use deploy_core::digest::Digest;
+use deploy_core::driver::{Engine, RuntimeClock};
 use deploy_core::evidence::Collected;
+use deploy_core::journal::MemoryJournal;
 use deploy_core::machine::Outcome;
+use deploy_core::operator::{Act, OperatorInput, Settlement};
+use deploy_core::plan::StepPath;
 use deploy_core::release::{Release, ReleaseKind};
 use serde_json::json;
 
-use crate::parts::{release_of, three_from};
+use crate::parts::{evidence, release_of, three_from};
 use crate::sample::pieces;
 use crate::whole::outcome;
-use crate::world::{COMMIT, artifact, now};
+use crate::world::{COMMIT, artifact, now, person};
 
 const BASE: &str = "89abcdef0123456789abcdef0123456789abcdef";
 
@@ -84,6 +88,49 @@ async fn a_hotfix_is_small_and_of_what_runs() {
         assert_eq!(end, Outcome::Failed, "{what}");
         assert!(because.contains(what), "{what}: {because}");
     }
+}
+
+/// What mends an incident is a release like any other: the spec-validator looks at it again, its gate decides, and there is nothing
+/// that anybody can say to pass that gate by.
+///
+/// Rows: M117.
+#[tokio::test(start_paused = true)]
+async fn the_run_that_mends_an_incident_passes_the_gate_again_and_nobody_skips_it() {
+    let mut release = release_of(ReleaseKind::Hotfix);
+    release.change.links.push("https://incidents.example.org/17".to_owned());
+    let fix = || [deployed(BASE, Digest::of(b"the image before")), log(12)];
+    let unfinished = json!({
+        "documents": [{ "path": "README.md", "sections": ["changelog"], "placeholders": ["TODO: why it broke"], "dead_links": [] }],
+        "public_items": 40, "documented_items": 40, "changelog_version": "2",
+    });
+    let pieces: Vec<Collected> = fix().into_iter().chain([piece("docs-inventory", unfinished)]).collect();
+    let (end, because) = ends(release.clone(), pieces).await;
+    assert_eq!(end, Outcome::Failed, "{because}");
+    assert!(because.contains("docs-complete") && because.contains("pre-deployment"), "{because}");
+
+    let workflow = three_from(Arc::new(evidence())).build().expect("it builds");
+    let plan = workflow.pipeline.plan(release.clone(), person("bot")).expect("a plan");
+    assert!(plan.find(&StepPath::new("pre-deployment/spec-validator").expect("a path")).is_some(), "it looks again");
+    assert_eq!(without_exit_gate(&plan), vec![]);
+    let clock = Arc::new(RuntimeClock::new(now()));
+    let journal = Arc::new(MemoryJournal::new(Arc::<RuntimeClock>::clone(&clock)));
+    let engine = Engine::builder(journal).clock(clock).pipeline(workflow.pipeline.clone()).build();
+    let run = engine.start(workflow.pipeline.name(), release, person("bot")).await.expect("it starts");
+    let gate = || StepPath::new("pre-deployment/exit").expect("a path");
+    for act in [
+        Act::Promote { step: gate() },
+        Act::PromoteFully { step: gate() },
+        Act::Approve { step: gate() },
+        Act::Settle { step: gate(), as_: Settlement::Finished },
+        Act::Waive { step: gate(), check: None, expires: now().after(std::time::Duration::from_secs(3_600)) },
+    ] {
+        let name = act.name();
+        let said = run.submit(OperatorInput::new(person("eve"), "there is no time", act)).await;
+        assert!(said.is_err(), "{name} was taken");
+    }
+    // Without the statement of what runs, it is no fix of it.
+    let end = run.wait().await.expect("it ends");
+    assert!(end.outcome == Outcome::Failed && end.because.contains("hotfix-small"), "{}", end.because);
 }
 
 /// The same evidence with one document changed.

@@ -10,7 +10,10 @@ mod excused;
 mod gates;
 mod joins;
 mod kinds;
+mod improvements;
+mod issues;
 mod lies;
+mod options;
 mod parts;
 mod plans;
 #[path = "../checks/sample.rs"]

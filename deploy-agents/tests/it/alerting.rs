@@ -5,6 +5,7 @@ use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
 
+use deploy_agents::checks::{Catalogue, EvidenceSet, Thresholds};
 use deploy_agents::monitors::alertmanager::{
     Alert, AlertDrill, AlertInbox, AlertState, Alertmanager, FiringAlerts, Matcher, Silence, Watchdog,
 };
@@ -14,8 +15,10 @@ use deploy_agents::monitors::alerts::{
 use deploy_agents::targets::AdminAccess;
 use deploy_agents::wait::until;
 use deploy_core::agent::{Agent, Cancellation, Certainty, Performed};
+use deploy_core::evidence::{Collected, Verdict};
 use deploy_core::monitor::{MeasureContext, MeasureRequest, Monitor as _, Reading};
 use deploy_core::name::{BlockName, CheckName, MetricName};
+use deploy_core::testing::conformance::agent::AgentSuite;
 use deploy_core::testing::conformance::monitor::MonitorSuite;
 use deploy_core::time::{Clock as _, Now, SystemClock};
 
@@ -76,6 +79,20 @@ async fn a_drill_arrives_where_somebody_reads_it() {
     let said: serde_json::Value = serde_json::from_slice(&evidence.bytes).expect("JSON");
     assert_eq!(said["received"]["labels"]["owner"], "team-shop");
     assert_eq!(said["received"]["annotations"]["runbook_url"], "https://runbooks.example/shop");
+    let release = Arc::clone(&task().release);
+    let checks = Catalogue::standard(&Thresholds::default());
+    let delivered = checks.check("alerts-delivered").expect("a check");
+    let judged = |piece: &Collected| {
+        let set = EvidenceSet::new().with(piece.clone());
+        set.judge(delivered, &release, &block("reader"), None, SystemClock::new().wall()).receipt.verdict
+    };
+    assert_eq!(judged(evidence), Verdict::Pass, "the check reads what the drill writes");
+    let mut unowned = said.clone();
+    unowned["alerts"][0]["owner"] = "".into();
+    let of = &evidence.evidence;
+    let (kind, by, subject) = (of.kind.clone(), of.producer.name.clone(), of.subject.clone());
+    let unowned = Collected::new(kind, by, subject, of.observed_at, unowned.to_string().into_bytes());
+    assert!(matches!(judged(&unowned), Verdict::Fail { reason } if reason.contains("TooManyErrors has no owner")));
     let took = said["delivery_ms"].as_u64().expect("a number");
     println!("a drill's alert arrived after {took} ms");
     assert!(took < 60_000, "{took}");
@@ -85,6 +102,8 @@ async fn a_drill_arrives_where_somebody_reads_it() {
         std::future::ready(all.iter().any(|d| d.message.alerts.iter().any(|a| !a.firing)).then_some(()))
     });
     assert!(resolved.await.is_ok(), "never resolved");
+
+    AgentSuite::new().run(&good).await;
 
     // An alert that is routed elsewhere does not arrive, and a drill that does not arrive is no success.
     let lost = drill(rule("TooManyErrors", "e > 1").owner("nobody"), &inbox);

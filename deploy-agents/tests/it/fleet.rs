@@ -9,6 +9,7 @@ use deploy_agents::targets::processes::{
     DeadMan, FleetConfig, HealthCheck, InstancePhase, Launch, ProcessFleet, RestartPolicy,
 };
 use deploy_agents::targets::proxy::{Proxy, ProxyConfig};
+use deploy_core::digest::Digest;
 use deploy_core::effect::{EffectKey, Fence};
 use deploy_core::name::{RevisionName, RunId, TargetName};
 use deploy_core::plan::StepPath;
@@ -164,6 +165,48 @@ async fn a_revision_that_never_becomes_healthy_gets_no_traffic_and_costs_nobody_
     let after: Vec<_> = fleet.instances().iter().map(|i| i.pid).collect();
     assert_eq!(before, after);
     fleet.close().await;
+}
+
+/// Two places, one release: what was tried out in the first is what the second starts, and what was built anew is refused.
+///
+/// Rows: M30.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn production_starts_the_program_that_staging_tried_and_refuses_one_built_anew() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let built = dir.path().join("service");
+    std::fs::copy(std::env::current_exe().expect("this program has a path"), &built).expect("copied");
+    let approved = Digest::of(&std::fs::read(&built).expect("read"));
+    let started = |path: std::path::PathBuf| {
+        let line = service::line_of(path);
+        config(Launch::template(line)).program(name("v1"), approved)
+    };
+    let wanted = want(&[("v1", 1, 100)]);
+    let refused = async |path: std::path::PathBuf| {
+        let production = fleet(started(path)).await;
+        production.begin_with(&wanted).expect("sound");
+        eventually("it is given up", || production.instances().iter().any(|i| i.phase == InstancePhase::GivenUp)).await;
+        let trouble = production.instances()[0].trouble.clone().expect("a reason");
+        assert_eq!(production.observe().await.expect("a state").revision(&name("v1")).ready, 0);
+        production.close().await;
+        trouble
+    };
+    let staging = fleet(started(built.clone())).await;
+    staging.begin_with(&wanted).expect("sound");
+    reached(&staging, &wanted).await;
+    staging.close().await;
+
+    // One byte at its end changes nothing of what it does, and is another program.
+    let anew = dir.path().join("service-built-anew");
+    let mut bytes = std::fs::read(&built).expect("read");
+    bytes.push(0);
+    std::fs::copy(&built, &anew).expect("it stays executable");
+    std::fs::write(&anew, bytes).expect("written");
+    let trouble = refused(anew).await;
+    assert!(trouble.contains(&format!("and {approved} was approved")), "{trouble}");
+    let trouble = refused("service".into()).await;
+    assert!(trouble.contains("not named by its path"), "{trouble}");
+    let trouble = refused(dir.path().join("gone")).await;
+    assert!(trouble.contains("could not be read"), "{trouble}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

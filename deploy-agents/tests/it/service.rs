@@ -19,8 +19,12 @@ pub(crate) type Body = UnsyncBoxBody<Bytes, hyper::Error>;
 
 /// The command line of an instance: the test program itself, asked for one test alone.
 pub(crate) fn line() -> CommandLine {
-    let this = std::env::current_exe().expect("this program has a path");
-    CommandLine::new(this)
+    line_of(std::env::current_exe().expect("this program has a path"))
+}
+
+/// The same for a copy of the program.
+pub(crate) fn line_of(program: std::path::PathBuf) -> CommandLine {
+    CommandLine::new(program)
         .args(["--exact", "service::serves_as_a_child", "--nocapture"])
         .env("SERVICE_PORT", "{port}")
         .env("SERVICE_REVISION", "{revision}")

@@ -11,6 +11,7 @@ use serde_json::json;
 
 use crate::Failure;
 use crate::code::Code;
+use crate::estimate::Estimate;
 use crate::follow::view;
 use crate::journal::JournalFile;
 use crate::record::RecordView;
@@ -26,6 +27,7 @@ const LOOKS: u32 = 5;
 pub(super) struct Feed {
     watcher: Watcher,
     journal: Arc<dyn Journal>,
+    estimate: Option<Estimate>,
     from: u64,
     ready: VecDeque<Bytes>,
     told: Option<String>,
@@ -38,7 +40,8 @@ impl Feed {
     pub(super) async fn open(file: &JournalFile, run: &RunId, from: u64) -> Result<Self, Failure> {
         let journal = file.read()?;
         let watcher = Watcher::open(file, Arc::clone(&journal), run).await?;
-        Ok(Self { watcher, journal, from, ready: VecDeque::new(), told: None, looks: 0, over: false })
+        let estimate = Estimate::of(file, &journal, watcher.machine()).await?;
+        Ok(Self { watcher, journal, estimate, from, ready: VecDeque::new(), told: None, looks: 0, over: false })
     }
 
     /// The next event; nothing after the last.
@@ -67,7 +70,7 @@ impl Feed {
                 self.tell(Some(record.position), "record", &shown);
             }
         }
-        let view = view(&self.watcher, &self.journal).await?;
+        let view = view(&self.watcher, &self.journal, self.estimate).await?;
         let change = view.change();
         self.looks += 1;
         if self.told.as_ref() != Some(&change) || self.looks >= LOOKS {

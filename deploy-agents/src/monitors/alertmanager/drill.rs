@@ -7,10 +7,11 @@ use async_trait::async_trait;
 use deploy_core::agent::{Agent, AgentCard, AgentError, Performed, Report, StepContext, Task};
 use deploy_core::evidence::{Claim, Collected};
 use deploy_core::name::{BlockName, CheckName};
-use deploy_core::time::{Clock, Spell, SystemClock};
+use deploy_core::time::{Clock, Spell, SystemClock, Timestamp};
 
 use super::{Alert, AlertInbox, Alertmanager};
 use crate::agents::subject;
+use crate::checks::infrastructure::DrilledAlert;
 use crate::monitors::alerts::AlertRule;
 
 /// How often the inbox is looked into.
@@ -20,7 +21,7 @@ const EVERY: Duration = Duration::from_millis(50);
 /// real one would go. Then it is resolved.
 ///
 /// The alert carries the rule's own labels and annotations, and the label `drill`, which names this attempt. The report holds evidence
-/// of kind `alert-drill`: what was posted, what came, and how long it took.
+/// of kind `alert-drill`, which the check `alerts-delivered` reads: what was posted, what came to whom, and how long it took.
 ///
 /// Rows: M36, M45, M193.
 #[derive(Debug, Clone)]
@@ -80,7 +81,7 @@ impl Agent for AlertDrill {
         // A tenth of the time is left for resolving it.
         let patience = cx.timeout - cx.timeout / 10;
         let looking =
-            crate::wait::until(patience, EVERY, || std::future::ready(self.inbox.first_with("drill", &drill)));
+            crate::wait::until(patience, EVERY, || std::future::ready(self.inbox.first_delivery("drill", &drill)));
         let came = tokio::select! {
             came = looking => came.ok(),
             () = cx.cancellation.cancelled() => None,
@@ -90,13 +91,15 @@ impl Agent for AlertDrill {
             // It ends by itself after the server's resolve timeout.
             tracing::warn!(error = deploy_core::report::chain(&error), "the drill's alert could not be resolved");
         }
-        let Some((at, received)) = came else {
+        let Some((at, received, receiver)) = came else {
             let within = Spell(patience);
             let why = format!("the drill's alert {} did not arrive within {within}", self.rule.name);
             return Err(AgentError::definitive(why));
         };
         let took = at.since(onset);
         let bytes = serde_json::json!({
+            "format": 1,
+            "alerts": [drilled(&self.rule, onset, at, receiver)],
             "rule": self.rule,
             "posted": alert.json(),
             "received": { "labels": received.labels, "annotations": received.annotations, "fingerprint": received.fingerprint },
@@ -116,5 +119,17 @@ impl Agent for AlertDrill {
             });
         }
         Ok(report.evidence(evidence).into())
+    }
+}
+
+/// The alert as the check reads it. What the rule does not say is empty, and the check names it.
+fn drilled(rule: &AlertRule, fired_at: Timestamp, received_at: Timestamp, receiver: String) -> DrilledAlert {
+    DrilledAlert {
+        name: rule.name.clone(),
+        owner: rule.owner.clone().unwrap_or_default(),
+        runbook: rule.runbook.clone().unwrap_or_default(),
+        fired_at,
+        received_at: Some(received_at),
+        receiver,
     }
 }

@@ -78,9 +78,16 @@ impl AlertInbox {
     /// When a firing alert with this label came first, and the alert.
     #[must_use]
     pub fn first_with(&self, label: &str, value: &str) -> Option<(Timestamp, SentAlert)> {
+        self.first_delivery(label, value).map(|(at, alert, _)| (at, alert))
+    }
+
+    /// The same, with the receiver that it was routed to.
+    pub(super) fn first_delivery(&self, label: &str, value: &str) -> Option<(Timestamp, SentAlert, String)> {
         let has = |alert: &&SentAlert| alert.firing && alert.labels.get(label).is_some_and(|there| there == value);
         let delivered = self.delivered.lock().unwrap_or_else(PoisonError::into_inner);
-        delivered.iter().find_map(|d| Some((d.at, d.message.alerts.iter().find(has)?.clone())))
+        delivered
+            .iter()
+            .find_map(|d| Some((d.at, d.message.alerts.iter().find(has)?.clone(), d.message.receiver.clone())))
     }
 }
 

@@ -1,10 +1,12 @@
 //! What a fleet runs, and how patiently.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use deploy_core::digest::Digest;
 use deploy_core::name::{RevisionName, TargetName};
 
 use crate::process::CommandLine;
@@ -192,6 +194,8 @@ pub struct FleetConfig {
     pub most_instances: u32,
     /// The lease on split traffic, if there is one.
     pub dead_man: Option<DeadMan>,
+    /// The programs that revisions must be, by the digest of their bytes. Default none: a revision is whatever it is started with.
+    pub programs: BTreeMap<RevisionName, Digest>,
 }
 
 impl FleetConfig {
@@ -209,6 +213,7 @@ impl FleetConfig {
             log_limit: 1024 * 1024,
             most_instances: 64,
             dead_man: None,
+            programs: BTreeMap::new(),
         }
     }
 
@@ -238,6 +243,16 @@ impl FleetConfig {
     #[must_use]
     pub fn logs(mut self, dir: impl Into<PathBuf>) -> Self {
         self.logs = Some(dir.into());
+        self
+    }
+
+    /// The same, where this revision is started only from a program of these bytes, which must be named by its path: what was
+    /// tried out in one place is what runs in another, and what was built anew is refused. The bytes are read before each start.
+    ///
+    /// Rows: M30.
+    #[must_use]
+    pub fn program(mut self, revision: RevisionName, digest: Digest) -> Self {
+        self.programs.insert(revision, digest);
         self
     }
 

@@ -13,6 +13,7 @@ use tokio::sync::watch;
 
 use super::config::LaunchSlot;
 use super::fleet::Fleet;
+use super::pinned::is_program;
 use crate::http::{HttpClient, HttpLimits};
 use crate::process::{Group, LogFile};
 use crate::wait::{pause, told};
@@ -131,6 +132,11 @@ async fn live(fleet: &Arc<Fleet>, id: u64, revision: &RevisionName, stop: &mut w
         .line(&slot)
         .env_default("PORT", port.to_string())
         .env_default("REVISION", revision.as_str());
+    if let Some(wanted) = fleet.config.programs.get(revision)
+        && let Err(why) = is_program(&line, wanted).await
+    {
+        return failed(why);
+    }
     let mut child = match line.command().spawn() {
         Ok(child) => child,
         Err(error) => return failed(format!("{} could not be started: {error}", line.name())),

@@ -4,6 +4,7 @@ mod config;
 mod effects;
 mod fleet;
 mod instance;
+mod pinned;
 pub(in crate::targets) mod reconcile;
 
 use std::sync::Arc;

@@ -1,13 +1,19 @@
 //! `deployctl`, as a person or a script would call it: the real program, several processes at a time.
 
 mod audit;
+mod fresh;
+mod history;
+mod incident;
 mod interrupted;
 mod nonsense;
 mod other_pipelines;
 mod page;
+mod parked;
 mod planned;
+mod promoted;
 mod steered;
 mod taken_back;
+mod whole_workflow;
 
 use std::io::{BufRead as _, BufReader};
 use std::path::PathBuf;

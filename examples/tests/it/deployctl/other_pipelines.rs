@@ -12,7 +12,7 @@ fn sample(name: &str) -> String {
 }
 
 /// The release that the sample of evidence is about, and the time at which it was fresh.
-const RELEASE: [&str; 14] = [
+pub(super) const RELEASE: [&str; 14] = [
     "--service",
     "shop",
     "--environment",
