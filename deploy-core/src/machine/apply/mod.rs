@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 pub(super) use self::attached::attach;
 use self::rollout::again;
 use super::event::{AfterFailure, Event, Record};
-use super::state::{CHANGE_SETTLES_WITHIN, Doing, EARLY_AT_MOST, Failure, Mode, Rolling, Step, StepState, TURNED_BACK};
+use super::state::{CHANGE_SETTLES_WITHIN, Doing, EARLY_AT_MOST, Failure, Mode, Rolling, StepState, TURNED_BACK};
 use super::{Machine, command::Try};
 use crate::agent::Handle;
 use crate::plan::{OnFailure, PlannedStep, StepId, Work};
