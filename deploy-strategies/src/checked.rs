@@ -5,6 +5,7 @@ use std::time::Duration;
 use deploy_core::operator::ApprovalRequest;
 
 use crate::analysis::Analysis;
+use crate::hold::OnInconclusive;
 use crate::refusal::Problems;
 use crate::rolling::Amount;
 
@@ -19,6 +20,13 @@ impl Problems {
     pub(crate) fn asked(&mut self, at: &str, request: Option<&ApprovalRequest>) {
         let some = request.is_none_or(|request| request.quorum > 0);
         self.require(some, format!("{at}.quorum"), "it is 0", "at least 1");
+    }
+
+    /// Whoever is asked in doubt can answer.
+    pub(crate) fn doubt(&mut self, then: &OnInconclusive) {
+        if let OnInconclusive::Ask(request) = then {
+            self.asked("on_inconclusive.ask", Some(request));
+        }
     }
 
     /// An instance may be added, or one may be missing.

@@ -9,6 +9,7 @@ use deploy_core::pipeline::{Phase, Rollout, StepBuilder};
 use deploy_core::release::Release;
 use deploy_core::strategy::{Decision, Outline, Situation, Strategy};
 use deploy_core::target::{Capabilities, Target, TargetState};
+use deploy_core::time::Timestamp;
 
 /// Where a workflow deploys to, how it spreads there, and what measures it.
 ///
@@ -112,6 +113,9 @@ impl Strategy for AtSite {
     }
     fn monitors(&self) -> Vec<BlockName> {
         self.strategy.monitors()
+    }
+    fn objection(&self, release: &Release, wall: Timestamp) -> Option<String> {
+        self.strategy.objection(release, wall)
     }
     fn outline(&self, release: &Release, from: &TargetState) -> Outline {
         self.strategy.outline(release, from)

@@ -188,6 +188,7 @@ impl BlueGreenBuilder {
     pub fn build(self) -> Result<BlueGreen, Refused> {
         let mut problems = Problems::default();
         problems.deadline(self.progress_deadline);
+        problems.doubt(&self.on_inconclusive);
         let shown = self.preview.is_none_or(|amount| !amount.is_zero());
         problems.require(
             shown,

@@ -174,6 +174,7 @@ impl FlagRolloutBuilder {
         let mut problems = Problems::default();
         problems.require(!self.steps.is_empty(), "steps", "there is none", "at least one");
         problems.deadline(self.progress_deadline);
+        problems.doubt(&self.on_inconclusive);
         for (i, step) in self.steps.iter().enumerate() {
             let before = i.checked_sub(1).map_or(0, |i| self.steps[i].percent.get());
             let at = format!("steps[{i}].percent");

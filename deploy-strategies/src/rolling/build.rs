@@ -215,6 +215,7 @@ impl RollingBuilder {
             "no instance could count before it passes",
             format!("more than min_healthy, {}", span::write(self.min_healthy)),
         );
+        problems.doubt(&self.on_inconclusive);
         problems.require(!self.batches.is_empty(), "batches", "there is none", "at least one");
         for (i, batch) in self.batches.iter().enumerate() {
             let beside: Vec<&Analysis> = self.background.iter().collect();

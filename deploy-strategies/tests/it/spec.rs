@@ -37,6 +37,15 @@ fn what_is_wrong_is_named_by_its_path() {
     assert_eq!(at(r#"{"type": "canary", "steps": []}"#), "steps");
     assert_eq!(at(r#"{"type": "canary"}"#), "steps");
     assert_eq!(at(r#"{"type": "rolling", "batches": []}"#), "batches");
+    let nobody = r#""on_inconclusive": {"ask": {"question": "?", "quorum": 0, "expires_after": 5}}"#;
+    for kind in [
+        r#""canary", "steps": [{"weight": 5}]"#,
+        r#""blue-green""#,
+        r#""rolling""#,
+        r#""flags", "flag": "f", "steps": [{"percent": 5}]"#,
+    ] {
+        assert_eq!(at(&format!(r#"{{"type": {kind}, {nobody}}}"#)), "on_inconclusive.ask.quorum");
+    }
     assert_eq!(at(r#"{"type": "canary", "steps": [{"weight": 5}, {"weight": -1}]}"#), "steps[1].weight");
     assert_eq!(at(r#"{"type": "canary", "steps": [{"weight": 5, "soak": "5 min"}]}"#), "steps[0].soak");
     assert_eq!(at(r#"{"type": "canary", "steps": [{"weight": 5, "wieght": 6}]}"#), "steps[0].wieght");
