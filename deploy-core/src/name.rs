@@ -3,7 +3,8 @@
 use std::fmt;
 use std::sync::Arc;
 
-use serde::{Deserialize, Serialize};
+use serde::de::Visitor;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// The longest name, in bytes. Long enough for a digest with its algorithm, short enough for one line of a table.
 pub const LONGEST_NAME: usize = 96;
@@ -61,12 +62,39 @@ fn check(kind: &'static str, text: &str) -> Result<(), NameError> {
     }
 }
 
+/// Reads a text, and makes a name of it.
+struct Text<N>(fn(&str) -> Result<N, NameError>);
+
+impl<N> Visitor<'_> for Text<N> {
+    type Value = N;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a string")
+    }
+
+    fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<N, E> {
+        self.0(text).map_err(E::custom)
+    }
+}
+
 macro_rules! names {
     ($($(#[$doc:meta])* $name:ident = $kind:literal;)*) => {$(
         $(#[$doc])*
-        #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-        #[serde(try_from = "String", into = "String")]
+        #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub struct $name(Arc<str>);
+
+        // By hand, without a text of its own on the way: dozens of names stand in every record.
+        impl Serialize for $name {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.serialize_str(&self.0)
+            }
+        }
+
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                deserializer.deserialize_str(Text(|text| Self::new(text)))
+            }
+        }
 
         impl $name {
             /// Parses a name: 1 to 96 ASCII letters, digits and `. _ - + : @`, the first a letter or digit.

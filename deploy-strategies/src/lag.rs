@@ -51,6 +51,17 @@ struct Kept {
     met: Option<Met>,
 }
 
+/// The same, on its way into a memory.
+#[derive(Serialize)]
+struct Beside<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    lag: Option<&'a Lag>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    others: Option<Others>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    met: Option<Met>,
+}
+
 /// What was really seen, beside the worst that can be there.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Known<'a> {
@@ -188,6 +199,11 @@ fn kept_with(memory: &Memory, lag: Option<&Lag>, others: Option<Others>, met: Me
     let met = Some(met).filter(|met| *met != Met::default());
     if lag.is_none() && others.is_none() && met.is_none() {
         return memory.clone();
+    }
+    let beside = Beside { lag, others, met };
+    // What a strategy wrote just now has none of these fields, and is not read for that.
+    if !["lag", "others", "met"].into_iter().any(|field| memory.may_have(field)) {
+        return memory.with(&beside).unwrap_or_else(|_| memory.clone());
     }
     let value: Option<Value> = memory.read().ok().flatten();
     let mut value = value.unwrap_or_else(|| Value::Object(serde_json::Map::new()));

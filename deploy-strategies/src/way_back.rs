@@ -1,9 +1,13 @@
 //! Which way back may be taken: never around in a circle, and quickly only to what ran here a short while ago.
 
+mod with_history;
+
 use std::collections::BTreeSet;
 
 use deploy_core::name::RevisionName;
 use serde::{Deserialize, Serialize};
+
+pub use self::with_history::WithHistory;
 
 /// How far back a rollback may skip the steps of its strategy.
 ///
@@ -118,6 +122,7 @@ mod tests {
 
     use super::{LoopGuard, RollbackWindow, WayBackRefused};
 
+    /// D11 of `docs/differences.md`.
     #[test]
     fn a_window_is_counted_as_the_documentation_counts_it() {
         let history = [1, 2, 3, 4, 5];

@@ -24,11 +24,20 @@ pub struct Envelope {
     pub body: Box<RawValue>,
 }
 
+/// What the other fields of an envelope take, in bytes, as a rule.
+const ROOM: usize = 160;
+
 impl Envelope {
     /// The bytes that are stored and hashed.
     #[must_use]
     pub fn to_bytes(&self) -> Vec<u8> {
-        serde_json::to_vec(self).unwrap_or_default()
+        // The body is nearly all of it.
+        let mut bytes = Vec::with_capacity(self.body.get().len() + ROOM);
+        // A structure of numbers and texts is always written.
+        if serde_json::to_writer(&mut bytes, self).is_err() {
+            bytes.clear();
+        }
+        bytes
     }
 
     /// Reads stored bytes.

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use serde::de::Error as _;
+use serde::de::{Error as _, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::real::Real;
@@ -253,12 +253,26 @@ impl Serialize for Histogram {
 
 impl<'de> Deserialize<'de> for Histogram {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let filled = Vec::<(Threshold, u32)>::deserialize(deserializer)?;
-        let mut histogram = Self::new();
+        deserializer.deserialize_seq(Filled)
+    }
+}
+
+/// Reads the bins that are not empty, one after the other.
+struct Filled;
+
+impl<'de> Visitor<'de> for Filled {
+    type Value = Histogram;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a sequence")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut filled: A) -> Result<Histogram, A::Error> {
+        let mut histogram = Histogram::new();
         let mut least = 0;
-        for (edge, count) in filled {
+        while let Some((edge, count)) = filled.next_element::<(Threshold, u32)>()? {
             if edge.0 < least || count == 0 {
-                return Err(D::Error::custom(format!("bin {} is empty, or stands after a higher one", edge.0)));
+                return Err(A::Error::custom(format!("bin {} is empty, or stands after a higher one", edge.0)));
             }
             least = edge.0 + 1;
             histogram.bins[usize::from(edge.0)] = count;

@@ -491,9 +491,13 @@ impl Driver<'_> {
         };
         // A question about what became of an attempt does not fail for good, nor does a lost line leave it open for ever.
         let times = if matches!(command.call, Call::Perform) { times } else { times.max(u32::from(!stops(fault))) };
-        for n in 0..times {
-            let (to, answer, driver) = (command.of, Box::new(answer.clone()), self.epoch);
+        let (to, driver) = (command.of, self.epoch);
+        for n in 1..times {
+            let answer = Box::new(answer.clone());
             self.enqueue(at + LATENCY * n, Happening::Answer { to, answer, driver });
+        }
+        if times > 0 {
+            self.enqueue(at, Happening::Answer { to, answer: Box::new(answer), driver });
         }
     }
 

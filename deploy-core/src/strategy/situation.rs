@@ -224,8 +224,39 @@ impl Memory {
     ///
     /// [`MemoryError`] if it cannot be written or is too long.
     pub fn of<T: Serialize>(value: &T) -> Result<Self, MemoryError> {
-        let json = serde_json::to_string(value)?;
+        Self::kept(serde_json::to_string(value)?)
+    }
+
+    /// The same with the fields of `more` after its own, without reading what is there: each look of a rollout does this. Both must be
+    /// written as objects, and have no field of the same name.
+    ///
+    /// # Errors
+    ///
+    /// [`MemoryError`] if `more` cannot be written as an object, this is none, or both together are too long.
+    pub fn with<T: Serialize>(&self, more: &T) -> Result<Self, MemoryError> {
+        let more = serde_json::to_string(more)?;
+        let own = if self.0.is_empty() { "{}" } else { self.0.as_str() };
+        // A text of JSON that ends so is an object: texts end with a quote.
+        let (Some(own), Some(rest)) = (own.strip_suffix('}'), more.strip_prefix('{')) else {
+            return Err(MemoryError::Shape(serde::ser::Error::custom("fields are added to an object")));
+        };
+        let between = if own == "{" || rest == "}" { "" } else { "," };
+        let mut both = String::with_capacity(own.len() + between.len() + rest.len());
+        for part in [own, between, rest] {
+            both.push_str(part);
+        }
+        Self::kept(both)
+    }
+
+    fn kept(json: String) -> Result<Self, MemoryError> {
         if json.len() > Self::LONGEST { Err(MemoryError::TooLong(json.len())) } else { Ok(Self(json)) }
+    }
+
+    /// Whether a field of this name may be in it: where this says no, there is none.
+    #[must_use]
+    pub fn may_have(&self, field: &str) -> bool {
+        let quoted = format!("\"{field}\":");
+        self.0.contains(&quoted)
     }
 
     /// Reads back what was remembered; nothing at the first look.
@@ -247,5 +278,39 @@ impl Memory {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::{Memory, MemoryError};
+
+    fn of(value: &serde_json::Value) -> Memory {
+        Memory::of(value).expect("it is short")
+    }
+
+    #[test]
+    fn fields_are_added_without_reading_what_is_there() {
+        for own in [json!({}), json!({ "a": "}" }), json!({ "a": { "b": [1] } })] {
+            for more in [json!({}), json!({ "c": null }), json!({ "c": 1, "d": "{\"a\":" })] {
+                let both = of(&own).with(&more).expect("two objects").read::<serde_json::Value>();
+                let mut due = own.clone();
+                due.as_object_mut().expect("an object").extend(more.as_object().expect("an object").clone());
+                assert_eq!(both.expect("JSON"), Some(due));
+            }
+        }
+        let from_nothing = Memory::empty().with(&json!({ "c": 1 })).expect("an object");
+        assert_eq!(from_nothing, of(&json!({ "c": 1 })));
+        for (own, more) in
+            [(json!([1]), json!({})), (json!("}"), json!({})), (json!({}), json!([])), (json!({}), json!("{"))]
+        {
+            assert!(matches!(of(&own).with(&more), Err(MemoryError::Shape(_))), "{own} {more}");
+        }
+        let long = json!({ "c": "x".repeat(Memory::LONGEST) });
+        assert!(matches!(Memory::empty().with(&long), Err(MemoryError::TooLong(_))));
+        let memory = of(&json!({ "a": { "lag": 1 } }));
+        assert!(memory.may_have("lag") && memory.may_have("a") && !memory.may_have("met"));
     }
 }

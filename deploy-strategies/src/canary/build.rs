@@ -232,6 +232,8 @@ impl CanaryBuilder {
         problems.require(whole > 0, "weights_of", "it is 0", "at least 1; 100 for percent");
         problems.require(self.min_instances > 0, "min_instances", "it is 0", "at least 1");
         problems.deadline(self.progress_deadline);
+        let allowed = "at least one; everything at once is a strategy of its own";
+        problems.require(!self.steps.is_empty(), "steps", "there is none", allowed);
         if let Carrier::Instances { surge, unavailable } = self.traffic {
             problems.moves("traffic.instances", surge, unavailable);
             let own = self.capacity != CanaryCapacity::MatchWeight || self.stable != StableCapacity::Full;

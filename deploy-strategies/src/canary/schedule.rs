@@ -150,9 +150,13 @@ impl Schedule {
     }
 
     /// The same as steps of a canary whose weights are parts of `of`: each soaks until the next shift. The last one is not
-    /// a step, since after the last step everything is handed over anyway.
+    /// a step, since after the last step everything is handed over anyway; except where it is the only one, since a canary has
+    /// a step.
     #[must_use]
     pub fn steps(&self, of: u32) -> Vec<Step> {
+        if self.0.len() == 1 {
+            return vec![Step::weight(of)];
+        }
         let step = |pair: &[Shift]| Step::weight(part_up(pair[0].percent.get(), of, 100)).soak(pair[1].at - pair[0].at);
         self.0.windows(2).map(step).collect()
     }

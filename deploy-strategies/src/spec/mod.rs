@@ -33,6 +33,7 @@ use deploy_core::name::BlockName;
 use deploy_core::release::Release;
 use deploy_core::strategy::{Decision, Outline, Situation, Strategy};
 use deploy_core::target::{Capabilities, TargetState};
+use deploy_core::time::Timestamp;
 use serde::Serialize;
 
 pub use self::error::{SpecError, SpecProblem};
@@ -119,6 +120,10 @@ impl Strategy for StrategySpec {
 
     fn monitors(&self) -> Vec<BlockName> {
         self.strategy().monitors()
+    }
+
+    fn objection(&self, release: &Release, wall: Timestamp) -> Option<String> {
+        self.strategy().objection(release, wall)
     }
 
     fn outline(&self, release: &Release, from: &TargetState) -> Outline {

@@ -24,7 +24,7 @@ impl StrategySpec {
             "title": "a strategy",
             "description": "How a release spreads over a target.",
             "oneOf": [
-                tagged("canary", "Traffic moves to the new revision step by step.", &[], canary()),
+                tagged("canary", "Traffic moves to the new revision step by step.", &["steps"], canary()),
                 tagged("blue-green", "One side comes up beside the other, then all traffic is switched.", &[], blue_green()),
                 tagged("rolling", "Instances are replaced a few at a time.", &[], rolling()),
                 tagged("flags", "The percentage of a feature flag is raised step by step.", &["flag", "steps"], flags()),
@@ -78,7 +78,7 @@ fn canary() -> Map<String, Value> {
         "name": one_of("name"),
         "instances": maybe(&one_of("positive")),
         "weights_of": one_of("positive"),
-        "steps": list("step"),
+        "steps": {"type": "array", "items": one_of("step"), "minItems": 1},
         "traffic": one_of("carrier"),
         "capacity": one_of("canary_capacity"),
         "stable": {"enum": ["full", "match_weight"]},

@@ -299,12 +299,14 @@ fn bad_descriptions_are_refused_with_every_problem() {
     ] {
         assert!(error.contains(place), "{place} is missing in {error}");
     }
+    let none = Canary::builder().build().unwrap_err();
+    assert_eq!(none.problems()[0].at, "steps", "everything at once has to be said");
     let unknown = serde_json::from_str::<Canary>(r#"{"steps": [{"weight": 10, "pause": "5m"}]}"#).unwrap_err();
     assert!(unknown.to_string().contains("unknown field `pause`"), "{unknown}");
 }
 
 prop_compose! {
-    fn steps()(weights in prop::collection::vec((0..=100_u32, 0..4_u64, any::<bool>(), 0..3_u8), 0..5)) -> Vec<Step> {
+    fn steps()(weights in prop::collection::vec((0..=100_u32, 0..4_u64, any::<bool>(), 0..3_u8), 1..6)) -> Vec<Step> {
         weights.into_iter().map(|(weight, soak, asks, capacity)| {
             let step = Step::weight(weight).soak(Duration::from_secs(soak * 15));
             let step = if asks { step.approval("?") } else { step };

@@ -81,7 +81,7 @@ fn good_numbers_let_it_through_and_stand_in_every_decision() {
 fn a_strategy_names_the_monitors_that_it_will_ask() {
     let monitor = vec![BlockName::new("prometheus").unwrap()];
     assert_eq!((inline().monitors(), background().monitors()), (monitor.clone(), monitor));
-    assert!(Canary::builder().build().unwrap().monitors().is_empty());
+    assert!(Canary::builder().step(Step::weight(50)).build().unwrap().monitors().is_empty());
 }
 
 /// Rows: M62, M168.

@@ -8,6 +8,7 @@ use deploy_core::strategy::{Promotion, ReasonCode, Strategy};
 use deploy_core::time::Timestamp;
 use deploy_strategies::flags::{FlagRollout, FlagStep};
 use deploy_strategies::share::Percent;
+use deploy_strategies::spec::StrategySpec;
 use proptest::prelude::*;
 
 use crate::bar::Bar;
@@ -110,6 +111,8 @@ fn a_flag_past_its_date_is_refused_before_the_run_and_at_the_first_look() {
     assert_eq!(rollout.objection(&release("v1"), date("2026-11-30T23:59:59Z")), None);
     let objection = rollout.objection(&release("v1"), date("2026-12-01T00:00:00Z")).unwrap();
     assert!(objection.starts_with("flag new-search expired at 2026-12-01"), "{objection}");
+    let spec = StrategySpec::from(rollout.clone());
+    assert_eq!(spec.objection(&release("v1"), date("2026-12-01T00:00:00Z")), Some(objection), "as data, too");
     // It may have waited for its turn for days.
     let mut run = run(&rollout, 5, GOOD);
     run.wall = date("2026-12-02T00:00:00Z");
@@ -132,6 +135,8 @@ fn a_rollout_under_way_says_that_its_flag_has_expired_and_goes_on() {
     assert_eq!(run.run(20), End::Complete, "{}", run.story());
 }
 
+/// D20 of `docs/differences.md`.
+///
 /// Rows: M170.
 #[test]
 fn another_flag_has_to_be_on_before_each_step() {

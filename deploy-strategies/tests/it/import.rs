@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use deploy_core::monitor::Comparison;
 use deploy_core::target::RouteMatch;
+use deploy_strategies::all_at_once::AllAtOnce;
 use deploy_strategies::analysis::threshold::{Bound, Condition, Limit, PeerOrder};
 use deploy_strategies::analysis::{Analysis, Judge};
 use deploy_strategies::blue_green::{BlueGreenBuilder, Promote};
@@ -99,6 +100,9 @@ fn headers_and_mirrors_stay_until_they_are_taken_away() {
 fn without_a_router_instances_carry_the_weight_and_without_steps_it_is_a_rolling_update() {
     let spec = canary("    canary: {maxSurge: 1, maxUnavailable: 0, steps: [{setWeight: 20}]}");
     assert_eq!(spec.traffic, Carrier::Instances { surge: Amount::Count(1), unavailable: Amount::Count(0) });
+    let once = import(&rollout(&format!("{ROUTED}      scaleDownDelaySeconds: 60")));
+    let StrategySpec::AllAtOnce(once) = &once.strategy else { panic!("{:?}", once.strategy) };
+    assert_eq!(*once, AllAtOnce::new().scale_down_delay(Duration::from_secs(60)));
     let rolled = import(&rollout("    canary: {maxSurge: 2, maxUnavailable: \"10%\"}\n  minReadySeconds: 7"));
     let StrategySpec::Rolling(rolling) = &rolled.strategy else { panic!("{:?}", rolled.strategy) };
     assert_eq!((rolling.spec().surge, rolling.spec().min_healthy), (Amount::Count(2), Duration::from_secs(7)));

@@ -84,7 +84,7 @@ fn each_step_takes_one_good_check_and_one_counter_counts_the_failed_ones_of_all(
 }
 
 /// What every metric is.
-fn all(request: &MeasureRequest, value: u32) -> Result<Vec<Measurement>, String> {
+pub(crate) fn all(request: &MeasureRequest, value: u32) -> Result<Vec<Measurement>, String> {
     let window = Window { from: Timestamp(0), to: Timestamp(60_000) };
     let one = |metric: &MetricName| {
         Measurement::new(metric.clone(), Arm::Candidate, window, Reading::Value(Real::from(value)))

@@ -138,6 +138,7 @@ fn a_roll_that_nobody_measures_asks_a_person_and_does_not_go_on() {
     assert_eq!(run.place.observe().revision(&revision("v2")).desired, 1, "{}", run.story());
 }
 
+/// D19 of `docs/differences.md`.
 #[test]
 fn more_is_followed_at_once_and_fewer_when_it_has_stood() {
     let canary = Canary::builder().step(Step::weight(50).soak(100 * SOAK)).build().unwrap();

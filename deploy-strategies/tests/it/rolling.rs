@@ -110,6 +110,8 @@ fn a_partition_leaves_the_rest_where_it_is() {
     assert_eq!((there.revision(&revision("v1")).ready, there.revision(&revision("v2")).ready), (3, 2));
 }
 
+/// D3 of `docs/differences.md`.
+///
 /// Rows: M67.
 #[test]
 fn instances_that_never_come_roll_back_within_the_limits() {

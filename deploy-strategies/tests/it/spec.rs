@@ -34,6 +34,9 @@ fn what_is_wrong_is_named_by_its_path() {
     assert_eq!(at(r#"{"type": ["canary"]}"#), "type");
     assert_eq!(at(r#"[1]"#), "");
     assert_eq!(at(r#"{"type": "canary", "step": []}"#), "step");
+    assert_eq!(at(r#"{"type": "canary", "steps": []}"#), "steps");
+    assert_eq!(at(r#"{"type": "canary"}"#), "steps");
+    assert_eq!(at(r#"{"type": "rolling", "batches": []}"#), "batches");
     assert_eq!(at(r#"{"type": "canary", "steps": [{"weight": 5}, {"weight": -1}]}"#), "steps[1].weight");
     assert_eq!(at(r#"{"type": "canary", "steps": [{"weight": 5, "soak": "5 min"}]}"#), "steps[0].soak");
     assert_eq!(at(r#"{"type": "canary", "steps": [{"weight": 5, "wieght": 6}]}"#), "steps[0].wieght");

@@ -132,6 +132,7 @@ fn after_an_error_it_is_asked_sooner() {
     assert_eq!(after(&judge().order(PeerOrder::Argo)), [10, 10, 10, 10]);
 }
 
+/// D10 of `docs/differences.md`.
 #[test]
 fn nothing_measured_is_no_success_except_in_the_peers_order() {
     let judge = Threshold::new(vec![every("a", 60)]).unwrap();

@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 pub(super) use self::attached::attach;
 use self::rollout::again;
 use super::event::{AfterFailure, Event, Record};
-use super::state::{CHANGE_SETTLES_WITHIN, Doing, EARLY_AT_MOST, Failure, Mode, Rolling, Step, StepState, TURNED_BACK};
+use super::state::{CHANGE_SETTLES_WITHIN, Doing, EARLY_AT_MOST, Failure, Mode, Rolling, StepState, TURNED_BACK};
 use super::{Machine, command::Try};
 use crate::agent::Handle;
 use crate::plan::{OnFailure, PlannedStep, StepId, Work};
@@ -226,43 +226,41 @@ impl Machine {
 
     /// Puts a step into a state and keeps every index right.
     fn put(&mut self, id: StepId, state: StepState, seq: u64) {
+        self.change(id, seq, |into| *into = state);
+    }
+
+    /// Changes the state of a step where it stands, since a rollout remembers much, and keeps every index right.
+    fn change(&mut self, id: StepId, seq: u64, change: impl FnOnce(&mut StepState)) {
         let room = self.planned(id).is_some_and(|p| Self::takes_room(&p.work));
         let now = &mut self.state;
         let Some(step) = now.steps.get_mut(id.index()) else { return };
-        let undo = |s: &StepState| s.of().is_some_and(|of| of.undo);
+        let takes_room = |s: &StepState| room && s.is_open() && !s.of().is_some_and(|of| of.undo);
         if let Some(due) = step.state.due() {
             now.due.remove(&(due, id));
         }
-        if room && step.state.is_open() && !undo(&step.state) {
+        if takes_room(&step.state) {
             now.busy = now.busy.saturating_sub(1);
         }
-        if room && state.is_open() && !undo(&state) {
+        change(&mut step.state);
+        step.seq = seq;
+        if takes_room(&step.state) {
             now.busy += 1;
         }
-        if let Some(due) = state.due() {
+        if let Some(due) = step.state.due() {
             now.due.insert((due, id));
         }
-        if state.is_open() {
+        if step.state.is_open() {
             now.open.insert(id);
         } else {
             now.open.remove(&id);
         }
-        if matches!(state, StepState::Parked { .. }) {
+        if matches!(step.state, StepState::Parked { .. }) {
             now.parked.insert(id);
         } else {
             now.parked.remove(&id);
         }
         if now.parked.is_empty() {
             now.acknowledged = None;
-        }
-        *step = Step { state, seq, repeats: step.repeats };
-    }
-
-    fn change(&mut self, id: StepId, seq: u64, change: impl FnOnce(&mut StepState)) {
-        if let Some(step) = self.state.steps.get(id.index()) {
-            let mut state = step.state.clone();
-            change(&mut state);
-            self.put(id, state, seq);
         }
     }
 

@@ -149,6 +149,7 @@ mod tests {
         });
     }
 
+    /// D17 of `docs/differences.md`.
     #[test]
     fn two_constants_differ_by_exactly_their_difference() {
         let got = interval(&[3.0, 3.0], &[1.0, 1.0, 1.0], 0.98).expect("two series");

@@ -198,6 +198,20 @@ mod tests {
         assert_eq!(judge(75.0, 50.0), KayentaResult::Pass);
     }
 
+    /// D17 of `docs/differences.md`: the original leaves such a metric out, and the others pass.
+    #[test]
+    fn what_cannot_be_classified_never_passes() {
+        let series = |around: f64| (0..30).map(|i| around + f64::from(i % 7) / 10.0).collect::<Vec<_>>();
+        let metric =
+            |name: &str| KayentaMetric { name: MetricName::new(name).expect("a name"), ..kayenta().metrics[0].clone() };
+        let good = Points { experiment: series(1.0), control: series(1.0) };
+        let endless = Points { experiment: vec![f64::INFINITY; 30], control: series(1.0) };
+        let judge = Kayenta { metrics: ["a", "b"].map(metric).to_vec(), ..kayenta() };
+        let report = judge.judge(|name| Some(if name.as_str() == "a" { &endless } else { &good }));
+        assert_eq!(report.result, KayentaResult::Error, "{report:?}");
+        assert_eq!(judge.judge(|_| Some(&good)).result, KayentaResult::Pass);
+    }
+
     /// What it gets wrong, so that nobody takes it for the default: harm in 7 of 10 points passes whatever its size.
     #[test]
     fn it_is_blind_to_harm_in_seven_of_ten_points() {

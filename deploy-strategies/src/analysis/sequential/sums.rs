@@ -1,8 +1,10 @@
 //! Log likelihoods as they stand in a record.
 
+use std::fmt;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
-use serde::de::Error as _;
+use serde::de::Visitor;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// Running sums, each kept to 36 bits of mantissa: ten digits, which is what the terms themselves are good for. What is
@@ -51,24 +53,37 @@ pub(in crate::analysis) fn from_six_bytes(six: &[u8]) -> f64 {
 
 impl Serialize for Sums {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let bytes: Vec<u8> = self.0.iter().flat_map(|sum| six_bytes(*sum)).collect();
+        let mut bytes = Vec::with_capacity(6 * self.0.len());
+        for sum in &self.0 {
+            bytes.extend_from_slice(&sum.to_bits().to_be_bytes()[..6]);
+        }
         serializer.serialize_str(&STANDARD_NO_PAD.encode(bytes))
     }
 }
 
 impl<'de> Deserialize<'de> for Sums {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = String::deserialize(deserializer)?;
-        let bytes = STANDARD_NO_PAD.decode(&text).map_err(D::Error::custom)?;
+        deserializer.deserialize_str(Written)
+    }
+}
+
+/// Reads sums where they stand, without a text of its own on the way.
+struct Written;
+
+impl Visitor<'_> for Written {
+    type Value = Sums;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a string")
+    }
+
+    fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Sums, E> {
+        let bytes = STANDARD_NO_PAD.decode(text).map_err(E::custom)?;
         if bytes.len() % 6 != 0 {
-            return Err(D::Error::custom("sums are six bytes each"));
+            return Err(E::custom("sums are six bytes each"));
         }
         let sums: Vec<f64> = bytes.chunks_exact(6).map(from_six_bytes).collect();
-        if sums.iter().all(|sum| sum.is_finite()) {
-            Ok(Self(sums))
-        } else {
-            Err(D::Error::custom("a sum is not finite"))
-        }
+        if sums.iter().all(|sum| sum.is_finite()) { Ok(Sums(sums)) } else { Err(E::custom("a sum is not finite")) }
     }
 }
 

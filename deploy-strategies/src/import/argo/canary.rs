@@ -11,6 +11,7 @@ use super::super::cursor::{Cursor, Findings};
 use super::super::finding::FindingKind;
 use super::analysis::{Analyses, Wait};
 use super::{Around, apart, built, limits, min_ready, service};
+use crate::all_at_once::AllAtOnce;
 use crate::canary::{Canary, CanaryBuilder, CanaryCapacity, Carrier, StableCapacity, Step};
 use crate::document::Value;
 use crate::rolling::Rolling;
@@ -108,6 +109,12 @@ pub(super) fn read(
     built_canary.abort_delay = abort_delay(&abort, found).unwrap_or(built_canary.abort_delay);
 
     let background = canary.get("analysis");
+    if steps.is_empty() && !background.is_there() {
+        found.differs(canary, "without steps everything changes at once");
+        let once = around.instances.into_iter().fold(AllAtOnce::new(), AllAtOnce::instances);
+        let once = once.scale_down_delay(built_canary.scale_down_delay);
+        return Some(StrategySpec::from(once.progress_deadline(built_canary.progress_deadline)));
+    }
     let starting = background.get("startingStep");
     let first = found.count(&starting).map_or(0, |step| usize::try_from(step).unwrap_or(usize::MAX));
     if first > 0 && first >= steps.len() {
@@ -123,6 +130,10 @@ pub(super) fn read(
         }
     }
     let Ladder { built: mut made, origins, .. } = ladder;
+    if made.steps.is_empty() && !steps.is_empty() {
+        // What is wrong with each of them is said already.
+        return None;
+    }
     for analysis in analyses.read(&background, Wait::Never, found) {
         made = made.background(from_step, analysis);
     }

@@ -21,6 +21,7 @@ use self::scope::{Fewer, Side, Sizes, explore_all};
 use crate::closed_loop::limits;
 use crate::exploration::EVERY;
 
+/// D18 of `docs/differences.md`: what is shown is up to three looks old, and what was asked for since counts at its worst.
 #[test]
 fn a_roll_comes_to_an_end_whatever_disturbs_it() {
     let strategies: Vec<_> = limits()
