@@ -142,6 +142,7 @@ struct Tally {
     reads: u64,
     read: u64,
     cited: u64,
+    slowest: Duration,
 }
 
 fn fuzz(inputs: u64, seed: u64) -> Tally {
@@ -188,6 +189,7 @@ fn fuzz(inputs: u64, seed: u64) -> Tally {
         }
         tally.inputs += 1;
         let took = began.elapsed();
+        tally.slowest = tally.slowest.max(took);
         assert!(took < Duration::from_secs(20), "seed {seed}, input {input} took {took:?}");
     }
     tally
