@@ -29,13 +29,15 @@
 //! | [`gates::ChangeWindowGate`] | `Gate` | nothing | it has no effect |
 //! | [`monitors::ProbeMonitor`] | `Monitor` | a URL, with GET | it has no effect |
 //! | [`monitors::ScrapeMonitor`] | `Monitor` | `/metrics` pages, HAProxy's socket, log files; reads only | it has no effect |
+//! | `monitors::imported::ImportedMonitor` (feature `import`) | `Monitor` | whatever an imported analysis asks; with POST or PUT if it says so | the peer asks the same as often |
 //! | [`monitors::prometheus::PrometheusMonitor`] | `Monitor` | the HTTP interface of a Prometheus; reads only | it has no effect |
 //! | [`monitors::JourneyMonitor`], [`monitors::NetworkProbe`] | `Monitor` | a service, as its users reach it | it has no effect |
 //! | [`monitors::NewErrors`] | `Monitor` | nothing: the host tells it | it has no effect |
 //! | [`monitors::Meter`] | `Monitor` | nothing: the host counts itself | it has no effect |
 //! | [`monitors::ActivateMonitors`] | `Gate` | what its monitors touch | it has no effect |
 //! | [`monitors::alertmanager::AlertDrill`] | `Agent` | an Alertmanager | each attempt posts an alert of its own, and resolves it |
-//! | [`monitors::PreserveEvidence`] | `Agent` | files and pages; reads only | it has no effect |
+//! | [`monitors::PreserveEvidence`], [`monitors::SecurityIncident`] | `Agent` | files and pages, and a monitor; reads only | it has no effect |
+//! | [`notifiers::ApprovalReminders`] | none: it looks at a run from outside | whatever its notifier reaches | one key for each reminder and party, made of what the journal knows |
 //! | [`notifiers::Announce`] | `Agent` | whatever its notifier reaches | one key for each run, step and party; receivers compare it |
 //! | [`targets::processes::ProcessFleet`] | `Target` | child processes and the balancer in front of them | it takes full statements; older fences are refused |
 //! | [`targets::flags::FlagFile`] | `Target` | a file in flagd's format | it takes full statements; only weights are replaced |
@@ -83,6 +85,7 @@
 //! None is on unless it is asked for.
 //!
 //! - `cel`: the policies of [`evidence`] in CEL.
+//! - `import`: [`monitors::imported`](monitors), what the manifests of other systems measure.
 //! - `json-schema`: configurations are checked against JSON schemas.
 //! - `kubernetes`: a service in a Kubernetes cluster as a target.
 //! - `model`: agents whose reports a language model reads over.

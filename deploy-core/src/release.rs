@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::digest::Digest;
 use crate::name::{EnvironmentName, RevisionName, ServiceName};
+use crate::time::Timestamp;
 
 /// One thing to ship: a service at a version, with its artifacts and the change behind it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -83,6 +84,9 @@ pub struct Artifact {
 pub struct Change {
     /// The commit that was built.
     pub commit: Option<String>,
+    /// When that commit was made. Evidence about it from before that time is stale, however young it is; absent: nobody can tell.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub committed_at: Option<Timestamp>,
     /// Who wrote it: none of them may approve it where self-approval is forbidden.
     pub authors: Vec<String>,
     /// Where to read more.

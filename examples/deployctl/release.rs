@@ -4,6 +4,7 @@ use clap::{Args, ValueEnum};
 use deploy_core::digest::Digest;
 use deploy_core::name::{EnvironmentName, RevisionName, ServiceName};
 use deploy_core::release::{Change, Release, ReleaseKind};
+use deploy_core::time::Timestamp;
 
 /// What is released.
 #[derive(Debug, Clone, Args)]
@@ -27,6 +28,10 @@ pub(crate) struct ReleaseArgs {
     /// The commit that was built.
     #[arg(long)]
     commit: Option<String>,
+
+    /// When that commit was made, as RFC 3339: evidence about it from before is stale.
+    #[arg(long, value_name = "TIME", requires = "commit", value_parser = crate::agent::time)]
+    committed_at: Option<Timestamp>,
 
     /// Who wrote the change: none of them may approve it. May be given several times.
     #[arg(long = "author", value_name = "NAME")]
@@ -62,7 +67,7 @@ impl ReleaseArgs {
             Kind::EmergencyPatch => ReleaseKind::EmergencyPatch,
         };
         let (commit, authors, links) = (self.commit.clone(), self.authors.clone(), self.links.clone());
-        let change = Change { commit, authors, links };
+        let change = Change { commit, committed_at: self.committed_at, authors, links };
         let release = Release::new(self.service.clone(), self.environment.clone(), self.revision.clone());
         let release = release.kind(kind).change(change);
         self.artifacts.iter().fold(release, |release, (name, digest)| release.artifact(name, *digest))

@@ -101,7 +101,7 @@ async fn apart<T: Send + 'static>(work: impl FnOnce() -> Result<T, Failure> + Se
 }
 
 fn release(repository: &Repository, built: &Built) -> Result<Release, Failure> {
-    let change = Change { commit: repository.commit.clone(), authors: vec![AUTHOR.to_owned()], links: Vec::new() };
+    let change = Change { commit: repository.commit.clone(), authors: vec![AUTHOR.to_owned()], ..Change::default() };
     let (service, environment) = (ServiceName::new("orders")?, EnvironmentName::new(ENVIRONMENT)?);
     Ok(Release::new(service, environment, RevisionName::new(NEW)?).artifact("orders", built.digest).change(change))
 }

@@ -5,56 +5,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use bytes::Bytes;
 use deploy_core::agent::{Agent, AgentCard, AgentError, Performed, Report, StepContext, Task};
 use deploy_core::evidence::{Claim, Collected};
 use deploy_core::name::CheckName;
 use deploy_core::time::{Clock, Spell, SystemClock};
 use serde::Serialize;
 
+use super::expectation::{Expectation, Expectations, quote};
 use super::subject;
-use crate::http::{HttpClient, HttpLimits, PlainHttp, shown};
+use crate::http::{Draft, HttpClient, HttpLimits, PlainHttp, shown};
 use crate::wait::pause;
-
-/// How much of a body is quoted in evidence and errors, in bytes.
-const QUOTED: usize = 200;
-
-/// What an answer must be like.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Expectation {
-    /// A status from this to that, both included.
-    Status(u16, u16),
-    /// A body that holds this text.
-    BodyContains(String),
-    /// A header with exactly this value.
-    Header(String, String),
-}
-
-impl Expectation {
-    /// What is wrong with an answer; nothing if it is as expected.
-    pub(super) fn unmet(&self, answer: &http::Response<Bytes>) -> Option<String> {
-        match self {
-            Self::Status(from, to) => {
-                let status = answer.status().as_u16();
-                (!(*from..=*to).contains(&status)).then(|| format!("the status is {status}, not {from} to {to}"))
-            }
-            Self::BodyContains(text) => {
-                let body = String::from_utf8_lossy(answer.body());
-                (!body.contains(text)).then(|| format!("the body does not hold {text:?}; it begins {:?}", quote(&body)))
-            }
-            Self::Header(name, value) => {
-                let there: Vec<_> =
-                    answer.headers().get_all(name).iter().map(|v| String::from_utf8_lossy(v.as_bytes())).collect();
-                (!there.iter().any(|v| v == value)).then(|| format!("the header {name} is {there:?}, not {value:?}"))
-            }
-        }
-    }
-}
-
-fn quote(text: &str) -> String {
-    text.chars().take(QUOTED).collect()
-}
 
 /// Asks with GET until the answers are as expected several times in a row, within the step's time.
 ///
@@ -74,7 +34,7 @@ fn quote(text: &str) -> String {
 pub struct HttpProbe {
     card: AgentCard,
     url: String,
-    expectations: Vec<Expectation>,
+    expectations: Expectations,
     times: u32,
     every: Duration,
     each_within: Duration,
@@ -111,7 +71,7 @@ impl HttpProbe {
         Self {
             card: AgentCard::new(name, format!("asks {shown} until it answers as expected")).repeatable(),
             url,
-            expectations: vec![Expectation::Status(200, 299)],
+            expectations: Expectations::default(),
             times: 3,
             every: Duration::from_secs(1),
             each_within: Duration::from_secs(5),
@@ -124,10 +84,7 @@ impl HttpProbe {
     /// The same with one more expectation. A status replaces the one that was expected before.
     #[must_use]
     pub fn expect(mut self, expectation: Expectation) -> Self {
-        if matches!(expectation, Expectation::Status(..)) {
-            self.expectations.retain(|known| !matches!(known, Expectation::Status(..)));
-        }
-        self.expectations.push(expectation);
+        self.expectations.add(expectation);
         self
     }
 
@@ -180,13 +137,10 @@ impl HttpProbe {
 
     /// Asks once: a good answer, or what is wrong.
     async fn ask(&self) -> Result<Answered, String> {
-        let request = http::Request::get(&self.url).body(Bytes::new()).map_err(|error| error.to_string())?;
         let asked = self.clock.monotonic();
         let limits = HttpLimits { timeout: self.each_within, ..HttpLimits::default() };
-        let answer = self.http.send(request, limits).await.map_err(|error| error.to_string())?;
-        if let Some(unmet) = self.expectations.iter().find_map(|expectation| expectation.unmet(&answer)) {
-            return Err(unmet);
-        }
+        let answer = Draft::get(&self.url).send(self.http.as_ref(), limits).await.map_err(|error| error.to_string())?;
+        self.expectations.met(&answer)?;
         Ok(Answered {
             at: self.clock.wall().to_string(),
             took_ms: deploy_core::time::millis(self.clock.monotonic().saturating_sub(asked)),

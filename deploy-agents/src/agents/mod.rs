@@ -1,8 +1,9 @@
 //! Agents: work in the world, with evidence.
 
 mod background;
-mod config_change;
 mod ci;
+mod config_change;
+mod expectation;
 mod http_probe;
 mod migration;
 mod program;
@@ -16,7 +17,8 @@ pub use self::config_change::{
     ConfigChange, ConfigDifference, ConfigError, ConfigFile, ConfigStore, ConfigValidator, ConfigVersion, Differs,
     differences,
 };
-pub use self::http_probe::{Expectation, HttpProbe};
+pub use self::expectation::Expectation;
+pub use self::http_probe::HttpProbe;
 pub use self::migration::{
     AppliedMigration, Database, DatabaseError, Migration, MigrationKind, MigrationRecord, MigrationScript,
     MigrationStanding, MigrationStep, MigrationWork, Psql,

@@ -5,7 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use deploy_core::evidence::{Check, CheckInput, EvidencePolicy, Receipt, Verdict, Verification};
+use deploy_core::evidence::{Check, CheckInput, Evidence, EvidencePolicy, Receipt, Refusal, Verdict, Verification};
 use deploy_core::name::{CheckName, NameError};
 use deploy_core::time::Spell;
 
@@ -167,9 +167,23 @@ impl CatalogueCheck {
         Check::new(self.name.clone(), move |input| this.assess(input).verdict).policy(self.policy())
     }
 
-    /// What it finds in evidence that was accepted. A claimed number that is not one of those it read fails it.
+    /// What it finds in evidence that was accepted. What speaks of a build and does not name it is refused, where the release does. A claimed number that is not one of those it read fails it.
     #[must_use]
     pub fn assess(&self, input: &CheckInput<'_>) -> Assessment {
+        let (release, pieces) = (input.release, input.evidence);
+        // Of several artifacts and no commit, what was tried as a whole could name none.
+        let is_named = release.change.commit.is_some() || release.artifacts.len() == 1;
+        let unnamed = |(piece, _): &&(&Evidence, &[u8])| {
+            super::kind::is_of_a_build(&piece.kind)
+                && piece.subject.commit.is_none()
+                && piece.subject.artifact.is_none()
+        };
+        if let Some((piece, _)) = pieces.iter().find(unnamed).filter(|_| is_named) {
+            let file = super::document::file_of(piece);
+            return Assessment::refused(Refusal::Foreign(format!(
+                "{file} does not say of which commit or artifact it is"
+            )));
+        }
         let mut found = (self.judge)(&Reading::new(input), &self.thresholds);
         if found.verdict.is_met()
             && let Some(lie) = input.claims.iter().find_map(|claim| found.contradicted(&claim.value))
@@ -219,7 +233,7 @@ impl Catalogue {
     }
 
     /// The checks of this crate that not every service has evidence for, under these thresholds: `monitoring-coverage`,
-    /// `no-slower-function` (criterion). Hand them to [`with`](Self::with).
+    /// `no-slower-function` (criterion), `security-incident`. Hand them to [`with`](Self::with).
     #[must_use]
     pub fn optional(thresholds: &Thresholds) -> Vec<CatalogueCheck> {
         let thresholds = Arc::new(thresholds.clone());

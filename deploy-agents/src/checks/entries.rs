@@ -2,16 +2,16 @@
 
 use std::time::Duration;
 
-use deploy_core::evidence::Refusal;
+use deploy_core::evidence::{Evidence, Refusal};
 use deploy_core::time::Spell;
 
 use super::assessment::{Assessment, Assessor};
 use super::catalogue::CatalogueCheck;
-use super::document::Document as _;
+use super::document::{Document as _, file_of};
 use super::level::ValidationLevel::{Enterprise, Minimal, Standard, Strict};
 use super::thresholds::Thresholds;
-use super::{code, infrastructure, kind, people, performance, rules, runs, shipping, vulnerabilities};
-use crate::evidence::facts::TestOutcome;
+use super::{code, incident, infrastructure, kind, people, performance, rules, runs, shipping, vulnerabilities};
+use crate::evidence::facts::{TestOutcome, VexFacts};
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
@@ -60,6 +60,21 @@ pub(super) fn optional(t: &Thresholds) -> Vec<CatalogueCheck> {
         )
         .reads(&[kind::CRITERION, kind::CRITERION_BEFORE])
         .rows(&[9, 22, 156, 178])
+        .level(Strict)
+        .max_age(90 * DAY),
+        entry(
+            "security-incident",
+            format!(
+                "one person led it, what had to be kept was kept before it was contained, and that took at most {}",
+                Spell(t.containment_at_most)
+            ),
+            |r, t| {
+                let kept: Vec<_> = r.pieces(kind::PRESERVED).map(|(evidence, _)| evidence).collect();
+                Ok(incident::security_incident(&r.document()?, &r.document()?, &kept, t))
+            },
+        )
+        .reads(&[incident::SecurityIncident::KIND, incident::PreservedList::KIND, kind::PRESERVED])
+        .rows(&[79])
         .level(Strict)
         .max_age(90 * DAY),
     ]
@@ -128,8 +143,18 @@ fn security(t: &Thresholds) -> Vec<CatalogueCheck> {
                 Spell(t.database_max_age)
             ),
             |r, t| {
-                let (scans, statements) = (r.vulnerabilities()?, r.statements()?);
-                Ok(vulnerabilities::no_open_vulnerability(&scans, &statements, r.release(), r.now(), t))
+                let said = r.statements(&t.statement_keys)?;
+                let vouched =
+                    |(evidence, _): &(&Evidence, VexFacts)| t.statement_producers.contains(&evidence.producer.name);
+                let (vouched, ignored): (Vec<_>, Vec<_>) = said.unsigned.into_iter().partition(vouched);
+                let mut statements = said.signed;
+                statements.extend(vouched.into_iter().map(|(_, facts)| facts));
+                let scans = r.vulnerabilities()?;
+                let mut found = vulnerabilities::no_open_vulnerability(&scans, &statements, r.release(), r.now(), t);
+                found.notes.extend(ignored.into_iter().map(|(evidence, _)| {
+                    format!("{} clears nothing: nobody who is trusted signed it", file_of(evidence))
+                }));
+                Ok(found)
             },
         )
         .reads(&[
@@ -139,6 +164,7 @@ fn security(t: &Thresholds) -> Vec<CatalogueCheck> {
             kind::OSV,
             kind::CARGO_AUDIT,
             kind::OPEN_VEX,
+            kind::SIGNED_VEX,
             kind::CSAF,
         ])
         .rows(&[13, 21, 148, 173, 201])

@@ -32,6 +32,8 @@ pub const GRYPE: &str = "grype";
 pub const TRIVY_DATABASE: &str = "trivy-version";
 /// Statements about vulnerabilities as OpenVEX.
 pub const OPEN_VEX: &str = "openvex";
+/// Statements about vulnerabilities as OpenVEX, signed: in a DSSE envelope.
+pub const SIGNED_VEX: &str = "openvex-attestation";
 /// Statements about vulnerabilities as CSAF.
 pub const CSAF: &str = "csaf";
 /// An infrastructure plan as `terraform show -json` writes it.
@@ -84,7 +86,18 @@ pub const DRILL_EXPORT: &str = "drill-export";
 pub const PROFILE: &str = "profile";
 /// What runs in the environment now.
 pub const DEPLOYED: &str = "deployed";
+/// Bytes that were preserved as they stood.
+pub const PRESERVED: &str = "preserved";
 /// A signed statement that another workflow did its part for a commit.
 pub const PREREQUISITE: &str = "prerequisite-attestation";
 /// The exported run of another workflow.
 pub const PREREQUISITE_RUN: &str = "prerequisite-run";
+
+/// Whether evidence of this kind speaks of what was built, so that it must name the commit or the artifact: that it is about the right
+/// environment says nothing of which version was tested, scanned or measured.
+#[must_use]
+pub fn is_of_a_build(kind: &str) -> bool {
+    let of_code = [JUNIT, LCOV, COBERTURA, LLVM_COV, SARIF, CYCLONE_DX, SPDX, OSV, CARGO_AUDIT, TRIVY, GRYPE];
+    let of_its_work = [SMOKE, INTEGRATION, ACCEPTANCE, K6, OHA, WRK, ROLLOUT_LOAD, HYPERFINE, CRITERION];
+    of_code.contains(&kind) || of_its_work.contains(&kind)
+}

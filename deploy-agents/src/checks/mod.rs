@@ -23,6 +23,7 @@ mod reading;
 mod thresholds;
 
 pub mod code;
+pub mod incident;
 pub mod infrastructure;
 pub mod kind;
 pub mod people;
@@ -42,5 +43,5 @@ pub use self::level::{LevelExecution, ValidationLevel};
 #[cfg(feature = "cel")]
 pub use self::policy::policy_check;
 pub use self::profile::Excused;
-pub use self::reading::Reading;
+pub use self::reading::{Reading, Statements};
 pub use self::thresholds::Thresholds;

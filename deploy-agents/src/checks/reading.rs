@@ -10,7 +10,7 @@ use super::document::{self, Document, Read, file_of};
 use super::kind;
 use super::runs::{RunFacts, read_export};
 use super::steps::StepReport;
-use super::{code, infrastructure, people, performance, rules, shipping};
+use super::{code, incident, infrastructure, people, performance, rules, shipping};
 use crate::evidence::dsse::TrustedKey;
 use crate::evidence::facts::{
     BackupFacts, BomFacts, CoverageFacts, FindingFacts, KubernetesFacts, LoadFacts, PlanFacts, PolicyFacts,
@@ -24,6 +24,16 @@ use crate::evidence::{
 
 /// A reader of one kind of report.
 type Reader<T> = fn(&Source<'_>) -> Result<T, ReadError>;
+
+/// Statements about vulnerabilities. Whose unsigned word counts is for a check to say.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Statements<'a> {
+    /// Those that somebody signed whose key is trusted.
+    pub signed: Vec<VexFacts>,
+    /// The others, each with its particulars.
+    pub unsigned: Vec<(&'a Evidence, VexFacts)>,
+}
 
 /// The evidence of one question, and the readers for it.
 #[derive(Debug, Clone, Copy)]
@@ -137,14 +147,26 @@ impl<'a> Reading<'a> {
         Ok(scans)
     }
 
-    /// Statements about vulnerabilities, of which there may be none.
+    /// Statements about vulnerabilities, of which there may be none, sorted by whether one of these keys signed them.
     ///
     /// # Errors
     ///
-    /// The refusal.
-    pub fn statements(&self) -> Result<Vec<VexFacts>, Refusal> {
+    /// The refusal; also where a key cannot be read, and where statements are signed by somebody else.
+    pub fn statements(&self, keys: &BTreeMap<String, String>) -> Result<Statements<'a>, Refusal> {
         let readers: [(&str, Reader<VexFacts>); 2] = [(kind::OPEN_VEX, openvex::read), (kind::CSAF, csaf::read)];
-        Ok(self.each_if_any(&readers)?.into_iter().map(|(_, facts)| facts).collect())
+        let mut unsigned = self.each_if_any(&readers)?;
+        let keys = trusted(keys)?;
+        let mut signed = Vec::new();
+        for (evidence, bytes) in self.pieces(kind::SIGNED_VEX) {
+            let (facts, by) = openvex::read_signed(&Source::new(&file_of(evidence), bytes), &keys)?;
+            // With no key, nobody knows whose signature it is.
+            if by.is_empty() {
+                unsigned.push((evidence, facts));
+            } else {
+                signed.push(facts);
+            }
+        }
+        Ok(Statements { signed, unsigned })
     }
 
     /// Bills of materials.
@@ -251,10 +273,7 @@ impl<'a> Reading<'a> {
     ///
     /// The refusal; also where a key cannot be read.
     pub fn signed(&self, kind: &str, keys: &BTreeMap<String, String>) -> Result<Vec<ProvenanceFacts>, Refusal> {
-        let key = |(name, pem): (&String, &String)| {
-            TrustedKey::from_pem(name, pem).map_err(|e| Refusal::Unparseable(format!("the trusted key {name}: {e}")))
-        };
-        let keys = keys.iter().map(key).collect::<Result<Vec<_>, _>>()?;
+        let keys = trusted(keys)?;
         let read = |(evidence, bytes): (&Evidence, &[u8])| {
             Ok(provenance::read(&Source::new(&file_of(evidence), bytes), &keys)?)
         };
@@ -312,6 +331,7 @@ impl<'a> Reading<'a> {
             kind::TRIVY_DATABASE => trivy::read_database(&source).map(|_| ())?,
             kind::GRYPE => grype::read(&source).map(|_| ())?,
             kind::OPEN_VEX => openvex::read(&source).map(|_| ())?,
+            kind::SIGNED_VEX => openvex::read_signed(&source, &[]).map(|_| ())?,
             kind::CSAF => csaf::read(&source).map(|_| ())?,
             kind::TERRAFORM_PLAN | kind::TERRAFORM_PLAN_AFTER => terraform::read(&source).map(|_| ())?,
             kind::KUBERNETES | kind::KUBERNETES_STAGING => kubernetes::read(&source).map(|_| ())?,
@@ -320,6 +340,7 @@ impl<'a> Reading<'a> {
             kind::OHA => oha::read(&source).map(|_| ())?,
             kind::WRK => wrk::read(&source).map(|_| ())?,
             kind::HYPERFINE | kind::HYPERFINE_BEFORE => hyperfine::read(&source).map(|_| ())?,
+            kind::CRITERION | kind::CRITERION_BEFORE => criterion::read(&source).map(|_| ())?,
             kind::PROMETHEUS_TARGETS | kind::PROMETHEUS_RULES | kind::PROMETHEUS_SERIES => {
                 prometheus::read(&source).map(|_| ())?;
             }
@@ -332,12 +353,16 @@ impl<'a> Reading<'a> {
             }
             code::CiRun::KIND => own::<code::CiRun>(&file, bytes)?,
             code::ChangeLog::KIND => own::<code::ChangeLog>(&file, bytes)?,
+            incident::SecurityIncident::KIND => own::<incident::SecurityIncident>(&file, bytes)?,
+            incident::PreservedList::KIND => own::<incident::PreservedList>(&file, bytes)?,
+            kind::PRESERVED => {}
             infrastructure::EnvironmentProbe::KIND => own::<infrastructure::EnvironmentProbe>(&file, bytes)?,
             infrastructure::IacApply::KIND => own::<infrastructure::IacApply>(&file, bytes)?,
             infrastructure::CapacityReport::KIND => own::<infrastructure::CapacityReport>(&file, bytes)?,
             infrastructure::AlertDrill::KIND => own::<infrastructure::AlertDrill>(&file, bytes)?,
             infrastructure::RestoreRecord::KIND => own::<infrastructure::RestoreRecord>(&file, bytes)?,
             infrastructure::HealthReport::KIND => own::<infrastructure::HealthReport>(&file, bytes)?,
+            infrastructure::MonitoringCoverage::KIND => own::<infrastructure::MonitoringCoverage>(&file, bytes)?,
             infrastructure::ConfigRecord::KIND => own::<infrastructure::ConfigRecord>(&file, bytes)?,
             people::ApprovalRecord::KIND => own::<people::ApprovalRecord>(&file, bytes)?,
             people::NoticeRecord::KIND => own::<people::NoticeRecord>(&file, bytes)?,
@@ -388,4 +413,12 @@ impl<'a> Reading<'a> {
             n => Err(Refusal::Duplicate(format!("{n} pieces of kind {}, and one is meant", D::KIND))),
         }
     }
+}
+
+/// Keys in PEM, by the name under which they are trusted.
+fn trusted(keys: &BTreeMap<String, String>) -> Result<Vec<TrustedKey>, Refusal> {
+    let key = |(name, pem): (&String, &String)| {
+        TrustedKey::from_pem(name, pem).map_err(|e| Refusal::Unparseable(format!("the trusted key {name}: {e}")))
+    };
+    keys.iter().map(key).collect()
 }

@@ -303,7 +303,7 @@ impl VerifiedStep {
             Sentence {
                 text: figures.join(", "),
                 check: Some(check.name().to_string()),
-                verdict: Some(word(&found.verdict).to_owned()),
+                verdict: Some(found.verdict.as_str().to_owned()),
                 evidence: None,
                 pointer: None,
                 value: None,
@@ -465,7 +465,7 @@ fn resolves(sentence: &Sentence, catalogue: &Catalogue, input: &CheckInput<'_>) 
         (Some(name), None) => {
             let check = catalogue.check(name).ok_or_else(|| format!("there is no check {name}"))?;
             let found = of_check(check, input);
-            let says = word(&found.verdict);
+            let says = found.verdict.as_str();
             if let Some(said) = sentence.verdict.as_deref().filter(|said| *said != says) {
                 return Err(format!("it says {said}, and {name} says {says}"));
             }
@@ -494,17 +494,6 @@ fn resolves(sentence: &Sentence, catalogue: &Catalogue, input: &CheckInput<'_>) 
             let quoted = Assessment { verdict: Verdict::Pass, figures: vec![said], notes: Vec::new() };
             quoted.contradicted(&sentence.text).map_or(Ok(()), Err)
         }
-    }
-}
-
-fn word(verdict: &Verdict) -> &'static str {
-    match verdict {
-        Verdict::Pass => "pass",
-        Verdict::Concerns { .. } => "concerns",
-        Verdict::Fail { .. } => "fail",
-        Verdict::Inconclusive { .. } => "inconclusive",
-        Verdict::Waived(_) => "waived",
-        Verdict::NotApplicable { .. } => "not applicable",
     }
 }
 

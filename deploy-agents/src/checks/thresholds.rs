@@ -59,6 +59,11 @@ pub struct Thresholds {
     pub build_keys: BTreeMap<String, String>,
     /// Whose word on audits counts, likewise. Default nobody's.
     pub audit_keys: BTreeMap<String, String>,
+    /// Whose signed statements about vulnerabilities count, likewise. Default nobody's.
+    pub statement_keys: BTreeMap<String, String>,
+    /// The producers of unsigned statements about vulnerabilities that count: those that read them where they stand under review, in the
+    /// repository at the commit. Default none: what anybody may have written clears nothing.
+    pub statement_producers: BTreeSet<String>,
     /// The builders whose provenance counts, by URI. Empty: any that a trusted key signed for.
     pub trusted_builders: BTreeSet<String>,
     /// What a security audit must cover. Default nothing in particular.
@@ -81,6 +86,9 @@ pub struct Thresholds {
     /// How long a test alert may take to its receiver. Default 5 minutes.
     #[serde(with = "deploy_core::time::duration_ms")]
     pub alert_delivery_at_most: Duration,
+    /// The longest from when a security incident is found until it can do no more harm. Default 1 hour.
+    #[serde(with = "deploy_core::time::duration_ms")]
+    pub containment_at_most: Duration,
     /// The oldest newest backup. Default 24 hours.
     #[serde(with = "deploy_core::time::duration_ms")]
     pub backup_max_age: Duration,
@@ -133,6 +141,8 @@ impl Default for Thresholds {
             drill_at_most: HOUR / 4,
             build_keys: BTreeMap::new(),
             audit_keys: BTreeMap::new(),
+            statement_keys: BTreeMap::new(),
+            statement_producers: BTreeSet::new(),
             trusted_builders: BTreeSet::new(),
             audit_scope: BTreeSet::new(),
             required_policies: BTreeSet::new(),
@@ -143,6 +153,7 @@ impl Default for Thresholds {
             capacity_headroom: 10.0,
             scrape_max_age: HOUR / 30,
             alert_delivery_at_most: HOUR / 12,
+            containment_at_most: HOUR,
             backup_max_age: DAY,
             restore_max_age: 30 * DAY,
             risk_mitigated_from: 6,

@@ -7,7 +7,7 @@ use deploy_core::digest::Digest;
 use super::facts::{ImageFacts, OciReference, PlatformImage};
 use super::json::{Document, Node};
 use super::{Doubt, DoubtKind, Limits, Place, Pointer, Problem, ReadError, Source, Sourced};
-use crate::http::{HttpClient, HttpLimits};
+use crate::http::{Draft, HttpClient, HttpLimits};
 
 /// A text that is no reference to an image.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -208,10 +208,9 @@ pub async fn resolve(
     };
     let url = format!("{}/v2/{}/manifests/{name}", base.trim_end_matches('/'), reference.repository);
     let error = |problem, reason: String| ReadError::new(problem, Pointer::new(url.as_str(), Place::Whole), reason);
-    let request = http::Request::get(&url).header(http::header::ACCEPT, MEDIA_TYPES).body(bytes::Bytes::new());
-    let request = request.map_err(|e| error(Problem::Field, e.to_string()))?;
     let limits = HttpLimits { max_body: LONGEST_MANIFEST, ..HttpLimits::default() };
-    let answer = http.send(request, limits).await.map_err(|e| error(Problem::Producer, e.to_string()))?;
+    let answer = Draft::get(&url).accepts(MEDIA_TYPES).send(http, limits).await;
+    let answer = answer.map_err(|e| error(Problem::Producer, e.to_string()))?;
     if !answer.status().is_success() {
         return Err(error(Problem::Producer, format!("the registry answers {}", answer.status())));
     }

@@ -15,8 +15,8 @@ use deploy_core::time::{Spell, Timestamp};
 use futures::future::BoxFuture;
 use serde::{Deserialize, Serialize};
 
-use super::reminder::Reminder;
-use crate::notifiers::Notifier;
+use super::reminder::remind;
+use crate::notifiers::{Notifier, Once};
 
 /// The longest a gate sleeps before it reads the sheet again: somebody may have signed.
 const ASK_AGAIN_AT_MOST: Duration = Duration::from_secs(60);
@@ -327,14 +327,15 @@ type ReadSheet = dyn Fn(Digest) -> BoxFuture<'static, Result<Option<ApprovalShee
 
 /// Opens when enough of the right people have approved exactly this plan, wherever the host keeps their answers.
 ///
-/// Where people answer the run itself, use an approval step instead: the engine then keeps the answers. This gate is for
+/// Where people answer the run itself, use an approval step instead: the engine then keeps the answers, and
+/// [`ApprovalReminders`](crate::notifiers::ApprovalReminders) reminds whoever is missing. This gate is for
 /// answers that are kept elsewhere, such as a change ticket, and reads them anew each time it is asked.
 #[derive(Clone)]
 pub struct ApprovalGate {
     name: BlockName,
     policy: ApprovalPolicy,
     read: Arc<ReadSheet>,
-    reminder: Option<Reminder>,
+    reminders: Option<Once>,
 }
 
 impl ApprovalGate {
@@ -344,7 +345,7 @@ impl ApprovalGate {
         F: Fn(Digest) -> R + Send + Sync + 'static,
         R: Future<Output = Result<Option<ApprovalSheet>, GateError>> + Send + 'static,
     {
-        Self { name, policy, read: Arc::new(move |plan| Box::pin(read(plan))), reminder: None }
+        Self { name, policy, read: Arc::new(move |plan| Box::pin(read(plan))), reminders: None }
     }
 
     /// The same, which reminds those who are missing through `notifier`, as often as the policy says: named people by their
@@ -352,7 +353,7 @@ impl ApprovalGate {
     /// the same key, when the gate is asked next.
     #[must_use]
     pub fn remind(mut self, notifier: Arc<dyn Notifier>) -> Self {
-        self.reminder = Some(Reminder::new(notifier));
+        self.reminders = Some(Once::new(notifier));
         self
     }
 }
@@ -395,8 +396,8 @@ impl Gate for ApprovalGate {
             return Ok(GateDecision::hold(format!("nobody was asked yet: {}", self.policy), ASK_AGAIN_AT_MOST));
         };
         let tally = self.policy.count(&sheet, &cx.release, &plan, cx.now.wall);
-        if let Some(reminder) = &self.reminder {
-            reminder.remind(&tally, &plan, cx).await;
+        if let Some(through) = &self.reminders {
+            remind(through, &tally, &plan, cx).await;
         }
         Ok(tally.decision(self.name.as_str(), cx.now.wall))
     }

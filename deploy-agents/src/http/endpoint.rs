@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::{Method, header};
+use http::Method;
 
-use super::{HttpClient, HttpError, HttpLimits, PlainHttp};
+use super::{Draft, HttpClient, HttpError, HttpLimits, PlainHttp};
 use crate::secret::Secret;
 
 /// A longer query goes as a form: proxies cut long addresses off, often at 8 KiB.
@@ -18,17 +18,6 @@ pub(crate) struct Endpoint {
     token: Option<Secret>,
     pub(crate) limits: HttpLimits,
     http: Arc<dyn HttpClient>,
-}
-
-/// An answer that is no answer to the question.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum CallError {
-    /// The base is not a URL.
-    #[error("{0} is not a URL")]
-    NotAUrl(String),
-    /// No whole answer.
-    #[error(transparent)]
-    Http(#[from] HttpError),
 }
 
 impl Endpoint {
@@ -52,7 +41,7 @@ impl Endpoint {
     }
 
     /// Asks with these names and values: with GET, or as a form where that would be too long.
-    pub(crate) async fn ask(&self, path: &str, values: &[(&str, &str)]) -> Result<http::Response<Bytes>, CallError> {
+    pub(crate) async fn ask(&self, path: &str, values: &[(&str, &str)]) -> Result<http::Response<Bytes>, HttpError> {
         let encoded = form_urlencoded::Serializer::new(String::new()).extend_pairs(values).finish();
         if encoded.is_empty() {
             self.send(Method::GET, path, None, Bytes::new()).await
@@ -70,18 +59,12 @@ impl Endpoint {
         path: &str,
         kind: Option<&str>,
         body: Bytes,
-    ) -> Result<http::Response<Bytes>, CallError> {
-        let mut request = http::Request::builder().method(method).uri(format!("{}{path}", self.base));
-        request = request.header(header::ACCEPT, "application/json");
+    ) -> Result<http::Response<Bytes>, HttpError> {
+        let mut draft = Draft::new(method, &format!("{}{path}", self.base)).accepts("application/json");
         if let Some(kind) = kind {
-            request = request.header(header::CONTENT_TYPE, kind);
+            draft = draft.kind(kind);
         }
-        if let Some(token) = &self.token {
-            request = request.header(header::AUTHORIZATION, format!("Bearer {}", token.expose()));
-        }
-        // The reason is left out: it could quote the token.
-        let request = request.body(body).map_err(|_| CallError::NotAUrl(self.name()))?;
-        Ok(self.http.send(request, self.limits).await?)
+        draft.bearer(self.token.as_ref()).body(body).send(self.http.as_ref(), self.limits).await
     }
 }
 

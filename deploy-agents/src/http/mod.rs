@@ -1,5 +1,6 @@
 //! Asking over HTTP: the port that blocks ask through, and a plain client behind it.
 
+mod draft;
 mod endpoint;
 mod plain;
 
@@ -10,7 +11,8 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use deploy_core::time::Spell;
 
-pub(crate) use self::endpoint::{CallError, Endpoint, shown};
+pub(crate) use self::draft::Draft;
+pub(crate) use self::endpoint::{Endpoint, shown};
 pub use self::plain::PlainHttp;
 
 /// Sends one request and reads the whole answer, within limits.

@@ -162,21 +162,9 @@ impl Extracts {
             }
         }
         for (check, verdict) in &self.verdicts {
-            let _ = writeln!(page, "<check id=\"C:{check}\">{}</check>", word(verdict));
+            let _ = writeln!(page, "<check id=\"C:{check}\">{}</check>", verdict.as_str());
         }
         page
-    }
-}
-
-/// A verdict in one word, as claims name it.
-pub(super) fn word(verdict: &Verdict) -> &'static str {
-    match verdict {
-        Verdict::Pass => "pass",
-        Verdict::Concerns { .. } => "concerns",
-        Verdict::Fail { .. } => "fail",
-        Verdict::Inconclusive { .. } => "inconclusive",
-        Verdict::Waived(_) => "waived",
-        Verdict::NotApplicable { .. } => "not applicable",
     }
 }
 

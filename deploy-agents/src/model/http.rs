@@ -10,7 +10,7 @@ use http::{Method, StatusCode, header};
 use serde_json::{Value, json};
 
 use super::{ModelAnswer, ModelClient, ModelError, ModelMessage, ModelRequest, ToolCall};
-use crate::http::{HttpClient, HttpError, HttpLimits, PlainHttp, shown};
+use crate::http::{Draft, HttpClient, HttpError, HttpLimits, PlainHttp, shown};
 use crate::secret::Secret;
 use crate::wait::pause;
 
@@ -93,25 +93,17 @@ impl HttpModel {
             Dialect::OpenAi => "/v1/chat/completions",
             Dialect::Anthropic => "/v1/messages",
         };
-        let mut request = http::Request::builder()
-            .method(Method::POST)
-            .uri(format!("{}{path}", self.base))
-            .header(header::CONTENT_TYPE, "application/json");
+        let draft = Draft::new(Method::POST, &format!("{}{path}", self.base));
+        let mut draft = draft.kind("application/json").body(body.clone());
         match (self.dialect, &self.key) {
-            (Dialect::OpenAi, Some(key)) => {
-                request = request.header(header::AUTHORIZATION, format!("Bearer {}", key.expose()));
-            }
-            (Dialect::Anthropic, Some(key)) => request = request.header("x-api-key", key.expose()),
-            (_, None) => {}
+            (Dialect::OpenAi, key) => draft = draft.bearer(key.as_ref()),
+            (Dialect::Anthropic, Some(key)) => draft = draft.header("x-api-key", key.expose()),
+            (Dialect::Anthropic, None) => {}
         }
         if self.dialect == Dialect::Anthropic {
-            request = request.header("anthropic-version", ANTHROPIC_VERSION);
+            draft = draft.header("anthropic-version", ANTHROPIC_VERSION);
         }
-        // The reason is left out: it could quote the key.
-        let request = request
-            .body(body.clone())
-            .map_err(|_| ModelError::Unreachable(format!("{} is not a URL", shown(&self.base))))?;
-        let answer = self.http.send(request, self.limits).await.map_err(|error| match error {
+        let answer = draft.send(self.http.as_ref(), self.limits).await.map_err(|error| match error {
             HttpError::TimedOut { bound, .. } => ModelError::TimedOut { bound },
             HttpError::TooLarge { limit, .. } => ModelError::TooLarge { limit },
             other => ModelError::Unreachable(other.to_string()),

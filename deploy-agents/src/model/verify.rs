@@ -5,7 +5,6 @@ use std::time::Duration;
 use deploy_core::time::{Spell, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use super::extract::word;
 use super::{ClaimKind, Draft, DraftClaim, Extracts, ToolReceipt};
 
 /// Checks the claims of a draft against the bytes: reads figures again where they stand, looks quotations up word for word,
@@ -126,10 +125,10 @@ impl<'a> ClaimVerifier<'a> {
                 let cited = one(claim)?;
                 let check = cited.strip_prefix("C:").ok_or(Rejection::Unverified)?;
                 let verdict = self.extracts.verdict(check).ok_or_else(|| Rejection::UnknownId(cited.to_owned()))?;
-                if claim.value != word(verdict) {
-                    return Err(Rejection::Mismatch(word(verdict).to_owned()));
+                if claim.value != verdict.as_str() {
+                    return Err(Rejection::Mismatch(verdict.as_str().to_owned()));
                 }
-                Ok(format!("check {check} says {}", word(verdict)))
+                Ok(format!("check {check} says {}", verdict.as_str()))
             }
             ClaimKind::Action => {
                 let cited = one(claim)?;

@@ -4,7 +4,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use bytes::Bytes;
 use deploy_core::monitor::{
     Arm, Counts, MeasureContext, MeasureRequest, Measurement, Monitor, MonitorError, Reading, Window,
 };
@@ -12,7 +11,7 @@ use deploy_core::name::{BlockName, MetricName, RevisionName};
 use deploy_core::real::Real;
 use deploy_core::time::{Clock, SystemClock};
 
-use crate::http::{HttpClient, HttpLimits, PlainHttp};
+use crate::http::{Draft, HttpClient, HttpLimits, PlainHttp};
 
 /// The most walks for one question: a monitor must not become the load.
 const MOST: u32 = 100;
@@ -120,10 +119,7 @@ impl JourneyMonitor {
         let began = self.clock.monotonic();
         for (index, step) in self.steps.iter().enumerate() {
             let url = step.url.replace("{revision}", revision.as_str());
-            let request = http::Request::get(url).body(Bytes::new());
-            let request =
-                request.map_err(|_| MonitorError::new(format!("the URL of the step {} is none", step.name)))?;
-            let good = match self.http.send(request, self.limits).await {
+            let good = match Draft::get(&url).send(self.http.as_ref(), self.limits).await {
                 Err(error @ crate::http::HttpError::Unsupported { .. }) => {
                     return Err(MonitorError::new(format!("the step {} cannot be asked", step.name)).because(error));
                 }

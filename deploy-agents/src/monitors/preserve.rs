@@ -4,7 +4,6 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use bytes::Bytes;
 use deploy_core::agent::{Agent, AgentCard, AgentError, Performed, Report, StepContext, Task};
 use deploy_core::digest::Digest;
 use deploy_core::evidence::{Claim, Collected, Finding};
@@ -13,7 +12,7 @@ use serde_json::json;
 use tokio::io::AsyncReadExt as _;
 
 use crate::agents::subject;
-use crate::http::{HttpClient, HttpLimits, PlainHttp, shown};
+use crate::http::{Draft, HttpClient, HttpLimits, PlainHttp, shown};
 
 /// How much of each source is kept by default, in bytes.
 const MOST: usize = 16 * 1024 * 1024;
@@ -106,9 +105,8 @@ impl PreserveEvidence {
                 Ok((bytes, more))
             }
             Preserved::Page(url) => {
-                let request = http::Request::get(url).body(Bytes::new()).map_err(|_| "it is no URL".to_owned())?;
                 let limits = HttpLimits { max_body: self.most, ..HttpLimits::default() };
-                let answer = self.http.send(request, limits).await;
+                let answer = Draft::get(url).send(self.http.as_ref(), limits).await;
                 let answer = answer.map_err(|error| deploy_core::report::chain(&error))?;
                 if !answer.status().is_success() {
                     return Err(format!("it answers {}", answer.status()));
@@ -126,6 +124,13 @@ impl Agent for PreserveEvidence {
     }
 
     async fn perform(&self, task: &Task, cx: &StepContext) -> Result<Performed, AgentError> {
+        self.keep(task, cx).await.map(Performed::from)
+    }
+}
+
+impl PreserveEvidence {
+    /// Keeps what can be kept, and reports what cannot.
+    pub(super) async fn keep(&self, task: &Task, cx: &StepContext) -> Result<Report, AgentError> {
         let about = subject(task);
         let (mut report, mut list, mut kept) = (Report::new(), Vec::new(), Vec::<Digest>::new());
         for source in &self.sources {
@@ -171,6 +176,6 @@ impl Agent for PreserveEvidence {
             report = report.claim(Claim { check: check.clone(), evidence, value: String::new() });
         }
         let note = whole.evidence.summary.clone();
-        Ok(report.evidence(whole).note(note).into())
+        Ok(report.evidence(whole).note(note))
     }
 }

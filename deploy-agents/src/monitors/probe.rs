@@ -4,7 +4,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use bytes::Bytes;
 use deploy_core::monitor::{
     Arm, Counts, MeasureContext, MeasureRequest, Measurement, Monitor, MonitorError, Reading, Window,
 };
@@ -13,7 +12,7 @@ use deploy_core::real::Real;
 use deploy_core::time::{Clock, SystemClock};
 
 use super::Urls;
-use crate::http::{HttpClient, HttpError, HttpLimits, PlainHttp};
+use crate::http::{Draft, HttpClient, HttpError, HttpLimits, PlainHttp};
 
 /// The most requests for one question: a probe must not become the load.
 const MOST: u32 = 1_000;
@@ -110,7 +109,7 @@ impl ProbeMonitor {
             }
             let sent = self.clock.monotonic();
             asked += 1;
-            match self.http.send(self.request(url, revision)?, self.limits()).await {
+            match self.draft(url, revision).send(self.http.as_ref(), self.limits()).await {
                 Ok(answer) => {
                     bad += u64::from(answer.status().as_u16() >= 500);
                     latencies.push(self.clock.monotonic().saturating_sub(sent).as_secs_f64() * 1000.0);
@@ -142,15 +141,11 @@ impl ProbeMonitor {
             .collect()
     }
 
-    fn request(&self, url: &str, revision: &RevisionName) -> Result<http::Request<Bytes>, MonitorError> {
-        let mut request = http::Request::get(url);
-        for (name, value) in &self.headers {
-            request = request.header(name, value.replace("{revision}", revision.as_str()));
-        }
-        // The reason is left out: it could quote a header.
-        request
-            .body(Bytes::new())
-            .map_err(|_| MonitorError::new(format!("{} cannot make a request to {url:?}", self.name)))
+    fn draft(&self, url: &str, revision: &RevisionName) -> Draft {
+        let header = |draft: Draft, (name, value): &(String, String)| {
+            draft.header(name, value.replace("{revision}", revision.as_str()))
+        };
+        self.headers.iter().fold(Draft::get(url), header)
     }
 
     fn limits(&self) -> HttpLimits {

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use bytes::Bytes;
 use deploy_core::monitor::{Arm, MeasureContext, MeasureRequest, Measurement, Monitor, MonitorError, Window};
 use deploy_core::name::{BlockName, MetricName, RevisionName};
 use deploy_core::time::{Clock, SystemClock, Timestamp};
@@ -17,11 +16,13 @@ use super::query::{Query, read};
 use super::series::{History, Scrape};
 use super::source::{Origin, Source};
 use super::{Urls, haproxy};
-use crate::http::{HttpClient, HttpLimits, PlainHttp};
+use crate::http::{Draft, HttpClient, HttpLimits, PlainHttp, shown};
 use crate::secret::Secret;
 
 /// A sample that says it was taken longer ago than this counts as gone, as Prometheus has it (`--query.lookback-delta`).
 const STALE: Duration = Duration::from_secs(5 * 60);
+/// The formats that are read, the stricter one first.
+const KINDS: &str = "application/openmetrics-text;version=1.0.0;q=0.9,text/plain;version=0.0.4;q=0.8";
 /// How many endpoints are remembered; those asked longest ago are forgotten first.
 const MOST_ENDPOINTS: usize = 256;
 
@@ -140,20 +141,13 @@ impl ScrapeMonitor {
     }
 
     async fn page(&self, url: &str) -> Result<Vec<Sample>, MonitorError> {
-        let failed = |error| MonitorError::new(format!("{url} could not be scraped")).because(error);
-        let mut request = http::Request::get(url)
-            .header(header::ACCEPT, "application/openmetrics-text;version=1.0.0;q=0.9,text/plain;version=0.0.4;q=0.8");
-        if let Some(token) = &self.token {
-            request = request.header(header::AUTHORIZATION, format!("Bearer {}", token.expose()));
-        }
-        let request = request.body(Bytes::new()).map_err(|_| MonitorError::new(format!("{url:?} is not a URL")))?;
-        let answer = self
-            .http
-            .send(request, self.limits)
-            .await
-            .map_err(|e| failed(Box::new(e) as Box<dyn std::error::Error + Send + Sync>))?;
+        let failed = |error: Box<dyn std::error::Error + Send + Sync>| {
+            MonitorError::new(format!("{} could not be scraped", shown(url))).because(error)
+        };
+        let draft = Draft::get(url).accepts(KINDS).bearer(self.token.as_ref());
+        let answer = draft.send(self.http.as_ref(), self.limits).await.map_err(|e| failed(e.into()))?;
         if !answer.status().is_success() {
-            return Err(MonitorError::new(format!("{url} answered {}", answer.status())));
+            return Err(MonitorError::new(format!("{} answered {}", shown(url), answer.status())));
         }
         let kind = answer.headers().get(header::CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or("");
         let text = std::str::from_utf8(answer.body()).map_err(|e| failed(e.into()))?;

@@ -9,15 +9,19 @@
 //! A notice that was sent is not a notice that arrived: a [`Notifier`] answers with a [`Delivery`] only when whatever carries the
 //! notice has taken it and has named it. The check `stakeholders-notified` reads nothing else.
 //!
+//! Who is asked by a run is told by [`ApprovalReminders`], and reminded until they answer.
+//!
 //! An escalation stands on the same three things: [`Notice::acknowledge_by`] says until when somebody must react,
 //! [`Notifier::acknowledged`] says whether they did, and [`Directory`] says through what each party is reached.
 
 mod announce;
 mod announcement;
+mod approval_reminders;
 mod delivery;
 mod directory;
 mod error;
 mod notice;
+mod once;
 mod template;
 mod webhook;
 
@@ -28,10 +32,12 @@ use deploy_core::time::Timestamp;
 
 pub use self::announce::Announce;
 pub use self::announcement::{Announcement, AnnouncementError, WorkStarts};
+pub use self::approval_reminders::ApprovalReminders;
 pub use self::delivery::{Delivery, DeliveryError};
 pub use self::directory::Directory;
 pub use self::error::NotifyError;
 pub use self::notice::{Notice, NoticeError, NoticeKey, Party};
+pub(crate) use self::once::Once;
 pub use self::template::{Template, TemplateError};
 pub use self::webhook::{ReceiptAt, WebhookNotifier};
 

@@ -74,7 +74,12 @@ impl NoticeKey {
         let whom = Digest::of(party.name.as_bytes()).to_string();
         // Sixteen digits of the digest: names of parties are free text, and a header is not.
         let whom = whom.trim_start_matches("sha256:").get(..16).unwrap_or_default().to_owned();
-        let text = format!("{}/{}/{way}/{}/{whom}", effect.run, effect.step, effect.iteration);
+        Self::short(format!("{}/{}/{way}/{}/{whom}", effect.run, effect.step, effect.iteration))
+    }
+
+    /// A key of what may be too long for one, or not visible ASCII: then it is the digest of the text.
+    pub(crate) fn short(text: impl Into<String>) -> Self {
+        let text = text.into();
         Self::new(&text).unwrap_or_else(|_| Self(Digest::of(text.as_bytes()).to_string()))
     }
 

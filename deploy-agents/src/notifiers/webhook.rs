@@ -8,12 +8,12 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use deploy_core::evidence::Severity;
 use deploy_core::time::{Clock, SystemClock, Timestamp};
-use http::{Method, StatusCode, header};
+use http::{Method, StatusCode};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{Delivery, Notice, NoticeKey, Notifier, NotifyError, Party};
-use crate::http::{HttpClient, HttpError, HttpLimits, PlainHttp};
+use crate::http::{Draft, HttpClient, HttpError, HttpLimits, PlainHttp};
 use crate::secret::{Secret, redact};
 use crate::wait::pause;
 
@@ -161,6 +161,16 @@ impl WebhookNotifier {
         format!("webhook {}", self.host)
     }
 
+    /// The error of an answer that is no success.
+    fn refused(&self, party: String, answer: &http::Response<Bytes>) -> NotifyError {
+        let (channel, said) = (self.name(), self.said(answer.status(), answer.body()));
+        if passing(answer.status()) {
+            NotifyError::Busy { party, channel, said }
+        } else {
+            NotifyError::Refused { party, channel, said }
+        }
+    }
+
     /// What the other side said, shortened and without anything that we gave it in confidence.
     fn said(&self, status: StatusCode, body: &[u8]) -> String {
         let mut secrets = vec![self.url.clone()];
@@ -189,17 +199,11 @@ impl WebhookNotifier {
         method: Method,
         body: Bytes,
     ) -> Result<http::Response<Bytes>, HttpError> {
-        let unsupported = |reason: &str| HttpError::Unsupported { to: self.host.clone(), reason: reason.to_owned() };
-        let mut request = http::Request::builder().method(method).uri(url).header(header::ACCEPT, "application/json");
+        let mut draft = Draft::new(method, url).accepts("application/json").bearer(self.token.as_ref());
         if !body.is_empty() {
-            request = request.header(header::CONTENT_TYPE, "application/json").header("idempotency-key", key.as_str());
+            draft = draft.kind("application/json").header("idempotency-key", key.as_str()).body(body);
         }
-        if let Some(token) = &self.token {
-            request = request.header(header::AUTHORIZATION, format!("Bearer {}", token.expose()));
-        }
-        // The builder's own reason is left out: it could quote the token.
-        let request = request.body(body).map_err(|_| unsupported("its URL or its token cannot stand in a request"))?;
-        self.http.send(request, self.limits).await
+        draft.send(self.http.as_ref(), self.limits).await
     }
 
     async fn post(&self, notice: &Notice, body: Bytes) -> Result<Delivery, NotifyError> {
@@ -208,12 +212,7 @@ impl WebhookNotifier {
         let answer = answer.map_err(|error| self.unanswered(&party, error))?;
         let status = answer.status();
         if !status.is_success() {
-            let said = self.said(status, answer.body());
-            return Err(if passing(status) {
-                NotifyError::Busy { party, channel, said }
-            } else {
-                NotifyError::Refused { party, channel, said }
-            });
+            return Err(self.refused(party, &answer));
         }
         let no_receipt =
             |reason: String| NotifyError::NoReceipt { party: party.clone(), channel: channel.clone(), reason };
@@ -313,12 +312,7 @@ impl Notifier for WebhookNotifier {
             return Ok(None);
         }
         if !status.is_success() {
-            let said = self.said(status, answer.body());
-            return Err(if passing(status) {
-                NotifyError::Busy { party, channel, said }
-            } else {
-                NotifyError::Refused { party, channel, said }
-            });
+            return Err(self.refused(party, &answer));
         }
         let unreadable =
             |reason: String| NotifyError::NoReceipt { party: party.clone(), channel: channel.clone(), reason };

@@ -3,9 +3,9 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use deploy_agents::checks::{Catalogue, CatalogueCheck, Thresholds, ValidationLevel};
+use deploy_agents::checks::{Catalogue, CatalogueCheck, Reading, Thresholds, ValidationLevel, kind};
 use deploy_core::digest::Digest;
-use deploy_core::evidence::{Collected, Refusal, Verdict};
+use deploy_core::evidence::{Collected, EvidenceSubject, Refusal, Verdict};
 use deploy_core::time::Timestamp;
 
 use crate::sample::{catalogue, claimer, judge, pieces, set};
@@ -45,9 +45,11 @@ fn spoilt(check: &CatalogueCheck, good: &Collected) -> Vec<Spoilt> {
         let e = good.evidence.clone();
         vec![Collected::new(e.kind, e.producer.name, e.subject, e.observed_at, bytes).summary(&e.summary)]
     };
+    let place_alone = EvidenceSubject { environment: Some(release().environment), ..EvidenceSubject::default() };
+    let of_a_build = kind::is_of_a_build(&good.evidence.kind);
     let old = Timestamp(now().0 - i64::try_from(check.policy().max_age.as_millis()).expect("few") - 1);
     let half = good.bytes.len() / 2;
-    vec![
+    let mut spoilt: Vec<Spoilt> = vec![
         // Without the word of when its database is, a scan counts as old.
         ("missing", Vec::new(), |r| matches!(r, Refusal::Missing(_) | Refusal::Stale(_))),
         ("stale", change(&|p| p.evidence.observed_at = old), |r| matches!(r, Refusal::Stale(_))),
@@ -79,7 +81,12 @@ fn spoilt(check: &CatalogueCheck, good: &Collected) -> Vec<Spoilt> {
         ("empty", reread(Vec::new()), |r| matches!(r, Refusal::Missing(_) | Refusal::Unparseable(_))),
         ("of another format", reread(b"once upon a time".to_vec()), |_| true),
         ("not text", reread(vec![0xFF; 64]), |_| true),
-    ]
+    ];
+    if of_a_build {
+        let unnamed = change(&|p| p.evidence.subject = place_alone.clone());
+        spoilt.push(("of a place alone", unnamed, |r| matches!(r, Refusal::Foreign(_))));
+    }
+    spoilt
 }
 
 /// What a check reads beside what it must: leaving it out changes nothing.
@@ -114,6 +121,29 @@ fn bad_evidence_is_refused_by_every_check_for_every_kind_that_it_reads() {
     println!("{tried} tries with bad evidence, {} of them not refused", wrong.len());
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     assert!(tried > 700, "{tried}");
+}
+
+/// A report about a commit cannot be older than the commit, whatever else its age; what is about a place alone can.
+#[test]
+fn evidence_from_before_its_commit_is_stale_however_young() {
+    let (catalogue, pieces) = (catalogue(), pieces());
+    let verdict = |check: &str, piece: &Collected, after: Duration| {
+        let mut release = release();
+        release.change.committed_at = Some(piece.evidence.observed_at.after(after));
+        let check = catalogue.check(check).expect("a check");
+        set(std::slice::from_ref(piece)).judge(check, &release, &claimer(), None, now()).receipt.verdict
+    };
+    let of = |file: &str| pieces.iter().find(|piece| piece.evidence.summary == file).expect("a piece").clone();
+    // The clocks of whoever commits and whoever tests may differ by a minute.
+    let minute = Duration::from_secs(60);
+    let junit = of("junit.xml");
+    assert_eq!(verdict("tests-pass", &junit, minute), Verdict::Pass);
+    let found = verdict("tests-pass", &junit, minute + Duration::from_millis(1));
+    assert!(matches!(found, Verdict::Inconclusive { refusal: Refusal::Stale(_) }), "{found:?}");
+    let mut place = of("environment.json");
+    place.evidence.subject.commit = None;
+    place.evidence.subject.artifact = None;
+    assert_eq!(verdict("environment", &place, minute * 60), Verdict::Pass);
 }
 
 /// A claimed number that nobody measured fails every check that has numbers.
@@ -167,6 +197,23 @@ fn levels_hold_what_the_level_below_holds_and_the_least_keeps_every_veto() {
     let some = &receipts[1..];
     let execution = catalogue.execution(ValidationLevel::Enterprise, some);
     assert_eq!(execution.skipped.iter().map(|(name, _)| name).collect::<Vec<_>>(), [&receipts[0].check]);
+}
+
+/// A report that says that a document was read is believed only where a reader opened it: so each kind that any check reads needs one.
+#[test]
+fn every_kind_that_a_check_reads_can_be_opened() {
+    let optional = Catalogue::optional(&Thresholds::default());
+    let kinds: BTreeSet<&str> =
+        catalogue().checks().chain(&optional).flat_map(|check| check.kinds().to_vec()).collect();
+    for kind in &kinds {
+        let piece = Collected::new(*kind, "test", EvidenceSubject::default(), now(), b"{}".to_vec());
+        if let Err(refusal) = Reading::opens(&piece.evidence, &piece.bytes) {
+            assert!(!refusal.to_string().contains("there is no reader"), "{kind}: {refusal}");
+        }
+    }
+    let unknown = Collected::new("unicorns", "test", EvidenceSubject::default(), now(), b"{}".to_vec());
+    assert!(Reading::opens(&unknown.evidence, &unknown.bytes).is_err());
+    println!("{} kinds", kinds.len());
 }
 
 #[test]

@@ -1,9 +1,14 @@
 //! The formats of which the sample folder holds none: one field flips the verdict, and only that one.
 
-use deploy_agents::checks::{Catalogue, CatalogueCheck};
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
+use deploy_agents::checks::{Catalogue, CatalogueCheck, Thresholds};
+use deploy_agents::evidence::dsse;
 use deploy_agents::monitors::families::MonitorKind;
 use deploy_core::evidence::{Collected, EvidenceSubject, Verdict};
 use deploy_core::time::Timestamp;
+use ed25519_dalek::pkcs8::EncodePublicKey as _;
+use ed25519_dalek::{Signer as _, SigningKey};
 use serde_json::json;
 
 use crate::flips::Edit;
@@ -14,6 +19,7 @@ fn catalogue() -> Catalogue {
     let mut thresholds = thresholds();
     thresholds.permitted_licences = ["MIT".to_owned(), "Apache-2.0".to_owned()].into();
     thresholds.change_coverage_at_least = 0.0;
+    thresholds.statement_producers = ["ci".to_owned()].into();
     Catalogue::optional(&thresholds).into_iter().fold(Catalogue::standard(&thresholds), Catalogue::with)
 }
 
@@ -355,4 +361,61 @@ fn one_field_of_every_other_format_flips_its_check() {
     }
     println!("{tried} changed fields of {} formats", rows().len());
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// Statements of the team's in an envelope, signed with this key.
+fn signed_vex(key: &SigningKey, status: &str) -> String {
+    const TYPE: &str = "application/vnd.in-toto+json";
+    let statement = json!({"_type": "https://in-toto.io/Statement/v1", "subject": [], "predicateType": "https://openvex.dev/ns/v0.2.0",
+        "predicate": {"@context": "https://openvex.dev/ns/v0.2.0", "@id": "https://example.org/vex/1", "author": "shop team",
+            "timestamp": "2026-11-20T00:00:00Z", "version": 1, "statements": [{"vulnerability": {"name": "CVE-2026-0003"},
+                "products": [{"@id": "pkg:cargo/tiny@0.3.1"}], "status": status, "justification": "vulnerable_code_not_present"}]}})
+    .to_string();
+    let signature = key.sign(&dsse::encode(TYPE, statement.as_bytes())).to_bytes();
+    json!({"payloadType": TYPE, "payload": BASE64_STANDARD.encode(statement),
+        "signatures": [{"keyid": "k", "sig": BASE64_STANDARD.encode(signature)}]})
+    .to_string()
+}
+
+/// What clears a critical finding is signed by somebody who is trusted, or was read where it stands under review; whatever else says the same
+/// clears nothing.
+///
+/// Rows: M13, M148, M173.
+#[test]
+fn only_statements_of_somebody_who_is_trusted_clear_a_finding() {
+    let (ours, theirs) = (SigningKey::from_bytes(&[7; 32]), SigningKey::from_bytes(&[8; 32]));
+    let pem = ours.verifying_key().to_public_key_pem(Default::default()).expect("PEM");
+    let judge = |change: &dyn Fn(&mut Thresholds), statements: Collected| {
+        let mut thresholds = thresholds();
+        change(&mut thresholds);
+        let catalogue = Catalogue::standard(&thresholds);
+        let check = catalogue.check("no-critical-vulnerability").expect("a check");
+        let pieces = [statements, piece("grype", "grype.json", critical())];
+        set(&pieces).judge(check, &release(), &claimer(), None, now())
+    };
+    let unsigned = || piece("csaf", "csaf.json", csaf());
+    let signed = |key: &SigningKey, status: &str| piece("openvex-attestation", "vex.json", signed_vex(key, status));
+    let trust = |thresholds: &mut Thresholds| {
+        thresholds.statement_keys = [("team".to_owned(), pem.clone())].into();
+    };
+    let found = judge(&|_| {}, unsigned());
+    assert!(matches!(found.receipt.verdict, Verdict::Fail { .. }), "{found:?}");
+    let note = "csaf.json clears nothing: nobody who is trusted signed it";
+    assert!(found.assessment.notes.iter().any(|said| said == note), "{found:?}");
+    let found = judge(&|t| t.statement_producers = ["ci".to_owned()].into(), unsigned());
+    assert!(found.receipt.verdict.is_met(), "{found:?}");
+    let found = judge(&|t| t.statement_producers = ["somebody".to_owned()].into(), unsigned());
+    assert!(!found.receipt.verdict.is_met(), "{found:?}");
+    // Signed.
+    let found = judge(&trust, signed(&ours, "not_affected"));
+    assert!(found.receipt.verdict.is_met(), "{found:?}");
+    let found = judge(&trust, signed(&ours, "affected"));
+    assert!(matches!(found.receipt.verdict, Verdict::Fail { .. }), "{found:?}");
+    let found = judge(&|_| {}, signed(&ours, "not_affected"));
+    assert!(matches!(found.receipt.verdict, Verdict::Fail { .. }), "no key is trusted: {found:?}");
+    let found = judge(&trust, signed(&theirs, "not_affected"));
+    assert!(matches!(found.receipt.verdict, Verdict::Inconclusive { .. }), "somebody else signed: {found:?}");
+    let forged = signed_vex(&ours, "not_affected").replace("\"payload\":\"e", "\"payload\":\"IC");
+    let found = judge(&trust, piece("openvex-attestation", "vex.json", forged));
+    assert!(matches!(found.receipt.verdict, Verdict::Inconclusive { .. }), "changed after it was signed: {found:?}");
 }

@@ -24,7 +24,7 @@ pub(crate) fn artifact() -> Digest {
 }
 
 pub(crate) fn release() -> Release {
-    let change = Change { commit: Some(COMMIT.to_owned()), authors: vec!["ada".to_owned()], links: Vec::new() };
+    let change = Change { commit: Some(COMMIT.to_owned()), authors: vec!["ada".to_owned()], ..Change::default() };
     Release::new(
         "shop".try_into().expect("a name"),
         "production".try_into().expect("a name"),

@@ -1,15 +1,17 @@
 //! Real producers, where they are on the path or in `EVIDENCE_TOOLS`. Debian's must be there with `REQUIRE_SERVICES=1`, all of them
 //! with `REQUIRE_EVIDENCE=1`.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use deploy_agents::evidence::dsse::{self, TrustedKey};
-use deploy_agents::evidence::facts::{BomFormat, LatencyKind, PlanAction, TestOutcome};
+use deploy_agents::evidence::facts::{BomFormat, LatencyKind, PlanAction, Share, TestOutcome};
 use deploy_agents::evidence::{
-    Format, Source, blocking, cyclonedx, hyperfine, junit, pgbackrest, provenance, restic, sarif, terraform, wrk,
+    Format, Source, blocking, cobertura, cyclonedx, hyperfine, junit, lcov, llvm_cov, pgbackrest, provenance, restic,
+    sarif, terraform, wrk,
 };
 
 use crate::pointers::check_pointers;
@@ -383,19 +385,86 @@ fn what_a_generator_of_bills_writes_is_read_in_both_forms() {
     }
 }
 
+/// A package of its own, of this library.
+fn package(library: &str) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().expect("a folder");
+    let manifest = "[package]\nname = \"sample\"\nversion = \"0.1.0\"\nedition = \"2024\"\n[workspace]\n";
+    write(folder.path(), "Cargo.toml", manifest);
+    write(folder.path(), "src/lib.rs", library);
+    folder
+}
+
+/// LLVM's own programs, of the version that this compiler writes profiles for; a toolchain that brings them needs none of these.
+fn llvm_tools() -> Option<[(&'static str, PathBuf); 2]> {
+    let said = String::from_utf8(succeed(Command::new("rustc").arg("-vV"))).expect("text");
+    let version = said.lines().find_map(|line| line.strip_prefix("LLVM version: ")).expect("its LLVM");
+    let major = version.split('.').next().expect("a number");
+    let folder = PathBuf::from(format!("/usr/lib/llvm-{major}/bin"));
+    let tools = [("LLVM_COV", folder.join("llvm-cov")), ("LLVM_PROFDATA", folder.join("llvm-profdata"))];
+    let there = tools.iter().all(|(_, file)| file.is_file());
+    let required = std::env::var("REQUIRE_EVIDENCE").is_ok_and(|value| value == "1");
+    assert!(there || !required, "LLVM {major} is not in {}, and it is required", folder.display());
+    if !there {
+        println!("LEFT OUT: LLVM {major} is not in {}", folder.display());
+    }
+    there.then_some(tools)
+}
+
+/// Of one run, in its three forms: they agree with each other line by line, and with what ran.
+///
+/// Rows: M8, M172.
+#[test]
+fn what_cargo_llvm_cov_writes_is_read_in_all_three_forms() {
+    let Some(program) = producer("cargo-llvm-cov") else { return };
+    let Some(tools) = llvm_tools() else { return };
+    let folder = package(
+        "pub fn larger(a: u32, b: u32) -> u32 {\n    if a > b {\n        a\n    } else {\n        b\n    }\n}\n\
+         pub fn never() -> u32 {\n    7\n}\n\
+         #[cfg(test)]\nmod tests {\n    #[test]\n    fn the_first_is_larger() {\n        assert_eq!(super::larger(2, 1), 2);\n    }\n}\n",
+    );
+    let cover = |words: &[&str]| {
+        let mut command = Command::new(&program);
+        command.arg("llvm-cov").args(words).current_dir(folder.path()).envs(tools.clone());
+        command.env("CARGO_TARGET_DIR", folder.path().join("target")).env_remove("RUSTFLAGS");
+        succeed(&mut command)
+    };
+    cover(&["test", "--no-report", "--offline"]);
+    let mut by_line = Vec::new();
+    for (form, format) in [("--lcov", Format::Lcov), ("--cobertura", Format::Cobertura), ("--json", Format::LlvmCov)] {
+        let file = folder.path().join("report");
+        cover(&["report", form, "--output-path", "report"]);
+        let bytes = std::fs::read(&file).expect("written");
+        let source = Source::new("report", &bytes);
+        let facts = match format {
+            Format::Lcov => lcov::read(&source),
+            Format::Cobertura => cobertura::read(&source),
+            _ => llvm_cov::read(&source),
+        };
+        let facts = facts.unwrap_or_else(|error| panic!("{form}: {error}"));
+        assert_eq!(facts.lines, Share { covered: 7, total: 11 }, "{form}");
+        assert_eq!(facts.strictest_lines(), facts.lines, "{form}");
+        assert!(blocking(&facts.doubts).is_none(), "{form}: {:?}", facts.doubts);
+        let pointers = check_pointers(format, "report", &bytes);
+        // The lines and those that ran, at least: an LCOV report states no more.
+        assert!(pointers >= 2, "{form}: {pointers} numbers say where they stand");
+        assert_eq!(facts.files.len(), 1, "{form}");
+        by_line.push(facts.files[0].hits.clone());
+        // The line that never ran is in none of them.
+        let changed = BTreeMap::from([("src/lib.rs".to_owned(), BTreeSet::from([3, 5]))]);
+        let change = facts.of_change(&changed);
+        match format {
+            Format::LlvmCov => assert_eq!(change.without_lines, ["src/lib.rs"]),
+            _ => assert_eq!(change.lines, Share { covered: 1, total: 2 }, "{form}"),
+        }
+    }
+    assert_eq!(by_line[0], by_line[1], "the tracefile and Cobertura's");
+}
+
 /// Rows: M8, M153.
 #[test]
 fn what_nextest_writes_is_read() {
     let Some(program) = producer("cargo-nextest") else { return };
-    let folder = tempfile::tempdir().expect("a folder");
-    write(
-        folder.path(),
-        "Cargo.toml",
-        "[package]\nname = \"sample\"\nversion = \"0.1.0\"\nedition = \"2024\"\n[workspace]\n",
-    );
-    write(
-        folder.path(),
-        "src/lib.rs",
+    let folder = package(
         "#[cfg(test)]\nmod tests {\n    #[test]\n    fn passes() {}\n    #[test]\n    fn fails() {\n        assert_eq!(1, 2, \"<no> & never\");\n    }\n    #[test]\n    #[ignore]\n    fn later() {}\n}\n",
     );
     write(folder.path(), ".config/nextest.toml", "[profile.ci.junit]\npath = \"junit.xml\"\n");

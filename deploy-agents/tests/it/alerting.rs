@@ -72,7 +72,7 @@ async fn a_drill_arrives_where_somebody_reads_it() {
     };
     let good = drill(rule("TooManyErrors", "e > 1"), &inbox);
     let Ok(Performed::Done(report)) = good.perform(&task(), &context(BOUND, Cancellation::never())).await else {
-        panic!()
+        panic!("the drill is not done")
     };
     let evidence = &report.evidence[0];
     assert_eq!((evidence.evidence.kind.as_str(), &report.claims[0].check), ("alert-drill", &check));

@@ -131,7 +131,7 @@ async fn coverage_lists_what_is_missing_and_what_is_bound_and_measures_nothing()
     assert!(matches!(by_deed.kinds[10].coverage, Coverage::Missing { .. }), "compliance");
 }
 
-/// Rows: M71, M72, M80.
+/// Rows: M53, M71, M72, M80.
 #[tokio::test]
 async fn leaks_and_seasons_are_told_from_growth_and_weekly_patterns() {
     const NOW: i64 = 1_700_000_100;
@@ -295,7 +295,7 @@ async fn a_fault_of_a_dependency_does_not_blame_the_release() {
     assert_eq!(said[0].reading, Reading::NoData, "that nothing is known of a dependency is no excuse and no blame");
 }
 
-/// Rows: M68, M73.
+/// Rows: M53, M68, M73.
 #[tokio::test]
 async fn a_host_counts_in_its_own_process() {
     let meter = Meter::new(block("shop"));
@@ -307,7 +307,9 @@ async fn a_host_counts_in_its_own_process() {
     }
     let all = measure(&meter).await;
     assert_eq!(reading(&all, "orders.abandoned", Arm::Candidate), counts(1_000, 100));
-    let Reading::Histogram(histogram) = reading(&all, "orders.ms", Arm::Candidate) else { panic!() };
+    let Reading::Histogram(histogram) = reading(&all, "orders.ms", Arm::Candidate) else {
+        panic!("sizes are no histogram")
+    };
     let p90 = histogram.quantile(0.9).expect("values");
     assert!((p90 - 900.0).abs() <= 900.0 / 64.0, "within a bin of what is known: {p90}");
     assert_eq!(MonitorSuite::new(question()).unknown(name("v9")).run(&meter).await.len(), 6);

@@ -24,6 +24,7 @@ mod haproxy;
 mod kubernetes;
 mod load;
 mod measuring;
+mod native;
 mod peers;
 mod place;
 mod program;

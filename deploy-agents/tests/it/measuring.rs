@@ -60,7 +60,7 @@ async fn a_probe_is_satisfied_by_good_answers_in_a_row() {
     };
     let good = probe(format!("http://{service}/?token=secret")).expect(Expectation::BodyContains("v2".to_owned()));
     let Ok(Performed::Done(report)) = good.perform(&task(), &context(BOUND, Cancellation::never())).await else {
-        panic!()
+        panic!("the probe is not done")
     };
     let evidence = &report.evidence[0];
     assert_eq!(evidence.evidence.kind, "http-probe");

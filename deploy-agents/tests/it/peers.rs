@@ -17,8 +17,12 @@ pub(crate) fn component(program: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let sbin = [PathBuf::from("/usr/sbin")];
     let found = std::env::split_paths(&path).chain(sbin).map(|folder| folder.join(program)).find(|file| file.is_file());
-    // Envoy comes from a registry that may be out of reach: `.ci/services` says whether it is there.
-    let switch = if program == "envoy" { "REQUIRE_ENVOY" } else { "REQUIRE_SERVICES" };
+    // Some come from a registry that may be out of reach: `.ci/services` says whether they are there.
+    let switch = match program {
+        "envoy" => "REQUIRE_ENVOY",
+        "rotel-agent" => "REQUIRE_ROTEL",
+        _ => "REQUIRE_SERVICES",
+    };
     let required = std::env::var(switch).is_ok_and(|value| value == "1");
     assert!(found.is_some() || !required, "{program} is not on the path, and {switch}=1");
     if found.is_none() {
@@ -80,6 +84,11 @@ impl Prometheus {
 
     /// The same at a port that is known before, for one that watches itself.
     pub(crate) async fn start_at(port: u16, configuration: &str) -> Option<Self> {
+        Self::start_with(port, configuration, None).await
+    }
+
+    /// The same with one more argument.
+    pub(crate) async fn start_with(port: u16, configuration: &str, argument: Option<&str>) -> Option<Self> {
         let program = component("prometheus")?;
         let folder = tempfile::tempdir().expect("a folder");
         let file = folder.path().join("prometheus.yml");
@@ -94,7 +103,10 @@ impl Prometheus {
                 "--query.lookback-delta=5s".to_owned(),
                 "--web.enable-lifecycle".to_owned(),
                 "--log.level=error".to_owned(),
-            ],
+            ]
+            .into_iter()
+            .chain(argument.map(str::to_owned))
+            .collect::<Vec<_>>(),
         );
         let prometheus = Self { port, _folder: folder, running };
         answers(&format!("{}/-/ready", prometheus.url())).await;
@@ -179,6 +191,53 @@ impl VictoriaMetrics {
             answer["data"]["result"].as_array().is_some_and(|all| !all.is_empty()).then_some(())
         });
         assert!(there.await.is_ok(), "never shown: {name}");
+    }
+}
+
+/// A collector that takes OTLP over HTTP, and writes down what it took.
+pub(crate) struct Rotel {
+    port: u16,
+    folder: TempDir,
+    _running: Running,
+}
+
+impl Rotel {
+    pub(crate) async fn start() -> Option<Self> {
+        let program = component("rotel-agent")?;
+        let folder = tempfile::tempdir().expect("a folder");
+        let (port, grpc) = (free_port(), free_port());
+        let log = std::fs::File::create(folder.path().join("log")).expect("a file");
+        let mut command = Command::new(program);
+        command.args([
+            "start",
+            "--exporter",
+            "blackhole",
+            "--debug-log",
+            "metrics",
+            "--debug-log-verbosity",
+            "detailed",
+        ]);
+        command.arg(format!("--otlp-http-endpoint=127.0.0.1:{port}"));
+        command.arg(format!("--otlp-grpc-endpoint=127.0.0.1:{grpc}"));
+        command.arg(format!("--pid-file={}", folder.path().join("pid").display()));
+        command.stdin(Stdio::null()).stderr(log.try_clone().expect("a handle")).stdout(log);
+        let running = Running(command.spawn().expect("it starts"));
+        let this = Self { port, folder, _running: running };
+        let url = format!("{}/v1/metrics", this.url());
+        let ready = deploy_agents::wait::until(BOUND, Duration::from_millis(20), || async {
+            call("POST", &url, "{\"resourceMetrics\": []}").await.filter(|(status, _)| *status == 200).map(drop)
+        });
+        assert!(ready.await.is_ok(), "never ready: {}", this.log());
+        Some(this)
+    }
+
+    pub(crate) fn url(&self) -> String {
+        format!("http://127.0.0.1:{}", self.port)
+    }
+
+    /// What it wrote down.
+    pub(crate) fn log(&self) -> String {
+        std::fs::read_to_string(self.folder.path().join("log")).expect("its log")
     }
 }
 

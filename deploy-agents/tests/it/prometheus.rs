@@ -20,10 +20,11 @@ use deploy_core::plan::RollbackTo;
 use deploy_core::real::Real;
 use deploy_core::release::Release;
 use deploy_core::time::SystemClock;
+use deploy_strategies::analysis::sequential::{Sequential, Watch, Watched};
 use deploy_strategies::analysis::threshold::{
     Bound, Condition, ErrorPolicy, Limit, MetricLimits, NoData, OnError, Threshold,
 };
-use deploy_strategies::analysis::{Analysis, Judge};
+use deploy_strategies::analysis::{Absence, Analysis, Judge};
 use deploy_strategies::canary::{Canary, OnInconclusive, Step};
 use futures::StreamExt as _;
 
@@ -48,7 +49,11 @@ impl Story {
         let launch = Launch::by(|slot| {
             let line = service::line().env("SERVICE_PORT", slot.port.to_string());
             let line = line.env("SERVICE_REVISION", slot.revision.as_str());
-            if slot.revision == name("bad") { line.env("SERVICE_FAILS_EVERY", "4") } else { line }
+            match slot.revision.as_str() {
+                "bad" => line.env("SERVICE_FAILS_EVERY", "4"),
+                "slow" => line.env("SERVICE_TAKES_MS", "3000"),
+                _ => line,
+            }
         });
         let place = Place::start(PlaceConfig::new(config(launch), access)).await.expect("a place");
         let scrape = format!(
@@ -73,11 +78,17 @@ impl Story {
             scraped_every: Duration::from_secs(1),
             ..policy()
         };
+        let took = Selector::new("deploy_proxy_request_duration_seconds").is("revision", "{revision}");
         PrometheusMonitor::new(BlockName::new("prometheus").expect("a name"), self.prometheus.url(), policy)
             .metric(MetricName::new("http.errors").expect("a name"), PromQuery::Series(errors))
+            .metric(
+                MetricName::new("http.slow").expect("a name"),
+                PromQuery::Series(Query::Slower { than: 2.5, histogram: took }),
+            )
     }
 
-    async fn release(&self, revision: &str, on_error: OnError) -> (Engine, RunHandle) {
+    /// By limits on the candidate alone.
+    fn limits(on_error: OnError) -> Analysis {
         let limits = MetricLimits {
             consecutive_success_limit: Some(Limit::at_least(2)),
             ..MetricLimits::new(
@@ -91,7 +102,26 @@ impl Story {
         let judge = Judge::Threshold(Threshold::new(vec![limits]).expect("limits"));
         let analysis =
             Analysis::new(BlockName::new("prometheus").expect("a name"), judge).every(Duration::from_secs(1));
-        let analysis = Analysis { lookback: Duration::from_secs(4), ..analysis };
+        Analysis { lookback: Duration::from_secs(4), ..analysis }
+    }
+
+    /// By the sequential judge, which compares errors and slow answers of both revisions. Neither has any of them as a rule, so that it
+    /// takes a share that is negligible.
+    fn compared() -> Analysis {
+        let watched = ["http.errors", "http.slow"].map(|metric| {
+            Watched::required(MetricName::new(metric).expect("a name"), Watch::errors().negligible(0.05))
+        });
+        let judge = Sequential {
+            // Longer than a scrape takes, so that no window of two steps counts.
+            warm_up: Duration::from_secs(2),
+            least_observed: Duration::from_secs(1),
+            ..Sequential::new(2, watched.to_vec())
+        };
+        let analysis = Analysis::new(BlockName::new("prometheus").expect("a name"), Judge::Sequential(judge));
+        analysis.every(Duration::from_secs(4)).absence(Absence::doubt(4))
+    }
+
+    async fn release(&self, revision: &str, analysis: Analysis) -> (Engine, RunHandle) {
         let canary = Canary::builder()
             .step(Step::weight(20).analysis(analysis.clone()))
             .step(Step::weight(50).analysis(analysis))
@@ -150,7 +180,7 @@ async fn measured(run: &RunHandle, enough: impl Fn(usize, usize) -> bool) -> (us
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_good_release_is_promoted() {
     let Some(story) = Story::begin().await else { return };
-    let (_engine, run) = story.release("v2", OnError::RollBack).await;
+    let (_engine, run) = story.release("v2", Story::limits(OnError::RollBack)).await;
     let end = run.wait().await.expect("it ends");
     assert_eq!(end.outcome, Outcome::Succeeded, "{}", end.because);
     let (answers, errors) = measured(&run, |_, _| false).await;
@@ -163,12 +193,27 @@ async fn a_good_release_is_promoted() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_bad_release_is_rolled_back() {
     let Some(story) = Story::begin().await else { return };
-    let (_engine, run) = story.release("bad", OnError::RollBack).await;
+    let (_engine, run) = story.release("bad", Story::limits(OnError::RollBack)).await;
     let end = run.wait().await.expect("it ends");
     assert_eq!(end.outcome, Outcome::RolledBack, "{}", end.because);
     assert!(end.because.contains("http.errors"), "{}", end.because);
     assert_eq!(story.place.fleet().proxy().routing().weights, want(&[("v1", 1, 100)]).weights);
     assert!(story.end().await > 0, "the fault was met");
+}
+
+/// The default judge on what a real Prometheus says: what is no worse is promoted, and what is slow, without any error, goes back.
+///
+/// Rows: M62, M68, M235.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_sequential_judge_promotes_what_is_no_worse_and_takes_back_what_is_slow() {
+    for (revision, outcome) in [("v2", Outcome::Succeeded), ("slow", Outcome::RolledBack)] {
+        let Some(story) = Story::begin().await else { return };
+        let (_engine, run) = story.release(revision, Story::compared()).await;
+        let end = run.wait().await.expect("it ends");
+        assert_eq!(end.outcome, outcome, "{revision}: {}", end.because);
+        assert!(revision == "v2" || end.because.contains("http.slow"), "{}", end.because);
+        assert_eq!(story.end().await, 0, "no user was failed");
+    }
 }
 
 /// Rows: M190, M235.
@@ -177,7 +222,7 @@ async fn a_prometheus_that_dies_is_an_error_and_then_what_was_declared() {
     let held = OnError::Hold { at_most: BOUND };
     for (on_error, goes_back) in [(OnError::RollBack, true), (held, false)] {
         let Some(mut story) = Story::begin().await else { return };
-        let (engine, run) = story.release("v2", on_error).await;
+        let (engine, run) = story.release("v2", Story::limits(on_error)).await;
         measured(&run, |answers, _| answers > 0).await;
         story.prometheus.kill();
         if goes_back {

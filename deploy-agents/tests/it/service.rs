@@ -2,6 +2,7 @@
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use bytes::Bytes;
 use deploy_agents::process::CommandLine;
@@ -42,8 +43,9 @@ fn serves_as_a_child() {
     runtime.block_on(async {
         let listener = TcpListener::bind(("127.0.0.1", port)).await.expect("the port is free");
         let revision = std::env::var("SERVICE_REVISION").unwrap_or_default();
-        let fails_every = std::env::var("SERVICE_FAILS_EVERY").ok().and_then(|n| n.parse().ok());
-        serve(listener, revision, fails_every).await;
+        let number = |name: &str| std::env::var(name).ok().and_then(|n| n.parse().ok());
+        let slow = Duration::from_millis(number("SERVICE_TAKES_MS").unwrap_or_default());
+        serve(listener, revision, number("SERVICE_FAILS_EVERY"), slow).await;
     });
 }
 
@@ -51,14 +53,14 @@ fn serves_as_a_child() {
 pub(crate) async fn spawn(revision: &str) -> SocketAddr {
     let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("a free port");
     let address = listener.local_addr().expect("an address");
-    tokio::spawn(serve(listener, revision.to_owned(), None));
+    tokio::spawn(serve(listener, revision.to_owned(), None, Duration::ZERO));
     address
 }
 
 /// How many requests an instance has answered with its revision.
 type Answered = std::sync::Arc<std::sync::atomic::AtomicU64>;
 
-async fn serve(listener: TcpListener, revision: String, fails_every: Option<u64>) {
+async fn serve(listener: TcpListener, revision: String, fails_every: Option<u64>, takes: Duration) {
     let answered = Answered::default();
     loop {
         let (stream, _) = listener.accept().await.expect("a connection");
@@ -70,7 +72,14 @@ async fn serve(listener: TcpListener, revision: String, fails_every: Option<u64>
                 let before = answered.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
                 fails_every.is_some_and(|every| before % every == 0)
             };
-            answer(request, revision.clone(), fails)
+            let revision = revision.clone();
+            async move {
+                if !takes.is_zero() {
+                    // What makes a revision slow, and nothing that a test waits for.
+                    let _over = tokio::time::timeout(takes, std::future::pending::<()>()).await;
+                }
+                answer(request, revision, fails).await
+            }
         });
         tokio::spawn(http1::Builder::new().serve_connection(TokioIo::new(stream), answer));
     }

@@ -97,6 +97,7 @@ async fn samples_of_the_past_are_read_to_the_last_event() {
         .metric_with(metric("errors.promql"), PromQuery::Series(ratio(false)), as_promql)
         .metric(metric("rate"), PromQuery::Series(Query::Rate(selector("requests_total"))))
         .metric(metric("p90"), PromQuery::Series(Query::Quantile { q: 0.9, histogram: selector("seconds") }))
+        .metric(metric("slow"), PromQuery::Series(Query::Slower { than: 0.1, histogram: selector("seconds") }))
         .metric(metric("memory"), PromQuery::Series(Query::Max(selector("memory_bytes"))))
         .metric(metric("died"), PromQuery::Series(Query::Rate(selector("died_total"))))
         .metric_with(metric("died.long"), PromQuery::Series(Query::Rate(selector("died_total"))), long)
@@ -120,6 +121,7 @@ async fn samples_of_the_past_are_read_to_the_last_event() {
     assert_eq!(reading(&all, "errors", Arm::Baseline), counts(60, 0));
     assert!(close(&reading(&all, "rate", Arm::Baseline), 1.0));
     assert!(close(&reading(&all, "p90", Arm::Candidate), 0.5), "{:?}", reading(&all, "p90", Arm::Candidate));
+    assert_eq!(reading(&all, "slow", Arm::Candidate), counts(600, 300), "with the events on which it rests");
     assert!(close(&reading(&all, "memory", Arm::Candidate), 400.0));
     assert!(close(&reading(&all, "promql.memory", Arm::Candidate), 400.0));
     assert!(close(&reading(&all, "memory.mean", Arm::Candidate), 380.0), "at 40, 20 and 0 seconds ago");

@@ -43,6 +43,19 @@ impl Verdict {
             Self::Fail { .. } | Self::Inconclusive { .. } => false,
         }
     }
+
+    /// It in one word, without its reasons: `pass`, `concerns`, `fail`, `inconclusive`, `waived` or `not applicable`.
+    #[must_use]
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            Self::Pass => "pass",
+            Self::Concerns { .. } => "concerns",
+            Self::Fail { .. } => "fail",
+            Self::Inconclusive { .. } => "inconclusive",
+            Self::Waived(_) => "waived",
+            Self::NotApplicable { .. } => "not applicable",
+        }
+    }
 }
 
 /// Why evidence was refused, kept apart so that the mend is plain.
@@ -52,7 +65,7 @@ pub enum Refusal {
     /// There is none, or its bytes are gone.
     #[error("missing: {0}")]
     Missing(String),
-    /// It is older than the check allows.
+    /// It is older than the check allows, or than the commit that it is about.
     #[error("stale: {0}")]
     Stale(String),
     /// It speaks of another commit, artifact or environment.

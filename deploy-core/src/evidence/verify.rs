@@ -225,6 +225,14 @@ fn refuse(
         return Err(Refusal::Stale(format!("{short} is {age} old; at most {limit} is allowed")));
     }
     let subject = &piece.subject;
+    let of_the_build = subject.commit.is_some() || subject.artifact.is_some();
+    if let Some(committed) = release.change.committed_at
+        && of_the_build
+        && piece.observed_at.after(CLOCK_SKEW) < committed
+    {
+        let observed = piece.observed_at;
+        return Err(Refusal::Stale(format!("{short} is of {observed}, and the commit was made at {committed}")));
+    }
     if let Some(commit) = &subject.commit
         && release.change.commit.as_ref() != Some(commit)
     {

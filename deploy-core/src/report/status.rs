@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+use crate::effect::EffectKey;
 use crate::machine::{Call, Doing, Machine, Mode, Outcome, Rolling, StepState};
 use crate::monitor::Judgement;
 use crate::name::{PhaseName, PipelineName, RevisionName, RunId};
@@ -66,6 +67,8 @@ pub struct PhaseProgress {
 pub struct StepStatus {
     /// The step.
     pub step: StepPath,
+    /// The name of what is under way: another one after an operator's retry, and the same after a crash or a takeover.
+    pub key: EffectKey,
     /// What it does, as a phrase.
     pub doing: String,
     /// What it waits for.
@@ -232,16 +235,16 @@ fn phase(machine: &Machine) -> Option<PhaseProgress> {
 fn step_status(machine: &Machine, id: StepId, now: RunTime) -> Option<StepStatus> {
     let planned = machine.plan().step(id)?;
     let step = machine.state().steps.get(id.index())?;
-    let undo = step.state.of().is_some_and(|of| of.undo);
+    let key = machine.effect_key(step.state.of()?)?;
     let rollout = match &step.state {
         StepState::Rolling(rolling) => Some(rollout_status(rolling, now)),
         _ => None,
     };
     let mut doing = doing(&step.state);
-    if undo {
+    if key.undo {
         doing = format!("undoing: {doing}");
     }
-    Some(StepStatus { step: planned.path.clone(), doing, waits: waits(machine, id, now)?, rollout })
+    Some(StepStatus { step: planned.path.clone(), key, doing, waits: waits(machine, id, now)?, rollout })
 }
 
 fn doing(state: &StepState) -> String {

@@ -171,7 +171,7 @@ impl Monitor for Numbers {
 pub(crate) fn release() -> Release {
     let service = ServiceName::new("api").expect("a service name");
     let environment = EnvironmentName::new("production").expect("an environment name");
-    let change = Change { commit: Some("4f2a9c1".to_owned()), authors: vec!["grace".to_owned()], links: Vec::new() };
+    let change = Change { commit: Some("4f2a9c1".to_owned()), authors: vec!["grace".to_owned()], ..Change::default() };
     Release::new(service, environment, RevisionName::new("v2").expect("a revision name")).change(change)
 }
 

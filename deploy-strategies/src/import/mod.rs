@@ -99,6 +99,8 @@ pub struct Imported {
     pub kind: &'static str,
     /// `metadata.name` of the manifest; empty if it has none.
     pub name: String,
+    /// `metadata.namespace` of the manifest; empty if it has none.
+    pub namespace: String,
     /// The file, by the name that it was given.
     pub file: String,
     /// Where the document begins.

@@ -23,6 +23,12 @@ pub struct Question {
     /// What only the host knows: the texts of the source say `{{args.name}}` where it goes.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub bindings: BTreeMap<String, Binding>,
+    /// The file in which the metric stands, by the name that it was given.
+    #[serde(default)]
+    pub file: String,
+    /// The line of the metric.
+    #[serde(default)]
+    pub line: Option<u32>,
     pub(super) reads: Reads,
 }
 
@@ -149,6 +155,11 @@ pub(super) enum Reads {
 pub struct AnswerError(String);
 
 impl Question {
+    /// Whether both ask the same, wherever they stand.
+    pub(super) fn asks_as(&self, other: &Self) -> bool {
+        *self == Self { file: self.file.clone(), line: self.line, ..other.clone() }
+    }
+
     /// The number that the strategy judges, from the body of the answer. For a Prometheus that is what its HTTP interface answers; for a
     /// web source the JSON body.
     ///

@@ -39,7 +39,7 @@ fn ours() -> Judge {
 
 /// The same without a margin and at 5 %, so that it may be compared with tests at 5 %.
 fn ours_without_margin() -> Judge {
-    let watch = Watch::Errors { margin: 1.0, rule_out: 1.5 };
+    let watch = Watch::Errors { margin: 1.0, rule_out: 1.5, negligible: None };
     let mut judge = Sequential::new(4, vec![Watched::required(errors(), watch)]);
     judge.alpha = 0.05;
     Judge::Sequential(judge)

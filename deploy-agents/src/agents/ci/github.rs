@@ -11,7 +11,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use super::{CiArtifact, CiError, CiOrder, CiPort, CiRun, CiRunId, CiState};
-use crate::http::{HttpClient, HttpLimits, PlainHttp, shown};
+use crate::http::{Draft, HttpClient, HttpLimits, PlainHttp, shown};
 use crate::secret::Secret;
 
 /// The release of the interface that is asked for, so that a newer one changes nothing.
@@ -112,25 +112,19 @@ impl GithubActions {
         ours: bool,
         limits: HttpLimits,
     ) -> Result<http::Response<Bytes>, CiError> {
-        let mut request = http::Request::builder()
-            .method(method)
-            .uri(url)
-            // Without a name it answers nobody.
-            .header(header::USER_AGENT, concat!("deploy-agents/", env!("CARGO_PKG_VERSION")));
+        // Without a name it answers nobody.
+        let name = concat!("deploy-agents/", env!("CARGO_PKG_VERSION"));
+        let mut draft = Draft::new(method, url).header(header::USER_AGENT, name);
         if ours {
-            request = request
-                .header(header::ACCEPT, "application/vnd.github+json")
-                .header("x-github-api-version", API_VERSION);
-            if let Some(token) = &self.token {
-                request = request.header(header::AUTHORIZATION, format!("Bearer {}", token.expose()));
-            }
+            draft = draft
+                .accepts("application/vnd.github+json")
+                .header("x-github-api-version", API_VERSION)
+                .bearer(self.token.as_ref());
         }
-        if body.is_some() {
-            request = request.header(header::CONTENT_TYPE, "application/json");
+        if let Some(body) = body {
+            draft = draft.kind("application/json").body(body);
         }
-        // The reason is left out: it could quote the token.
-        let request = request.body(body.unwrap_or_default().into()).map_err(|_| CiError::Malformed(shown(url)))?;
-        let sent = self.http.send(request, limits).await;
+        let sent = draft.send(self.http.as_ref(), limits).await;
         sent.map_err(|source| CiError::Http { system: self.name(), source })
     }
 

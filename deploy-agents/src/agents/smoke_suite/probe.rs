@@ -7,8 +7,8 @@ use bytes::Bytes;
 use deploy_core::agent::Cancellation;
 use deploy_core::time::Spell;
 
-use super::super::http_probe::Expectation;
-use crate::http::{HttpClient, HttpLimits, shown};
+use super::super::expectation::{Expectation, Expectations};
+use crate::http::{Draft, HttpClient, HttpLimits, shown};
 use crate::process::{CommandLine, Ended, run};
 
 /// How much of what a program wrote is kept of each stream, in bytes: enough for the reason of a failure.
@@ -25,7 +25,7 @@ pub struct SmokeProbe {
 
 #[derive(Clone)]
 enum Ask {
-    Http { method: http::Method, url: String, body: Bytes, expectations: Vec<Expectation> },
+    Http { method: http::Method, url: String, body: Bytes, expectations: Expectations },
     Command(CommandLine),
 }
 
@@ -50,7 +50,7 @@ impl SmokeProbe {
     }
 
     fn http(name: impl Into<String>, method: http::Method, url: impl Into<String>, body: Bytes) -> Self {
-        let expectations = vec![Expectation::Status(200, 299)];
+        let expectations = Expectations::default();
         Self::new(name.into(), Ask::Http { method, url: url.into(), body, expectations })
     }
 
@@ -69,10 +69,7 @@ impl SmokeProbe {
     #[must_use]
     pub fn expect(mut self, expectation: Expectation) -> Self {
         if let Ask::Http { expectations, .. } = &mut self.ask {
-            if matches!(expectation, Expectation::Status(..)) {
-                expectations.retain(|known| !matches!(known, Expectation::Status(..)));
-            }
-            expectations.push(expectation);
+            expectations.add(expectation);
         }
         self
     }
@@ -116,11 +113,10 @@ impl SmokeProbe {
     pub(super) async fn attempt(&self, http: &dyn HttpClient, cancellation: &Cancellation) -> Result<(), String> {
         match &self.ask {
             Ask::Http { method, url, body, expectations } => {
-                let request = http::Request::builder().method(method).uri(url).body(body.clone());
-                let request = request.map_err(|error| error.to_string())?;
                 let limits = HttpLimits { timeout: self.within, ..HttpLimits::default() };
-                let answer = http.send(request, limits).await.map_err(|error| deploy_core::report::chain(&error))?;
-                expectations.iter().find_map(|expectation| expectation.unmet(&answer)).map_or(Ok(()), Err)
+                let answer = Draft::new(method.clone(), url).body(body.clone()).send(http, limits).await;
+                let answer = answer.map_err(|error| deploy_core::report::chain(&error))?;
+                expectations.met(&answer)
             }
             Ask::Command(line) => {
                 let ran = run(line, &[], KEPT, self.within, cancellation).await;

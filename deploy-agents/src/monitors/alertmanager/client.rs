@@ -8,7 +8,7 @@ use serde::Deserialize;
 
 use super::message::active;
 use super::{ActiveAlert, Alert, Matcher, MessageError, Silence, SilenceId};
-use crate::http::{CallError, Endpoint, HttpClient, HttpError, HttpLimits};
+use crate::http::{Endpoint, HttpClient, HttpLimits};
 use crate::secret::Secret;
 
 /// Posts alerts and silences, and asks what fires.
@@ -170,10 +170,7 @@ impl Alertmanager {
     async fn call(&self, method: Method, path: &str, body: Bytes) -> Result<Bytes, AlertmanagerError> {
         let at = self.endpoint.name();
         let answer = self.endpoint.send(method, path, Some("application/json"), body).await.map_err(|error| {
-            let not_sent = match &error {
-                CallError::NotAUrl(_) => true,
-                CallError::Http(error) => HttpError::is_not_sent(error),
-            };
+            let not_sent = error.is_not_sent();
             let source = Box::new(error);
             if not_sent {
                 AlertmanagerError::NotSent { at: at.clone(), source }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use super::{AlertRule, AlertRules, AlertSeverity};
-use crate::http::{CallError, Endpoint, HttpClient, HttpLimits};
+use crate::http::{Endpoint, HttpClient, HttpLimits};
 use crate::secret::Secret;
 
 /// Reads the rules that a Prometheus has loaded (`/api/v1/rules`).
@@ -154,7 +154,7 @@ impl RulesApi {
     async fn groups(&self) -> Result<Vec<Group>, RulesError> {
         let failed =
             |source: Box<dyn std::error::Error + Send + Sync>| RulesError { from: self.endpoint.name(), source };
-        let answer = self.endpoint.ask("/api/v1/rules", &[]).await.map_err(|error: CallError| failed(error.into()))?;
+        let answer = self.endpoint.ask("/api/v1/rules", &[]).await.map_err(|error| failed(error.into()))?;
         if !answer.status().is_success() {
             return Err(failed(format!("it answered {}", answer.status()).into()));
         }

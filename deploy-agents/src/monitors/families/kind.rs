@@ -55,7 +55,7 @@ macro_rules! kinds {
 
 kinds! {
     /// How long answers take.
-    ResponseTimes = "response times", Application, "Query::Quantile, envoy::latency_ms, ProbeMonitor, Meter::size";
+    ResponseTimes = "response times", Application, "Query::Slower, Query::Quantile, envoy::latency_ms, ProbeMonitor, Meter::size";
     /// How much is served.
     Throughput = "throughput", Application, "Query::Rate, haproxy::throughput, envoy::throughput";
     /// How much of it goes wrong.
@@ -77,7 +77,7 @@ kinds! {
     /// Whether policies still hold.
     Compliance = "compliance", Security, "Heartbeats";
     /// Whether the answer to an incident would work.
-    SecurityIncidentResponse = "security incident response", Security, "Heartbeats";
+    SecurityIncidentResponse = "security incident response", Security, "Heartbeats of its drills, SecurityIncident";
     /// Whether it is up and ready.
     SystemHealth = "system health", Infrastructure, "ProbeMonitor, Query::Sum";
     /// What the way to it is like.

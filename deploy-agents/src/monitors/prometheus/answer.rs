@@ -154,7 +154,7 @@ mod tests {
     #[test]
     fn each_kind_of_answer_reads() {
         let vector = r#"{"status":"success","data":{"resultType":"vector","result":[{"metric":{"a":"b"},"value":[1700000000.5,"NaN"]}]}}"#;
-        let Data::Vector(all) = read(vector.as_bytes()).expect("an answer").data else { panic!() };
+        let Data::Vector(all) = read(vector.as_bytes()).expect("an answer").data else { panic!("no vector") };
         assert!(all[0].0["a"] == "b" && all[0].1.at_ms == 1_700_000_000_500 && all[0].1.value.is_nan());
         let scalar = r#"{"status":"success","data":{"resultType":"scalar","result":[1,"+Inf"]}}"#;
         assert_eq!(

@@ -14,8 +14,8 @@ use super::growth::Growth;
 use super::policy::{Absent, Partial, PrometheusPolicy, Unfit};
 use super::query::{Fold, Guard, PromQuery};
 use super::template::{Template, duration};
-use crate::http::{CallError, HttpError};
-use crate::monitors::quantile::{apdex, bucket_quantile};
+use crate::http::HttpError;
+use crate::monitors::buckets::Buckets;
 use crate::monitors::{Query, Selector, whole};
 
 type Failure = Box<dyn std::error::Error + Send + Sync>;
@@ -232,25 +232,14 @@ impl<'a> Question<'a> {
                 (Some(all.window()), Some(Reading::Counts(Counts::new(whole(all.total()), whole(bad))?)))
             }
             Query::Events { bad, good, absent_is_zero } => self.events(bad, good, *absent_is_zero).await?,
-            Query::Quantile { q, histogram } => {
+            Query::Quantile { histogram, .. } | Query::Apdex { histogram, .. } | Query::Slower { histogram, .. } => {
                 let none = none_is_no_data(&self.policy.absent);
                 let Some(Counted::Growth(growth)) = self.growth(&histogram.buckets(), none).await? else {
                     return Ok((None, None));
                 };
-                let buckets =
-                    growth.series.iter().filter_map(|(labels, n)| Some((labels.get("le")?.parse().ok()?, *n)));
-                (Some(growth.window()), bucket_quantile(*q, buckets).map(value))
-            }
-            Query::Apdex { satisfied, histogram } => {
-                let none = none_is_no_data(&self.policy.absent);
-                let Some(Counted::Growth(growth)) = self.growth(&histogram.buckets(), none).await? else {
-                    return Ok((None, None));
-                };
-                let buckets =
-                    growth.series.iter().filter_map(|(labels, n)| Some((labels.get("le")?.parse().ok()?, *n)));
-                let reading =
-                    apdex(*satisfied, buckets.collect()).map_err(|why| format!("{}: {why}", histogram.name()))?;
-                (Some(growth.window()), Some(reading))
+                let buckets = Buckets::new(growth.series.iter().map(|(labels, count)| (labels, *count)));
+                let reading = buckets.read(query).map_err(|why| format!("{}: {why}", histogram.name()))?;
+                (Some(growth.window()), reading)
             }
             Query::Sum(selector) => (None, self.gauges(selector, |a, b| a + b).await?.map(value)),
             Query::Max(selector) => (None, self.gauges(selector, f64::max).await?.map(value)),
@@ -388,12 +377,7 @@ impl<'a> Question<'a> {
                     format!("{} answered {}{why}", self.monitor.endpoint.name(), answer.status()).into()
                 }
                 Ok(answer) => break answer,
-                Err(
-                    error @ (CallError::NotAUrl(_)
-                    | CallError::Http(HttpError::Unsupported { .. } | HttpError::TooLarge { .. })),
-                ) => {
-                    return Err(error.into());
-                }
+                Err(error @ (HttpError::Unsupported { .. } | HttpError::TooLarge { .. })) => return Err(error.into()),
                 Err(error) => Failure::from(error),
             };
             if left == 0 {

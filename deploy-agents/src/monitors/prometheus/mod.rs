@@ -39,6 +39,10 @@ pub(super) fn shows_numbers(body: &[u8]) -> Result<(), String> {
 
 /// Asks the HTTP interface of Prometheus about both arms.
 ///
+/// Native histograms are asked for in PromQL, whose functions turn them into numbers: `histogram_quantile(0.99, …)` as a
+/// [`PromQuery::Instant`], and of `h = sum(increase(seconds{…}[{window}]))` the events slower than 0.1 among all as a [`PromQuery::Ratio`] of
+/// `histogram_count(h) * (1 - histogram_fraction(-Inf, 0.1, h))` and `histogram_count(h)`.
+///
 /// A question about `lookback` is about the window of that length that ends a settle time ago, by this machine's clock; the answer
 /// names the window that its samples really cover. Every metric has a [`PrometheusPolicy`], which says what silence and
 /// half answers are. A server that does not answer, refuses, or answers something else is a [`MonitorError`], never a number.

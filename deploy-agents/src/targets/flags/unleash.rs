@@ -9,12 +9,12 @@ use bytes::Bytes;
 use deploy_core::name::{FlagName, TargetName};
 use deploy_core::real::Real;
 use deploy_core::target::{Applied, Capabilities, DesiredState, EffectContext, Target, TargetError, TargetState};
-use http::{Method, Request, StatusCode, header};
+use http::{Method, StatusCode, header};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use super::percent::{state, wanted};
-use crate::http::{HttpClient, HttpLimits};
+use crate::http::{Draft, HttpClient, HttpError, HttpLimits};
 use crate::secret::Secret;
 
 /// How long one call may take.
@@ -188,22 +188,17 @@ impl UnleashTarget {
 
     async fn call(&self, method: Method, path: &str, body: Bytes) -> Result<Bytes, TargetError> {
         let writes = method != Method::GET;
-        let request = Request::builder()
-            .method(method)
-            .uri(format!("{}{path}", self.base))
-            .header(header::AUTHORIZATION, self.token.expose())
-            .header(header::CONTENT_TYPE, "application/json")
-            .body(body);
-        // The reason is left out: it could quote the token.
-        let request =
-            request.map_err(|_| TargetError::definitive("the address or the token cannot stand in a request"))?;
+        let draft = Draft::new(method, &format!("{}{path}", self.base));
+        let draft = draft.header(header::AUTHORIZATION, self.token.expose()).kind("application/json").body(body);
         let limits = HttpLimits { timeout: CALL, ..HttpLimits::default() };
-        let answer = self.http.send(request, limits).await.map_err(|error| {
+        let answer = draft.send(self.http.as_ref(), limits).await.map_err(|error| {
             let name = &self.name;
-            match writes && !error.is_not_sent() {
-                true => TargetError::unknown(format!("{name} gave no whole answer")).because(error),
-                false => TargetError::transient(format!("{name} could not be asked")).because(error),
-            }
+            let refused = match error {
+                HttpError::Unsupported { .. } => TargetError::definitive(format!("{name} cannot be asked")),
+                _ if writes && !error.is_not_sent() => TargetError::unknown(format!("{name} gave no whole answer")),
+                _ => TargetError::transient(format!("{name} could not be asked")),
+            };
+            refused.because(error)
         })?;
         let status = answer.status();
         if status.is_success() {

@@ -76,6 +76,9 @@ const BETTER: [f64; 5] = [-3.0, -1.2, -0.5, -0.2, -0.08];
 /// The log odds ratios that are expected of a release that does no harm, with their weights.
 const PROOF: [(f64, f64); 3] = [(-0.3, 0.2), (0.0, 0.6), (0.15, 0.2)];
 
+/// The shares of bad events, as parts of what is negligible, that are expected of a release with next to none, with their weights.
+const BELOW: [(f64, f64); 3] = [(0.01, 0.5), (0.2, 0.25), (0.5, 0.25)];
+
 /// The fewest values of the baseline from which a threshold is chosen.
 const FEWEST_VALUES: u64 = 100;
 
@@ -185,6 +188,28 @@ impl EventSeries {
         let above = &self.curve.get()[BETTER.len()..];
         let terms = above.iter().zip(EFFECTS).map(|(sum, (_, weight))| sum + libm::log(weight));
         ln_sum_exp(terms.collect::<Vec<_>>().into_iter())
+    }
+
+    /// The log evidence that the candidate's share of bad events is below `negligible`, from this stage.
+    ///
+    /// With any share of at least `negligible`, which may change from event to event, the expected factor of each event is at most one, so
+    /// that this is an e-process; the smaller shares that are bet on are the points of [`BELOW`].
+    pub(super) fn ln_negligible(&self, negligible: f64) -> f64 {
+        let (bad, good) = (real(self.here.0.bad()), real(self.here.0.events() - self.here.0.bad()));
+        let terms = BELOW.map(|(part, weight)| {
+            let share = part * negligible;
+            bad * libm::log(part) + good * (libm::log1p(-share) - libm::log1p(-negligible)) + libm::log(weight)
+        });
+        ln_sum_exp(terms.into_iter())
+    }
+
+    /// How much the candidate's share of bad events in this stage adds to that with each further event.
+    pub(super) fn negligible_per_event(&self, negligible: f64) -> f64 {
+        let share = self.here.0.ratio().unwrap_or_default();
+        let gain = |part: f64| {
+            share * libm::log(part) + (1.0 - share) * (libm::log1p(-part * negligible) - libm::log1p(-negligible))
+        };
+        BELOW.map(|(part, _)| gain(part)).into_iter().fold(f64::NEG_INFINITY, f64::max)
     }
 
     /// The log evidence that the odds ratio is below what must be ruled out, from this stage.

@@ -131,6 +131,12 @@ pub enum Watch {
         /// The odds ratio that promotion must rule out. 1.5 by default.
         #[serde(default = "default_ruled_out")]
         rule_out: f64,
+        /// The share of bad events, between 0 and 1, below which nobody minds them: a candidate that is shown to be below it in a stage
+        /// is promoted from it whatever the baseline does. Without it, which is the default, a service of which neither arm has a bad
+        /// event is never promoted: nothing can be compared. It takes about `4.2 / negligible` events of the candidate in a
+        /// stage; harm beyond the margin leads to a rollback all the same.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        negligible: Option<f64>,
     },
     /// How long each event took, or any other size of which less is better.
     Latency {
@@ -220,7 +226,16 @@ impl Watch {
     /// Errors with the default margins.
     #[must_use]
     pub fn errors() -> Self {
-        Self::Errors { margin: default_error_margin(), rule_out: default_ruled_out() }
+        Self::Errors { margin: default_error_margin(), rule_out: default_ruled_out(), negligible: None }
+    }
+
+    /// The same errors; below this share of bad events, between 0 and 1, nobody minds them. Of no effect on anything else.
+    #[must_use]
+    pub fn negligible(mut self, share: f64) -> Self {
+        if let Self::Errors { negligible, .. } = &mut self {
+            *negligible = Some(share);
+        }
+        self
     }
 
     /// Latency with the default quantiles and margins.
@@ -356,7 +371,9 @@ impl Sequential {
                 within("weight", weight, weight > 0.0 && weight.is_finite(), "a number above 0")?;
             }
             match &watched.watch {
-                Watch::Errors { margin, rule_out } => {
+                Watch::Errors { margin, rule_out, negligible } => {
+                    let share = negligible.unwrap_or(0.5);
+                    within("negligible", share, share > 0.0 && share < 1.0, "a number between 0 and 1")?;
                     within("margin", *margin, *margin >= 1.0 && margin.is_finite(), "an odds ratio of at least 1")?;
                     within("rule_out", *rule_out, *rule_out > 1.0 && rule_out.is_finite(), "an odds ratio above 1")?;
                 }
@@ -485,7 +502,7 @@ impl Sequential {
             at += count;
             match (&watched.watch, paired) {
                 (_, None | Some(Paired::Missing { .. })) => series.iter_mut().for_each(Series::missed),
-                (Watch::Errors { margin, rule_out }, Some(Paired::Counts { candidate, baseline })) => {
+                (Watch::Errors { margin, rule_out, .. }, Some(Paired::Counts { candidate, baseline })) => {
                     if let [Series::Events(events)] = series {
                         let pair = (*candidate, *baseline);
                         events.take(pair, pair, libm::log(*margin), libm::log(*rule_out), &tuned);

@@ -5,7 +5,7 @@ use deploy_core::name::MetricName;
 use deploy_core::real::Real;
 use deploy_core::time::Timestamp;
 
-use super::{Look, Role, Sequential, SequentialError, SequentialState, Watch, Watched, WithinMargin, Worse};
+use super::{Look, Role, Sequential, SequentialError, SequentialState, Series, Watch, Watched, WithinMargin, Worse};
 use crate::analysis::proportion::Proportions;
 use crate::analysis::taken::Taken;
 use crate::analysis::verdict::{Cause, Verdict};
@@ -105,7 +105,10 @@ fn a_drift_common_to_both_arms_is_no_harm() {
         .collect();
     let margins_off = Sequential {
         alpha: 0.05,
-        metrics: vec![Watched::required(metric("errors"), Watch::Errors { margin: 1.0, rule_out: 1.5 })],
+        metrics: vec![Watched::required(
+            metric("errors"),
+            Watch::Errors { margin: 1.0, rule_out: 1.5, negligible: None },
+        )],
         ..judge()
     };
     for looks in 1..=batches.len() {
@@ -155,7 +158,10 @@ fn little_traffic_is_no_verdict_and_never_a_promotion() {
 fn the_false_alarm_rate_is_at_most_alpha() {
     let judge = Sequential {
         alpha: 0.05,
-        metrics: vec![Watched::required(metric("errors"), Watch::Errors { margin: 1.0, rule_out: 1.5 })],
+        metrics: vec![Watched::required(
+            metric("errors"),
+            Watch::Errors { margin: 1.0, rule_out: 1.5, negligible: None },
+        )],
         ..judge()
     };
     let mut random = Random(7);
@@ -459,7 +465,7 @@ fn figures_that_make_no_sense_are_refused() {
     assert!(refused(|judge| judge.stages = 0));
     assert!(refused(|judge| judge.metrics[0].role = Role::Advisory));
     assert!(refused(|judge| judge.metrics[0].role = Role::Required { weight: 0.0 }));
-    assert!(refused(|judge| judge.metrics[0].watch = Watch::Errors { margin: 0.5, rule_out: 1.5 }));
+    assert!(refused(|judge| judge.metrics[0].watch = Watch::Errors { margin: 0.5, rule_out: 1.5, negligible: None }));
     let unordered = Watch::Latency { quantiles: vec![0.9, 0.9], margin: 0.1, rule_out: 1.5 };
     let mut judge = judge();
     judge.metrics[0].watch = unordered;
@@ -541,4 +547,59 @@ roll back: the candidate is worse beyond its margin, foremost in errors: evidenc
     otherwise: less evidence of harm would not fail it
 ";
     assert_eq!(text, want);
+}
+
+fn spotless(negligible: Option<f64>) -> Sequential {
+    let watch = Watch::Errors { margin: 1.2, rule_out: 1.5, negligible };
+    Sequential::new(1, vec![Watched::required(metric("errors"), watch)])
+}
+
+/// Where neither arm has a bad event nothing can be compared, and only who says what is negligible is promoted by that: after the
+/// events that it takes, and not before.
+#[test]
+fn a_service_without_errors_is_promoted_if_it_was_said_what_is_negligible() {
+    let clean = |judge: &Sequential, events: u64| {
+        let all: Vec<Batch> = (0..10).map(|number| minute(0, number, (events / 10, 0), (events / 10, 0))).collect();
+        verdict(judge, &all)
+    };
+    let said = clean(&spotless(None), 1_000_000);
+    assert_eq!((said.cause, said.advice), (Cause::Undecided, Advice::Continue));
+    assert!(said.otherwise.contains("negligible"), "{}", said.otherwise);
+    let judge = spotless(Some(0.001));
+    let short = clean(&judge, 4_000);
+    assert_eq!(short.cause, Cause::Undecided, "{}", short.because);
+    assert!(short.otherwise.contains("more requests"), "{}", short.otherwise);
+    assert_eq!(clean(&judge, 4_400).cause, Cause::Proven);
+    // Negligible is no licence: harm beyond the margin is harm.
+    let harmed: Vec<Batch> = (0..20).map(|number| minute(0, number, (100_000, 60), (100_000, 10))).collect();
+    assert_eq!(verdict(&judge, &harmed).cause, Cause::Harm);
+    assert!(spotless(Some(0.0)).check().is_err() && spotless(Some(1.0)).check().is_err());
+    assert_eq!(Watch::errors().negligible(0.1), Watch::Errors { margin: 1.2, rule_out: 1.5, negligible: Some(0.1) });
+}
+
+/// A candidate whose share of bad events is just what is negligible is shown to be below it no more often than at β, at any of a
+/// hundred looks.
+#[test]
+fn what_is_not_negligible_is_hardly_ever_called_so() {
+    const RUNS: u32 = 400;
+    let (judge, mut wrong, mut seed) = (spotless(Some(0.01)), 0, 0_u64);
+    let mut bad = || {
+        // SplitMix64 (Steele, Lea and Flood 2014): a test needs no better.
+        seed = seed.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mixed = (seed ^ (seed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        (mixed ^ (mixed >> 31)) % 100 == 0
+    };
+    for _ in 0..RUNS {
+        let mut state = judge.begin().expect("a configuration that makes sense");
+        let called = (0..100).any(|number| {
+            let bad = u64::try_from((0..50).filter(|_| bad()).count()).expect("few");
+            judge.take(&mut state, &minute(0, number, (50, bad), (50, bad))).expect("a batch that fits");
+            let Series::Events(events) = &state.series[0] else { panic!("errors are events") };
+            events.ln_negligible(0.01) >= -libm::log(judge.beta)
+        });
+        wrong += u32::from(called);
+    }
+    // Two standard errors above β.
+    assert!(wrong <= 29, "{wrong} of {RUNS} were called negligible that are not");
 }

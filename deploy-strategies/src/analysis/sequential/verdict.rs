@@ -9,7 +9,7 @@ use super::power::expected_requests;
 use super::values::ValueSeries;
 use super::{Role, Sequential, SequentialError, SequentialState, Series, Watch, Watched, WithinMargin, Worse};
 use crate::analysis::evidence::combine::{discoveries, ln_average};
-use crate::analysis::special::real;
+use crate::analysis::special::{ln_sum_exp, real};
 use crate::analysis::verdict::{Cause, Estimate, Explanation, Input, Limit, SoFar, Verdict, factor, finite, short};
 
 /// When a judge is asked.
@@ -47,11 +47,11 @@ impl Sequential {
 
     fn totals_of(&self, state: &SequentialState) -> Totals {
         let (mut harm, mut warn, mut proof) = (Vec::new(), Vec::new(), f64::INFINITY);
-        for (series, (_, _, weight)) in state.series.iter().zip(self.layout()) {
+        for (series, (watched, _, weight)) in state.series.iter().zip(self.layout()) {
             if let Some(weight) = weight {
                 harm.push((series.ln_harm(), weight));
                 warn.push((series.ln_warn(), weight));
-                proof = proof.min(series.ln_proof() * self.damping);
+                proof = proof.min(series.ln_proof(&watched.watch) * self.damping);
             }
         }
         Totals {
@@ -74,19 +74,19 @@ impl Sequential {
         // The stage of the look may have no batch yet; then nothing of it is proven.
         let begun = state.stage == look.stage;
         let explanations = self.explanations(state, begun);
-        let names = |wanted: &dyn Fn(&Series) -> bool| {
+        let names = |wanted: &dyn Fn(&Series, &Watch) -> bool| {
             let required = state.series.iter().zip(self.layout()).filter(|(_, (_, _, weight))| weight.is_some());
             let mut names: Vec<&str> = required
-                .filter(|(series, _)| wanted(series))
+                .filter(|(series, (watched, ..))| wanted(series, &watched.watch))
                 .map(|(_, (watched, ..))| watched.metric.as_str())
                 .collect();
             names.dedup();
             names.join(", ")
         };
-        let absent = names(&|series: &Series| !begun || series.is_absent(self.stale_after));
-        let alone = names(&|series: &Series| series.lacks_baseline());
-        let few = names(&|series: &Series| series.candidate_events() < self.least_events_of(series));
-        let unproven = names(&|series: &Series| series.ln_proof() * self.damping < -libm::log(self.beta));
+        let absent = names(&|series, _| !begun || series.is_absent(self.stale_after));
+        let alone = names(&|series, _| series.lacks_baseline());
+        let few = names(&|series, _| series.candidate_events() < self.least_events_of(series));
+        let unproven = names(&|series, watch| series.ln_proof(watch) * self.damping < -libm::log(self.beta));
         let worst = explanations.iter().filter(|e| e.decides).max_by_key(|e| e.result).map(Explanation::name);
         let (cause, because, otherwise) = if totals.ln_harm >= enough {
             (
@@ -191,7 +191,9 @@ impl Sequential {
         if most.is_finite() && most > 0.0 {
             format!("about {} more requests would show that it is no worse, if it is not", short(most.ceil()))
         } else {
-            "more traffic would decide it; without a single bad event no amount can be named".to_owned()
+            // Where neither arm has a bad event there is nothing to compare, however much traffic there is.
+            "more traffic would decide it; without a single bad event it takes the share of them that is negligible"
+                .to_owned()
         }
     }
 
@@ -222,7 +224,7 @@ impl Sequential {
         series: &Series,
     ) -> Explanation {
         let (ln_harm, ln_warn) = (series.ln_harm() * self.damping, series.ln_warn() * self.damping);
-        let ln_proof = series.ln_proof() * self.damping;
+        let ln_proof = series.ln_proof(&watched.watch) * self.damping;
         let enough = -libm::log(self.alpha);
         let proven = begun && ln_proof >= -libm::log(self.beta);
         let (result, advice, said) = if harmed {
@@ -397,10 +399,16 @@ impl Series {
         }
     }
 
-    fn ln_proof(&self) -> f64 {
-        match self {
-            Self::Events(events) => events.ln_proof(),
-            Self::Values(values) => values.ln_proof(),
+    /// The log evidence that the candidate may be promoted: that it is no worse than what must be ruled out, or that what is bad of it
+    /// is negligible. Where both are asked, half of the stake is on each, so that together they are wrong no more often than one.
+    fn ln_proof(&self, watch: &Watch) -> f64 {
+        match (self, watch) {
+            (Self::Events(events), Watch::Errors { negligible: Some(share), .. }) => {
+                let half = libm::log(0.5);
+                ln_sum_exp([events.ln_proof() + half, events.ln_negligible(*share) + half].into_iter())
+            }
+            (Self::Events(events), _) => events.ln_proof(),
+            (Self::Values(values), _) => values.ln_proof(),
         }
     }
 
@@ -433,8 +441,16 @@ impl Series {
         let (candidate, baseline) = events.here;
         let both = candidate.plus(baseline);
         let share = real(candidate.events()) / real(both.events());
-        let rate = both.ratio()?;
-        Some(expected_requests(rate, share, *rule_out, needed - events.ln_proof() * damping) / damping)
+        let open = needed - self.ln_proof(&watched.watch) * damping;
+        let compared = expected_requests(both.ratio()?, share, *rule_out, open);
+        let negligible = match &watched.watch {
+            Watch::Errors { negligible: Some(negligible), .. } => {
+                let gain = events.negligible_per_event(*negligible);
+                if gain > 0.0 { open / (gain * share) } else { f64::INFINITY }
+            }
+            _ => f64::INFINITY,
+        };
+        Some(compared.min(negligible) / damping)
     }
 }
 

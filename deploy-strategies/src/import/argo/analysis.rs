@@ -145,7 +145,7 @@ impl<'f, 'a> Analyses<'f, 'a> {
                     self.questions.push(read.question.clone());
                     break;
                 }
-                Some(other) if *other == read.question => break,
+                Some(other) if other.asks_as(&read.question) => break,
                 Some(_) => {
                     let Ok(name) = MetricName::new(format!("{own}-{number}")) else { break };
                     read.question.metric = name.clone();
@@ -157,15 +157,16 @@ impl<'f, 'a> Analyses<'f, 'a> {
     }
 }
 
-/// One analysis for all metrics of a monitor that are measured as often.
+/// One analysis for all metrics of a monitor that are measured as often. Those that never count are asked on their own: a question
+/// that fails, fails for all that are asked with it.
 fn grouped(metrics: Vec<(Cursor<'static>, Metric)>, found: &mut Findings) -> Vec<Analysis> {
-    let mut groups: BTreeMap<(BlockName, Duration), Vec<(Cursor<'static>, MetricLimits)>> = BTreeMap::new();
+    let mut groups: BTreeMap<(BlockName, Duration, bool), Vec<(Cursor<'static>, MetricLimits)>> = BTreeMap::new();
     for (at, read) in metrics {
         let every = read.every.unwrap_or(EVERY);
-        groups.entry((read.question.monitor, every)).or_default().push((at, read.limits));
+        groups.entry((read.question.monitor, every, read.limits.dry_run)).or_default().push((at, read.limits));
     }
     let mut analyses = Vec::new();
-    for ((monitor, every), group) in groups {
+    for ((monitor, every, _), group) in groups {
         let limits = group.iter().map(|(_, limits)| limits.clone()).collect();
         match Threshold::new(limits) {
             Ok(judge) => {

@@ -93,6 +93,7 @@ pub(super) fn rollout(files: &Files<'_>, root: &Cursor<'_>, found: &mut Findings
     Some(Imported {
         kind: "Rollout",
         name: root.at("metadata.name").str().unwrap_or_default().to_owned(),
+        namespace: root.at("metadata.namespace").str().unwrap_or_default().to_owned(),
         file: root.file.to_string(),
         place: root.place,
         strategy: strategy?,

@@ -97,7 +97,8 @@ pub(super) fn metric(
     limits.initial_delay = delay;
     limits.dry_run = dry_run;
     let metric = limits.metric.clone();
-    Some(Metric { limits, every, question: Question { monitor, metric, source, bindings, reads } })
+    let (file, line) = (at.file.to_string(), at.place.map(|place| place.line));
+    Some(Metric { limits, every, question: Question { monitor, metric, source, bindings, file, line, reads } })
 }
 
 fn source(provider: &Cursor<'_>, found: &mut Findings) -> Option<(BlockName, Source)> {

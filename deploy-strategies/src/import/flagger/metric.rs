@@ -78,7 +78,8 @@ pub(super) fn read(files: &Files<'_>, root: &Cursor<'_>, analysis: &Cursor<'_>, 
         let Some(source) = source(files, root, &at, name.as_str(), found) else { continue };
         let Ok(monitor) = BlockName::new(MONITOR) else { continue };
         let (bindings, reads) = (BTreeMap::new(), Reads::First);
-        checks.questions.push(Question { monitor, metric: name.clone(), source, bindings, reads });
+        let (file, line) = (at.file.to_string(), at.place.map(|place| place.line));
+        checks.questions.push(Question { monitor, metric: name.clone(), source, bindings, file, line, reads });
         for bound in bounds {
             // No value and an error are failed checks, as in the peer.
             let mut limits = MetricLimits::new(

@@ -1,6 +1,9 @@
 //! Carries out one command: one arm per call, each bounded, each guarded against a panic.
 
-use std::any::Any;
+mod facts;
+mod fault;
+mod report;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Display;
 use std::future::Future;
@@ -11,44 +14,29 @@ use std::time::Duration;
 use futures::FutureExt as _;
 use futures::future::join_all;
 
+use self::facts::Facts;
+pub(super) use self::fault::spell;
+use self::fault::{IntoFault, guarded, shortened};
+pub(super) use self::report::Performance;
+use self::report::{performance, recorded};
 use super::clock::wait;
-use crate::agent::{Agent, AgentError, Cancellation, Certainty, Handle, Lookup, Performed, Report, StepContext, Task};
-use crate::deliverable::{LONGEST_INLINE, Payload};
-use crate::digest::Digest;
+use crate::agent::{Agent, Cancellation, Certainty, Handle, Lookup, StepContext, Task};
+use crate::deliverable::Payload;
 use crate::effect::{EffectKey, Fence};
-use crate::evidence::{Receipt, Refusal, Verdict, Waiver, verify};
-use crate::gate::{GateContext, StepFacts};
+use crate::evidence::{Receipt, Refusal, Verdict, verify};
+use crate::gate::GateContext;
 use crate::journal::Journal;
-use crate::machine::{Answer, Call, Command, Fault, Found, Look, Machine, Progress, Reported};
+use crate::machine::{Answer, Call, Command, Fault, Found, Look, Machine};
 use crate::monitor::{MeasureContext, MeasureRequest, Measured, Reading};
-use crate::name::{BlockName, CheckName};
+use crate::name::BlockName;
 use crate::pipeline::Bound;
-use crate::plan::{Plan, PlannedStep, StepPath, Work};
+use crate::plan::{Plan, PlannedStep, Work};
 use crate::release::Release;
-use crate::target::{DesiredState, EffectContext, TargetError};
+use crate::target::{DesiredState, EffectContext};
 use crate::time::{Now, Spell};
 
-/// The longest message of a fault that is recorded, in bytes.
-const LONGEST_MESSAGE: usize = 4 * 1024;
-/// The longest handle that is recorded, in bytes.
-const LONGEST_HANDLE: usize = 4 * 1024;
-/// How many bytes of evidence and deliverables one report may carry.
-const LARGEST_REPORT: usize = 64 * 1024 * 1024;
 /// How many single observations one measurement may carry into a record.
 const MOST_SAMPLES: usize = 10_000;
-
-/// What came of a command: its answer, and bytes that the answer cites.
-#[derive(Debug)]
-pub(super) struct Performance {
-    pub(super) answer: Answer,
-    pub(super) blobs: Blobs,
-}
-
-impl From<Answer> for Performance {
-    fn from(answer: Answer) -> Self {
-        Self { answer, blobs: Vec::new() }
-    }
-}
 
 /// Everything that a command needs, taken from the machine when it is started, so that it runs beside it.
 #[derive(Debug)]
@@ -64,23 +52,6 @@ pub(super) struct Job {
     bound: Arc<Bound>,
     journal: Arc<dyn Journal>,
     facts: Facts,
-}
-
-/// The part of the machine's state that some calls are shown.
-#[derive(Debug)]
-enum Facts {
-    None,
-    Inputs(BTreeMap<String, Payload>),
-    Verify {
-        report: Box<Reported>,
-        agent: BlockName,
-        waivers: BTreeMap<CheckName, Waiver>,
-    },
-    Gate {
-        reports: BTreeMap<StepPath, StepFacts>,
-        failed: BTreeMap<StepPath, String>,
-        waivers: BTreeMap<CheckName, Waiver>,
-    },
 }
 
 /// What a job is made of beside its command.
@@ -372,54 +343,6 @@ impl Job {
     }
 }
 
-impl Facts {
-    fn gather(command: &Command, step: &PlannedStep, machine: &Machine) -> Self {
-        let state = machine.state();
-        match (&command.call, &step.work) {
-            (Call::Perform, Work::Task { inputs, .. }) => {
-                let found = inputs.iter().filter_map(|(name, from)| {
-                    let payload = state.outputs.get(from)?.get(name)?;
-                    Some((name.clone(), payload.clone()))
-                });
-                Self::Inputs(found.collect())
-            }
-            (Call::Verify, Work::Task { agent, .. }) => {
-                let report = match state.steps.get(command.of.step.index()).map(|s| &s.state) {
-                    Some(crate::machine::StepState::Verifying { report, .. }) => report.clone(),
-                    _ => Box::default(),
-                };
-                let mine = state.waivers.iter().filter(|((id, _), _)| *id == command.of.step);
-                let waivers = mine.map(|((_, check), waiver)| (check.clone(), waiver.clone())).collect();
-                Self::Verify { report, agent: agent.clone(), waivers }
-            }
-            (Call::Evaluate, _) => {
-                let path = |id: &crate::plan::StepId| machine.plan().step(*id).map(|s| s.path.clone());
-                let reports = state.facts.iter().filter_map(|(id, facts)| Some((path(id)?, facts.clone())));
-                let waivers = state.waivers.iter().map(|((_, check), waiver)| (check.clone(), waiver.clone()));
-                let failed =
-                    machine.plan().steps.iter().zip(&state.steps).filter_map(|(planned, step)| match &step.state {
-                        crate::machine::StepState::Failed { reason } => Some((planned.path.clone(), reason.clone())),
-                        _ => None,
-                    });
-                Self::Gate { reports: reports.collect(), failed: failed.collect(), waivers: waivers.collect() }
-            }
-            _ => Self::None,
-        }
-    }
-}
-
-/// Runs a call of a building block; a panic becomes a fault that names it.
-async fn guarded<T, E: IntoFault>(
-    who: impl Display + Send,
-    call: impl Future<Output = Result<T, E>> + Send,
-) -> Result<T, Fault> {
-    match AssertUnwindSafe(call).catch_unwind().await {
-        Ok(Ok(value)) => Ok(value),
-        Ok(Err(error)) => Err(error.into_fault()),
-        Err(panic) => Err(Fault::new(Certainty::Unknown, format!("{who} panicked: {}", spell(&*panic)))),
-    }
-}
-
 /// How a call is answered that gave no answer of its own.
 fn unanswered(call: &Call) -> fn(Fault) -> Answer {
     match call {
@@ -430,101 +353,5 @@ fn unanswered(call: &Call) -> fn(Fault) -> Answer {
         Call::Evaluate => |fault| Answer::Evaluated(Err(fault)),
         Call::Look(_) => |fault| Answer::Looked(Err(fault)),
         Call::Apply(_) => |fault| Answer::Applied(Err(fault)),
-    }
-}
-
-pub(super) fn spell(panic: &(dyn Any + Send)) -> String {
-    let text = panic.downcast_ref::<&str>().map(|s| (*s).to_owned());
-    let text = text.or_else(|| panic.downcast_ref::<String>().cloned());
-    shortened(text.unwrap_or_else(|| "without a message".to_owned()))
-}
-
-fn shortened(mut text: String) -> String {
-    if text.len() > LONGEST_MESSAGE {
-        let end = (0..=LONGEST_MESSAGE).rev().find(|i| text.is_char_boundary(*i)).unwrap_or(0);
-        text.truncate(end);
-        text.push('…');
-    }
-    text
-}
-
-fn performance(performed: Result<Performed, Fault>) -> Performance {
-    let answer = |result| Performance::from(Answer::Performed(result));
-    match performed {
-        Err(fault) => answer(Err(fault)),
-        Ok(Performed::Running { handle, .. }) if handle.0.len() > LONGEST_HANDLE => {
-            let text = format!("the handle has {} bytes; at most {LONGEST_HANDLE} are kept", handle.0.len());
-            answer(Err(Fault::new(Certainty::Unknown, text)))
-        }
-        Ok(Performed::Running { handle, poll_after }) => answer(Ok(Progress::Running { handle, poll_after })),
-        Ok(Performed::Done(report)) => match recorded(report) {
-            Ok((report, blobs)) => Performance { answer: Answer::Performed(Ok(Progress::Done(report))), blobs },
-            Err(fault) => answer(Err(fault)),
-        },
-    }
-}
-
-/// Bytes with their digests, on their way into the blobs.
-type Blobs = Vec<(Digest, Vec<u8>)>;
-
-/// A report as it is recorded, and the bytes that go beside it.
-fn recorded(report: Report) -> Result<(Reported, Blobs), Fault> {
-    let size: usize = report.evidence.iter().map(|e| e.bytes.len()).sum::<usize>()
-        + report.deliverables.iter().map(|d| d.json.len()).sum::<usize>();
-    if size > LARGEST_REPORT {
-        let text = format!("the report carries {size} bytes; at most {LARGEST_REPORT} are kept");
-        return Err(Fault::new(Certainty::Definitive, text));
-    }
-    let mut blobs = Vec::new();
-    let mut evidence = Vec::new();
-    for mut piece in report.evidence {
-        // The digest is of the bytes, whatever the agent says it is: a claim that cites another one finds nothing.
-        piece.evidence.digest = Digest::of(&piece.bytes);
-        blobs.push((piece.evidence.digest, piece.bytes));
-        evidence.push(piece.evidence);
-    }
-    let mut outputs = BTreeMap::new();
-    for delivered in report.deliverables {
-        let payload = if delivered.json.len() <= LONGEST_INLINE {
-            Payload::Inline(delivered.json)
-        } else {
-            let bytes = delivered.json.into_bytes();
-            let digest = Digest::of(&bytes);
-            blobs.push((digest, bytes));
-            Payload::Blob(digest)
-        };
-        outputs.insert(delivered.key.name, payload);
-    }
-    Ok((Reported { findings: report.findings, claims: report.claims, evidence, outputs }, blobs))
-}
-
-/// What a failed call is recorded as.
-trait IntoFault {
-    fn into_fault(self) -> Fault;
-}
-
-impl IntoFault for AgentError {
-    fn into_fault(self) -> Fault {
-        Fault::new(self.certainty, shortened(self.chain()))
-    }
-}
-
-impl IntoFault for TargetError {
-    fn into_fault(self) -> Fault {
-        let mut fault = Fault::new(self.certainty, shortened(crate::report::chain(&self)));
-        fault.stale_fence = self.stale_fence;
-        fault
-    }
-}
-
-impl IntoFault for crate::gate::GateError {
-    fn into_fault(self) -> Fault {
-        Fault::new(Certainty::Transient, shortened(crate::report::chain(&self)))
-    }
-}
-
-impl IntoFault for crate::monitor::MonitorError {
-    fn into_fault(self) -> Fault {
-        Fault::new(Certainty::Transient, shortened(crate::report::chain(&self)))
     }
 }
