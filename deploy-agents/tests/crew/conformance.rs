@@ -55,6 +55,6 @@ async fn every_other_agent_of_a_workflow_conforms() {
             }
         }
         let seen: Vec<&str> = seen.iter().map(String::as_str).collect();
-        assert_eq!(seen, ["apply", "hotfix-small", "prerequisite-tests", "same-digest", "waived-checks"]);
+        assert_eq!(seen, ["apply", "back-fill", "hotfix-small", "prerequisite-tests", "same-digest"]);
     }
 }

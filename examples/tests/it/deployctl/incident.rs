@@ -2,7 +2,6 @@
 
 use super::{Desk, text_of};
 
-/// Rows: M116.
 #[test]
 fn the_answer_to_an_incident_names_its_commands_and_refuses_what_is_not_here() {
     let desk = Desk::new();

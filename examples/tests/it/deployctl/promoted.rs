@@ -74,3 +74,21 @@ fn a_rollout_that_nobody_faults_is_taken_back_by_a_person() {
     let weights = &last["body"]["observed"]["weights"];
     assert!(weights["v1"] == 100 && weights["v2"].as_u64().unwrap_or(0) == 0, "{weights}");
 }
+
+/// The way back belongs to the run itself: no other run is begun for it, and what waits goes on only after it.
+#[test]
+fn a_release_that_waits_goes_on_only_after_the_one_before_it_is_taken_back() {
+    let (desk, mut run) = slow();
+    until_weight(&mut run, 20);
+    let mut waiting = desk.start(&["run", "--revision", "v9", "--run", "waiting"]);
+    waiting.until(|line| line["kind"] == "progress" && line["behind"].is_array());
+    assert_eq!(desk.say(&["rollback", "orders-v2", "--as", "grace", "--why", "users complain"]).code, 0);
+    let (back, after) = (run.end(), waiting.end());
+    assert_eq!((back.code, after.code), (3, 5), "{}", after.text);
+    let at = |said: &super::Said, event: &str| {
+        let found = said.lines.iter().find(|line| is_record(line, event)).unwrap_or_else(|| panic!("no {event}"));
+        text_of(found, "at").to_owned()
+    };
+    assert!(at(&back, "ended") <= at(&after, "admitted"), "it went on before");
+    assert_eq!(desk.say(&["status"]).all("run").len(), 2, "the way back is no run of its own");
+}

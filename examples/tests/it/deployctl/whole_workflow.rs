@@ -44,8 +44,8 @@ fn three_phases_release_what_is_shown_to_be_ready() {
 /// Rows: M110.
 #[test]
 fn eight_phases_release_what_is_shown_to_be_ready() {
-    let reason = "nobody audits a test service";
-    let (desk, run) = deploys("eight-phase", &json!({ "security-audit": reason }), 16);
+    let reason = "nobody times a test service";
+    let (desk, run) = deploys("eight-phase", &json!({ "no-slowdown": reason }), 16);
     // What does not apply is said wherever the run is read.
     let lines = desk.text(&["dossier", "last", "--format", "lines"]).text;
     assert!(lines.contains(reason), "{}", run.text);
