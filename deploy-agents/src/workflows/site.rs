@@ -127,3 +127,30 @@ impl Strategy for AtSite {
         self.strategy.revert(situation)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use deploy_core::testing::scripted::ScriptedTarget;
+    use deploy_strategies::flags::{FlagRollout, FlagStep};
+    use deploy_strategies::share::Percent;
+
+    use super::*;
+
+    #[test]
+    fn a_site_objects_as_its_strategy_does() {
+        let step = FlagStep::percent(Percent::new(5).expect("a share"));
+        let flag = "new-search".try_into().expect("a name");
+        let flag = FlagRollout::builder(flag).step(step).expires(Timestamp(1_000)).build().expect("a strategy");
+        let place = ScriptedTarget::new("eu".try_into().expect("a name"));
+        let site = Site::new(flag, place);
+        let strategy = AtSite { strategy: site.strategy, site: "eu".to_owned() };
+        let release = Release::new(
+            "shop".try_into().expect("a name"),
+            "production".try_into().expect("a name"),
+            "v2".try_into().expect("a name"),
+        );
+        assert_eq!(strategy.objection(&release, Timestamp(999)), None);
+        let objection = strategy.objection(&release, Timestamp(1_001)).expect("the flag has expired");
+        assert!(objection.contains("new-search"), "{objection}");
+    }
+}
