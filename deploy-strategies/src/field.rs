@@ -124,9 +124,14 @@ impl<'a> Field<'a> {
             .collect()
     }
 
+    /// How many ready instances of it were really seen.
+    pub(crate) fn ready_seen(&self, name: &RevisionName) -> u32 {
+        self.seen.revision(name).ready
+    }
+
     /// Whether a ready instance of it was really seen.
     pub(crate) fn answers(&self, name: &RevisionName) -> bool {
-        self.seen.revision(name).ready > 0
+        self.ready_seen(name) > 0
     }
 
     /// Splits traffic between the two sides, the new one getting `wished` parts if that can be. Traffic goes only to a side

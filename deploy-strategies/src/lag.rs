@@ -39,6 +39,14 @@ struct Asked {
     first: u32,
     /// How many were added after the first.
     added: u32,
+    /// How many were on their way out when the first was made.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    ending: u32,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature that serde calls")]
+fn is_zero(n: &u32) -> bool {
+    *n == 0
 }
 
 #[derive(Deserialize, Default)]
@@ -117,7 +125,7 @@ pub(crate) fn through(
     lag.looks = lag.looks.saturating_add(1);
     // The engine states again what is new, and what is seen to be otherwise.
     if !seen || situation.wanted.is_some_and(|wanted| !wanted.says_as(&decision.want)) {
-        lag.ask(&before, &decision.want);
+        lag.ask(&before, &decision.want, situation.observed);
         // What is there already cannot be told from what will be there.
         lag.statements = lag.statements.saturating_add(u8::from(seen)).min(SEVERAL);
     }
@@ -136,11 +144,12 @@ fn asked(capacity: &BTreeMap<RevisionName, u32>, name: &RevisionName) -> u32 {
 }
 
 impl Lag {
-    fn ask(&mut self, before: &BTreeMap<RevisionName, u32>, want: &DesiredState) {
+    fn ask(&mut self, before: &BTreeMap<RevisionName, u32>, want: &DesiredState, observed: &TargetState) {
         for name in before.keys().chain(want.capacity.keys()).collect::<BTreeSet<_>>() {
             let (was, now) = (asked(before, name), want.instances(name));
             let first = if self.statements == 0 { now } else { was };
-            let of = self.asked.entry(name.clone()).or_insert(Asked { range: (was, was), first, added: 0 });
+            let ending = observed.revision(name).terminating;
+            let of = self.asked.entry(name.clone()).or_insert(Asked { range: (was, was), first, added: 0, ending });
             of.range = (of.range.0.min(now), of.range.1.max(now));
             if self.statements > 0 {
                 of.added = of.added.saturating_add(now.saturating_sub(was));
@@ -156,12 +165,15 @@ impl Lag {
     }
 
     /// Whether a count is seen that nobody here asked for: then it was somebody else, and what is seen is believed. After one
-    /// statement there is what was there before it or what it asked for, and nothing in between.
+    /// statement there is what was there before it or what it asked for, and nothing in between. And where one is on its way out that was
+    /// not before, the statement that asked for fewer has come through: who asks for as many as before is somebody else.
     fn surprised(&self, observed: &TargetState) -> bool {
         self.asked.iter().any(|(name, of)| {
             let (fewest, most) = of.range;
             let is = observed.revision(name).desired;
-            is < fewest || is > most || (self.statements == 1 && is != fewest && is != most)
+            let came_through = of.first < most && observed.revision(name).terminating > of.ending;
+            let else_asked = (is != fewest && is != most) || (is == most && came_through);
+            is < fewest || is > most || (self.statements == 1 && else_asked)
         })
     }
 
@@ -172,7 +184,7 @@ impl Lag {
         for name in names {
             let is = s.observed.revision(name);
             let desired = wanted.instances(name);
-            let nothing = Asked { range: (desired, desired), first: desired, added: 0 };
+            let nothing = Asked { range: (desired, desired), first: desired, added: 0, ending: 0 };
             let of = self.asked.get(name).copied().unwrap_or(nothing);
             // What somebody else took away meanwhile is added again.
             let first = of.first.max(desired.saturating_sub(of.added));

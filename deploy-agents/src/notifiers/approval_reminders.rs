@@ -48,7 +48,8 @@ use super::{Delivery, Notice, NoticeKey, Notifier, Once, Party};
 /// let ask = ApprovalRequest::new("Ship it?").role("release-manager").expires_after(Duration::from_secs(9 * 3600));
 /// p.phase("sign-off").approval("ship", ask).add();
 /// let pipeline = p.build()?;
-/// let engine = Engine::builder(Arc::new(MemoryJournal::new(clock))).pipeline(pipeline.clone()).build();
+/// let journal = Arc::new(MemoryJournal::new(clock.clone()));
+/// let engine = Engine::builder(journal).clock(clock).pipeline(pipeline.clone()).build();
 /// # let release = Release::new("shop".try_into()?, "production".try_into()?, "v2".try_into()?);
 /// let run = engine.start(pipeline.name(), release, Principal::new("bot", "example.org")).await?;
 ///

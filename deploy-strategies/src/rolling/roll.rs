@@ -275,7 +275,9 @@ impl Roll<'_> {
             let old: u32 =
                 others.iter().zip(&sets).filter(|((name, _), _)| serving(name)).map(|(_, set)| set.ready).sum();
             let ready = old + ready_now;
-            let spare = ready.saturating_sub(self.allowance.least(self.size)).max(asked - ready_now);
+            // Whoever serves nobody may always go. In doubt an instance that was seen to be ready serves.
+            let serve = if reached { ready_now.max(self.field.ready_seen(self.to).min(asked)) } else { 0 };
+            let spare = ready.saturating_sub(self.allowance.least(self.size)).max(asked - serve);
             (asked - self.goal).min(spare)
         } else {
             0

@@ -407,7 +407,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(RUNS))]
     #[test]
     fn without_a_router_whatever_dies_the_limits_hold_and_it_ends(
-        weights in prop::collection::vec((0..=100_u32, 0..3_u64), 0..4),
+        weights in prop::collection::vec((0..=100_u32, 0..3_u64), 1..4),
         size in 1..12_u32,
         (surge, unavailable) in prop::sample::select(limits()),
         start in 0..4_u32,

@@ -260,6 +260,42 @@ fn on_the_way_back_an_old_instance_dies_while_somebody_scales_the_new_side_up() 
     assert_eq!(course.run(), Ok(()));
 }
 
+#[test]
+fn on_the_way_back_an_old_instance_dies_when_somebody_scales_up_what_was_just_scaled_down() {
+    let course = Course {
+        size: 5,
+        limits: (0, 1),
+        start: 0,
+        end: 2,
+        min_healthy: 21,
+        routed: false,
+        half: false,
+        deaths: vec![(41, false), (0, false)],
+        meddling: vec![(41, true, 3)],
+        others: None,
+        abort: Some(28),
+    };
+    assert_eq!(course.run(), Ok(()));
+}
+
+#[test]
+fn somebody_takes_the_old_side_away_and_an_autoscaler_wants_more() {
+    let course = Course {
+        size: 9,
+        limits: (0, 1),
+        start: 0,
+        end: 2,
+        min_healthy: 1,
+        routed: false,
+        half: true,
+        deaths: vec![],
+        meddling: vec![(21, false, 0)],
+        others: Some((22, 10)),
+        abort: None,
+    };
+    assert_eq!(course.run(), Ok(()));
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(RUNS))]
     #[test]

@@ -15,7 +15,7 @@
 //! | Flagger, webhooks `confirm-rollout` and `pre-rollout` | a [`HookGate`] |
 //! | Flagger, every other webhook | nothing of ours: the host says by [`Binder::by_host`] that it has bound it |
 //!
-//! A question that cannot be asked or answered is a [`MonitorError`](deploy_core::monitor::MonitorError), for every metric that is asked
+//! A question that cannot be asked or answered is a [`MonitorError`], for every metric that is asked
 //! with it. So is an answer with a status other than 2xx, and one that a Prometheus gives with warnings or for a part of its storage: the
 //! peers take these two, but half an answer can be the good half.
 //!
