@@ -62,7 +62,7 @@
 //!
 //! // The manifest leaves the address to its controller, so the host has to say it.
 //! let unbound = Binder::new().bind(&imported).expect_err("no address");
-//! assert!(unbound.to_string().starts_with("shop.yaml:20: error-rate: it names no Prometheus"), "{unbound}");
+//! assert!(unbound.to_string().starts_with("shop.yaml:21: error-rate: it names no Prometheus"), "{unbound}");
 //!
 //! /// A Prometheus that has one answer.
 //! #[derive(Debug)]
