@@ -372,8 +372,9 @@ impl Sequential {
             }
             match &watched.watch {
                 Watch::Errors { margin, rule_out, negligible } => {
-                    let share = negligible.unwrap_or(0.5);
-                    within("negligible", share, share > 0.0 && share < 1.0, "a number between 0 and 1")?;
+                    if let Some(share) = *negligible {
+                        within("negligible", share, share > 0.0 && share < 1.0, "a number between 0 and 1")?;
+                    }
                     within("margin", *margin, *margin >= 1.0 && margin.is_finite(), "an odds ratio of at least 1")?;
                     within("rule_out", *rule_out, *rule_out > 1.0 && rule_out.is_finite(), "an odds ratio above 1")?;
                 }

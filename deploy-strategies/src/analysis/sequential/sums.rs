@@ -40,8 +40,9 @@ pub(in crate::analysis) fn kept(sum: f64) -> f64 {
 }
 
 /// The six bytes of a number whose last sixteen bits are zero.
-pub(in crate::analysis) fn six_bytes(number: f64) -> impl Iterator<Item = u8> {
-    number.to_bits().to_be_bytes().into_iter().take(6)
+pub(in crate::analysis) fn six_bytes(number: f64) -> [u8; 6] {
+    let [a, b, c, d, e, f, ..] = number.to_bits().to_be_bytes();
+    [a, b, c, d, e, f]
 }
 
 /// The number of six bytes.
@@ -55,7 +56,7 @@ impl Serialize for Sums {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut bytes = Vec::with_capacity(6 * self.0.len());
         for sum in &self.0 {
-            bytes.extend_from_slice(&sum.to_bits().to_be_bytes()[..6]);
+            bytes.extend_from_slice(&six_bytes(*sum));
         }
         serializer.serialize_str(&STANDARD_NO_PAD.encode(bytes))
     }

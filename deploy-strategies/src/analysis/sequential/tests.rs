@@ -582,18 +582,11 @@ fn a_service_without_errors_is_promoted_if_it_was_said_what_is_negligible() {
 #[test]
 fn what_is_not_negligible_is_hardly_ever_called_so() {
     const RUNS: u32 = 400;
-    let (judge, mut wrong, mut seed) = (spotless(Some(0.01)), 0, 0_u64);
-    let mut bad = || {
-        // SplitMix64 (Steele, Lea and Flood 2014): a test needs no better.
-        seed = seed.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mixed = (seed ^ (seed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        (mixed ^ (mixed >> 31)) % 100 == 0
-    };
+    let (judge, mut wrong, mut random) = (spotless(Some(0.01)), 0, Random(0));
     for _ in 0..RUNS {
         let mut state = judge.begin().expect("a configuration that makes sense");
         let called = (0..100).any(|number| {
-            let bad = u64::try_from((0..50).filter(|_| bad()).count()).expect("few");
+            let bad = u64::try_from((0..50).filter(|_| random.next() < 0.01).count()).expect("few");
             judge.take(&mut state, &minute(0, number, (50, bad), (50, bad))).expect("a batch that fits");
             let Series::Events(events) = &state.series[0] else { panic!("errors are events") };
             events.ln_negligible(0.01) >= -libm::log(judge.beta)
