@@ -100,7 +100,14 @@ async fn weights_are_in_force_only_when_every_gateway_says_so() {
     let target = target(&cluster, by_route());
     let wanted = want(&[("v1", 1, 100)]);
     target.apply(&wanted, &effect(1)).await.expect("taken");
+    let looked = async |times: usize| {
+        let before = cluster.calls().len();
+        let enough = || std::future::ready((cluster.calls().len() > before + times).then_some(()));
+        deploy_agents::wait::until(BOUND, EVERY, enough).await.expect("it is looked at again and again");
+    };
     reached(&target, &wanted).await;
+    // What the test has seen in force the place has to see as well: until then it still mends.
+    looked(40).await;
     // Somebody sends everybody to a backend that is not there. The gateway has not said so yet.
     let rules = json!({"spec": {"rules": [{"backendRefs": [{"name": "shop-v9", "port": 80, "weight": 1}]}]}});
     cluster.gateways_sleep(true);
@@ -115,11 +122,6 @@ async fn weights_are_in_force_only_when_every_gateway_says_so() {
     target.apply(&wanted, &effect(2)).await.expect("taken");
     let mended = || async { target.observe().await.ok().filter(|seen| seen.satisfies(&wanted)) };
     deploy_agents::wait::until(BOUND, EVERY, mended).await.expect("it is mended");
-    let looked = async |times: usize| {
-        let before = cluster.calls().len();
-        let enough = || std::future::ready((cluster.calls().len() > before + times).then_some(()));
-        deploy_agents::wait::until(BOUND, EVERY, enough).await.expect("it is looked at again and again");
-    };
     looked(40).await;
     cluster.change("httproutes", "shop", &json!({"spec": {"rules": [{"backendRefs": []}]}}));
     let drifted = || async { target.observe().await.ok().filter(|seen| seen.weights.is_empty()) };
