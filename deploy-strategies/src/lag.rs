@@ -8,7 +8,6 @@ use deploy_core::name::RevisionName;
 use deploy_core::strategy::{Decision, Exposure, Memory, Next, Situation};
 use deploy_core::target::{DesiredState, RevisionState, TargetState};
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 
 use crate::exposure::{Met, share};
 use crate::share::part_down;
@@ -49,21 +48,12 @@ fn is_zero(n: &u32) -> bool {
     *n == 0
 }
 
-#[derive(Deserialize, Default)]
-struct Kept {
-    #[serde(default)]
-    lag: Option<Lag>,
-    #[serde(default)]
-    others: Option<Others>,
-    #[serde(default)]
-    met: Option<Met>,
-}
-
-/// The same, on its way into a memory.
-#[derive(Serialize)]
-struct Beside<'a> {
+/// What stands in a memory beside what the strategy itself remembers, which has no field of these names. `L` is a [`Lag`], or a reference
+/// to one.
+#[derive(Serialize, Deserialize, Default)]
+struct Beside<L> {
     #[serde(skip_serializing_if = "Option::is_none")]
-    lag: Option<&'a Lag>,
+    lag: Option<L>,
     #[serde(skip_serializing_if = "Option::is_none")]
     others: Option<Others>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -85,14 +75,14 @@ pub(crate) fn through(
     proven: impl FnOnce(&Decision) -> bool,
     decide: impl FnOnce(&Situation<'_>, Known<'_>) -> Decision,
 ) -> Decision {
-    let kept: Kept = situation.memory.read().ok().flatten().unwrap_or_default();
+    let kept: Beside<Lag> = situation.memory.read().ok().flatten().unwrap_or_default();
     let mut met = kept.met.unwrap_or_default();
     met.look(situation, share(situation));
     let others = situation.observed.wanted_by_others.map(|wanted| Others::look(kept.others, wanted));
     let follows = others.map(|others| others.follows);
     let lag = kept.lag;
     let seen = situation.wanted.is_none_or(|wanted| taken(situation.observed, wanted));
-    let lag = lag.filter(|lag| lag.waits(seen) && !lag.surprised(situation.observed));
+    let lag = lag.filter(|lag| !came_after(situation) && lag.waits(seen) && !lag.surprised(situation.observed));
     let mut worst = lag.as_ref().zip(situation.wanted).map(|(lag, wanted)| lag.worst(situation, wanted));
     if follows != situation.observed.wanted_by_others {
         worst.get_or_insert_with(|| situation.observed.clone()).wanted_by_others = follows;
@@ -132,6 +122,13 @@ pub(crate) fn through(
     let waits = lag.waits(false);
     decision.memory = kept_with(&decision.memory, Some(&lag).filter(|_| waits), others, met);
     decision
+}
+
+/// Whether what is shown was seen after the last statement was made, for certain. Where a place counts its changes it refuses what rests
+/// on an earlier count; so a later one shows what the statement made of the place, or somebody who came before it.
+fn came_after(situation: &Situation<'_>) -> bool {
+    let rests_on = situation.wanted.and_then(|wanted| wanted.based_on);
+    rests_on.zip(situation.observed.version).is_some_and(|(rests_on, is)| is > rests_on)
 }
 
 /// Whether the place has been seen to take a statement: it asks for as many instances, and traffic goes as stated.
@@ -209,25 +206,7 @@ impl Lag {
 /// The memory with these in it.
 fn kept_with(memory: &Memory, lag: Option<&Lag>, others: Option<Others>, met: Met) -> Memory {
     let met = Some(met).filter(|met| *met != Met::default());
-    if lag.is_none() && others.is_none() && met.is_none() {
-        return memory.clone();
-    }
-    let beside = Beside { lag, others, met };
-    // What a strategy wrote just now has none of these fields, and is not read for that.
-    if !["lag", "others", "met"].into_iter().any(|field| memory.may_have(field)) {
-        return memory.with(&beside).unwrap_or_else(|_| memory.clone());
-    }
-    let value: Option<Value> = memory.read().ok().flatten();
-    let mut value = value.unwrap_or_else(|| Value::Object(serde_json::Map::new()));
-    if let Value::Object(fields) = &mut value {
-        let lag = lag.and_then(|lag| serde_json::to_value(lag).ok());
-        let others = others.and_then(|others| serde_json::to_value(others).ok());
-        fields.extend(lag.map(|lag| ("lag".to_owned(), lag)));
-        fields.extend(others.map(|others| ("others".to_owned(), others)));
-        let met = met.and_then(|met| serde_json::to_value(met).ok());
-        fields.extend(met.map(|met| ("met".to_owned(), met)));
-    }
-    Memory::of(&value).unwrap_or_else(|_| memory.clone())
+    memory.with(&Beside { lag, others, met }).unwrap_or_else(|_| memory.clone())
 }
 
 /// How many instances an autoscaler wants, without its flutter: a larger number is followed at once, a smaller one when it

@@ -252,13 +252,6 @@ impl Memory {
         if json.len() > Self::LONGEST { Err(MemoryError::TooLong(json.len())) } else { Ok(Self(json)) }
     }
 
-    /// Whether a field of this name may be in it: where this says no, there is none.
-    #[must_use]
-    pub fn may_have(&self, field: &str) -> bool {
-        let quoted = format!("\"{field}\":");
-        self.0.contains(&quoted)
-    }
-
     /// Reads back what was remembered; nothing at the first look.
     ///
     /// # Errors
@@ -310,7 +303,5 @@ mod tests {
         }
         let long = json!({ "c": "x".repeat(Memory::LONGEST) });
         assert!(matches!(Memory::empty().with(&long), Err(MemoryError::TooLong(_))));
-        let memory = of(&json!({ "a": { "lag": 1 } }));
-        assert!(memory.may_have("lag") && memory.may_have("a") && !memory.may_have("met"));
     }
 }

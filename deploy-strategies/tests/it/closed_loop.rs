@@ -93,7 +93,7 @@ impl<'a, S: Strategy + ?Sized> Loop<'a, S> {
         .promotion(promotion)
         .wall(self.wall)
         .measured(&measured);
-        let decision =
+        let mut decision =
             if self.going_back { self.strategy.revert(&situation) } else { self.strategy.decide(&situation) };
         crate::told::hold(&decision, self.now, &|| format!("{decision:?}\n{}", self.story()));
         if decision.next == Next::RollBack {
@@ -120,6 +120,7 @@ impl<'a, S: Strategy + ?Sized> Loop<'a, S> {
         };
         self.bar.hold(&shown, &decision.want, &|| format!("{observed:?}\n{:?}\n{}", decision.want, self.story()));
         self.place.apply(&decision.want);
+        decision.want.based_on = observed.version;
         if self.stage != Some(decision.stage.index) {
             self.stage = Some(decision.stage.index);
             self.observed_for = Duration::ZERO;

@@ -63,6 +63,16 @@ impl Place {
         Self { instances, state: state.clone(), start, end, broken: Vec::new() }
     }
 
+    /// The same place, which counts its changes.
+    pub(crate) fn counting(mut self) -> Self {
+        self.state.version = Some(0);
+        self
+    }
+
+    fn changed(&mut self) {
+        self.state.version = self.state.version.map(|version| version + 1);
+    }
+
     /// What is there, read back.
     pub(crate) fn observe(&self) -> TargetState {
         let revisions = self
@@ -84,6 +94,7 @@ impl Place {
 
     /// Takes a statement. Traffic moves at once, instances in time.
     pub(crate) fn apply(&mut self, want: &DesiredState) {
+        self.changed();
         let fresh = want.experiment.as_ref().map(Experiment::revision);
         let names: Vec<_> = self.instances.keys().chain(want.capacity.keys()).chain(&fresh).cloned().collect();
         for name in names {
@@ -98,6 +109,7 @@ impl Place {
 
     /// Asks for so many instances of a revision: new ones start, and those that are not ready go first.
     pub(crate) fn scale(&mut self, name: &RevisionName, count: u32) {
+        self.changed();
         let (start, end) = (self.start, self.end);
         let broken = self.broken.contains(name);
         let of = self.instances.entry(name.clone()).or_default();
