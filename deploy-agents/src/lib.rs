@@ -101,6 +101,7 @@ pub mod crew;
 pub mod documents;
 pub mod dossier;
 pub mod evidence;
+mod excerpt;
 pub mod gates;
 pub mod http;
 #[cfg(feature = "model")]

@@ -4,8 +4,12 @@ use bytes::Bytes;
 use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderName, HeaderValue};
 use http::{Method, Request, Response, request};
 
-use super::{HttpClient, HttpError, HttpLimits, shown};
+use super::endpoint::host;
+use super::{HttpClient, HttpError, HttpLimits};
 use crate::secret::Secret;
+
+/// A longer query goes as a form: proxies cut long addresses off, often at 8 KiB.
+const LONGEST_QUERY: usize = 2_000;
 
 /// A method, a URL, headers and a body. What makes no request is said when it is sent, and never quotes a header or a body: a token
 /// could stand there.
@@ -17,11 +21,23 @@ pub(crate) struct Draft {
 
 impl Draft {
     pub(crate) fn new(method: Method, url: &str) -> Self {
-        Self { to: shown(url), request: Request::builder().method(method).uri(url), body: Bytes::new() }
+        Self { to: host(url), request: Request::builder().method(method).uri(url), body: Bytes::new() }
     }
 
     pub(crate) fn get(url: &str) -> Self {
         Self::new(Method::GET, url)
+    }
+
+    /// A question with these names and values: GET, or a form where the query would be too long.
+    pub(crate) fn asking(url: &str, values: &[(&str, &str)]) -> Self {
+        let encoded = form_urlencoded::Serializer::new(String::new()).extend_pairs(values).finish();
+        if encoded.is_empty() {
+            Self::get(url)
+        } else if encoded.len() <= LONGEST_QUERY {
+            Self::get(&format!("{url}?{encoded}"))
+        } else {
+            Self::new(Method::POST, url).kind("application/x-www-form-urlencoded").body(encoded)
+        }
     }
 
     pub(crate) fn header<N, V>(mut self, name: N, value: V) -> Self
@@ -40,10 +56,23 @@ impl Draft {
         self.header(ACCEPT, kinds)
     }
 
+    /// A header whose value no client may tell.
+    pub(crate) fn secret(mut self, name: HeaderName, value: &str) -> Self {
+        self.request = match HeaderValue::from_str(value) {
+            Ok(mut value) => {
+                value.set_sensitive(true);
+                self.request.header(name, value)
+            }
+            // The builder keeps that it is none.
+            Err(_) => self.request.header(name, value),
+        };
+        self
+    }
+
     /// Shows a bearer token, if there is one.
     pub(crate) fn bearer(self, token: Option<&Secret>) -> Self {
         match token {
-            Some(token) => self.header(AUTHORIZATION, format!("Bearer {}", token.expose())),
+            Some(token) => self.secret(AUTHORIZATION, &format!("Bearer {}", token.expose())),
             None => self,
         }
     }
@@ -68,13 +97,21 @@ impl Draft {
     ///
     /// As [`HttpClient::send`].
     pub(crate) async fn send(self, http: &dyn HttpClient, limits: HttpLimits) -> Result<Response<Bytes>, HttpError> {
+        http.send(self.request()?, limits).await
+    }
+
+    /// The request.
+    ///
+    /// # Errors
+    ///
+    /// [`HttpError::Unsupported`] where the URL or a header makes no request.
+    pub(crate) fn request(self) -> Result<Request<Bytes>, HttpError> {
         let to = self.to;
         // The builder's own reason is left out: it could quote what is secret.
-        let request = self.request.body(self.body).map_err(|_| HttpError::Unsupported {
+        self.request.body(self.body).map_err(|_| HttpError::Unsupported {
             to,
             reason: "its URL is none, or a header cannot stand in a request".to_owned(),
-        })?;
-        http.send(request, limits).await
+        })
     }
 }
 
@@ -116,10 +153,21 @@ mod tests {
         Draft::get("http://host/").bearer(None).send(&kept, HttpLimits::default()).await.expect("sent");
         let sent = kept.0.lock().expect("not poisoned");
         let header = |name: &str| sent[0].headers()[name].to_str().expect("text");
+        assert!(sent[0].headers()["authorization"].is_sensitive() && !sent[0].headers()["x-key"].is_sensitive());
         assert_eq!((sent[0].method().as_str(), sent[0].uri().path()), ("PUT", "/path"));
         assert_eq!((header("authorization"), header("accept"), header("x-key")), ("Bearer s3cret", "text/plain", "7"));
         assert_eq!((header("content-type"), &sent[0].body()[..]), ("application/json", &b"{}"[..]));
         assert!(sent[1].headers().is_empty() && sent[1].body().is_empty());
+    }
+
+    #[test]
+    fn a_question_goes_in_the_address_or_as_a_form() {
+        let asked = |values: &[(&str, &str)]| Draft::asking("http://host/q", values).request().expect("a request");
+        let (none, few, many) = (asked(&[]), asked(&[("a", "b c")]), asked(&[("a", &"x".repeat(2_000))]));
+        assert_eq!((none.method().as_str(), none.uri().to_string().as_str()), ("GET", "http://host/q"));
+        assert_eq!((few.method().as_str(), few.uri().query()), ("GET", Some("a=b+c")));
+        assert_eq!((many.method().as_str(), many.uri().query(), many.body().len()), ("POST", None, 2_002));
+        assert_eq!(many.headers()["content-type"], "application/x-www-form-urlencoded");
     }
 
     #[tokio::test]
@@ -127,7 +175,7 @@ mod tests {
         let kept = Kept::default();
         let broken = Secret::new("s3cret\n");
         for draft in
-            [Draft::get("http://user:pass word@host/?q=s3cret"), Draft::get("http://host/").bearer(Some(&broken))]
+            [Draft::get("http://user:pass word@host/s3cret?q=s3cret"), Draft::get("http://host/").bearer(Some(&broken))]
         {
             let error = draft.send(&kept, HttpLimits::default()).await.expect_err("no request");
             assert!(matches!(error, HttpError::Unsupported { .. }), "{error}");

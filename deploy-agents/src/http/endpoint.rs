@@ -8,9 +8,6 @@ use http::Method;
 use super::{Draft, HttpClient, HttpError, HttpLimits, PlainHttp};
 use crate::secret::Secret;
 
-/// A longer query goes as a form: proxies cut long addresses off, often at 8 KiB.
-const LONGEST_QUERY: usize = 2_000;
-
 /// A server's base URL, the bearer token that it is shown, and the limits of one answer.
 #[derive(Clone)]
 pub(crate) struct Endpoint {
@@ -42,14 +39,7 @@ impl Endpoint {
 
     /// Asks with these names and values: with GET, or as a form where that would be too long.
     pub(crate) async fn ask(&self, path: &str, values: &[(&str, &str)]) -> Result<http::Response<Bytes>, HttpError> {
-        let encoded = form_urlencoded::Serializer::new(String::new()).extend_pairs(values).finish();
-        if encoded.is_empty() {
-            self.send(Method::GET, path, None, Bytes::new()).await
-        } else if encoded.len() <= LONGEST_QUERY {
-            self.send(Method::GET, &format!("{path}?{encoded}"), None, Bytes::new()).await
-        } else {
-            self.send(Method::POST, path, Some("application/x-www-form-urlencoded"), encoded.into()).await
-        }
+        self.sent(Draft::asking(&format!("{}{path}", self.base), values)).await
     }
 
     /// Sends a body with its type.
@@ -60,11 +50,13 @@ impl Endpoint {
         kind: Option<&str>,
         body: Bytes,
     ) -> Result<http::Response<Bytes>, HttpError> {
-        let mut draft = Draft::new(method, &format!("{}{path}", self.base)).accepts("application/json");
-        if let Some(kind) = kind {
-            draft = draft.kind(kind);
-        }
-        draft.bearer(self.token.as_ref()).body(body).send(self.http.as_ref(), self.limits).await
+        let draft = Draft::new(method, &format!("{}{path}", self.base)).body(body);
+        self.sent(if let Some(kind) = kind { draft.kind(kind) } else { draft }).await
+    }
+
+    async fn sent(&self, draft: Draft) -> Result<http::Response<Bytes>, HttpError> {
+        let draft = draft.accepts("application/json").bearer(self.token.as_ref());
+        draft.send(self.http.as_ref(), self.limits).await
     }
 }
 
@@ -72,6 +64,13 @@ impl std::fmt::Debug for Endpoint {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Endpoint").field("base", &self.name()).field("limits", &self.limits).finish_non_exhaustive()
     }
+}
+
+/// The host and port of a URL.
+pub(super) fn host(url: &str) -> String {
+    let (_, rest) = url.split_once("://").unwrap_or(("", url));
+    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    authority.rsplit_once('@').map_or(authority, |(_, host)| host).to_owned()
 }
 
 /// A URL without what may be secret in it: user and password, and the values of its query.

@@ -40,6 +40,13 @@ pub trait HttpClient: Debug + Send + Sync + 'static {
     -> Result<http::Response<Bytes>, HttpError>;
 }
 
+/// After how long the server asks to be asked again. A date, which `Retry-After` may hold too, says nothing to who has no clock of the
+/// server's.
+pub(crate) fn retry_after(answer: &http::Response<Bytes>) -> Option<Duration> {
+    let value = answer.headers().get(http::header::RETRY_AFTER)?;
+    value.to_str().ok()?.trim().parse().ok().map(Duration::from_secs)
+}
+
 /// How long an answer may take and how large it may be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct HttpLimits {

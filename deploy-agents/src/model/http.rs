@@ -6,11 +6,11 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use http::{Method, StatusCode, header};
+use http::{Method, StatusCode};
 use serde_json::{Value, json};
 
 use super::{ModelAnswer, ModelClient, ModelError, ModelMessage, ModelRequest, ToolCall};
-use crate::http::{Draft, HttpClient, HttpError, HttpLimits, PlainHttp, shown};
+use crate::http::{Draft, HttpClient, HttpError, HttpLimits, PlainHttp, retry_after, shown};
 use crate::secret::Secret;
 use crate::wait::pause;
 
@@ -110,9 +110,7 @@ impl HttpModel {
         })?;
         let status = answer.status();
         if status == StatusCode::TOO_MANY_REQUESTS || status.as_u16() == 529 {
-            let seconds =
-                answer.headers().get(header::RETRY_AFTER).and_then(|value| value.to_str().ok()?.trim().parse().ok());
-            return Err(ModelError::RateLimited { retry_after: seconds.map(Duration::from_secs) });
+            return Err(ModelError::RateLimited { retry_after: retry_after(&answer) });
         }
         if status.is_server_error() {
             return Err(ModelError::Failed(status.as_u16()));

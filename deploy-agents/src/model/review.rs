@@ -5,6 +5,7 @@ use deploy_core::name::CheckName;
 use serde::{Deserialize, Serialize};
 
 use super::{Draft, Spent, ToolReceipt, VerifiedDraft};
+use crate::excerpt::excerpt;
 
 /// What a model made of a report, as it is kept. The same conversation gives the same bytes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -110,8 +111,7 @@ fn judge(input: &CheckInput<'_>) -> Verdict {
     }
 }
 
-/// A model's words on one line, without control characters, at most 300 of them: for a terminal they must be harmless.
+/// A model's words, for a line of ours.
 pub(super) fn clean(text: &str) -> String {
-    let line: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(300).collect();
-    line.trim().to_owned()
+    excerpt(text, 300)
 }

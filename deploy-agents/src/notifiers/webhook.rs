@@ -13,6 +13,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{Delivery, Notice, NoticeKey, Notifier, NotifyError, Party};
+use crate::excerpt::excerpt;
 use crate::http::{Draft, HttpClient, HttpError, HttpLimits, PlainHttp};
 use crate::secret::{Secret, redact};
 use crate::wait::pause;
@@ -184,12 +185,8 @@ impl WebhookNotifier {
             (path.len() > 1).then(|| Secret::new(path))
         }));
         let clean = redact(body, &secrets);
-        let text: String = String::from_utf8_lossy(&clean)
-            .chars()
-            .map(|c| if c.is_control() { ' ' } else { c })
-            .take(QUOTED)
-            .collect();
-        if text.trim().is_empty() { status.to_string() } else { format!("{status}: {}", text.trim()) }
+        let text = excerpt(&String::from_utf8_lossy(&clean), QUOTED);
+        if text.is_empty() { status.to_string() } else { format!("{status}: {text}") }
     }
 
     async fn send(

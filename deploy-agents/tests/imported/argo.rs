@@ -157,7 +157,7 @@ async fn what_is_no_answer_is_an_error_and_shows_no_secret() {
         (prometheus, 200, vector(&["NaN"]), "NaN"),
         (prometheus, 200, "<html>".to_owned(), "expected value"),
         (prometheus, 200, with_warning, "a store is away"),
-        (prometheus, 200, partial, "it says that it is partial"),
+        (prometheus, 200, partial, "not all of the storage answered"),
         (prometheus, 422, vector(&["0"]), "the status 422"),
         (web, 503, r#"{"rate": [0]}"#.to_owned(), "the status 503"),
         (web, 200, r#"{"other": [0]}"#.to_owned(), "there is no Key(\"rate\") in it"),

@@ -11,19 +11,17 @@ use deploy_core::real::Real;
 use deploy_core::release::Release;
 use deploy_core::time::Timestamp;
 use deploy_strategies::import::{AnswerError, Question};
-use http::{HeaderName, HeaderValue, Method, header};
+use http::{HeaderName, Method, header};
 
 use super::moment::Moment;
-use crate::http::{HttpClient, HttpError, HttpLimits};
+use crate::http::{Draft, HttpClient, HttpError, HttpLimits};
+use crate::monitors::prometheus::{doubts, seconds};
 use crate::secret::Secret;
 
 /// What metrics call a revision.
 pub(super) type Called = dyn Fn(&RevisionName) -> String + Send + Sync;
 /// What metrics call the revision that served before.
 pub(super) type Before = dyn Fn(&Release) -> String + Send + Sync;
-
-/// A longer query goes as a form: proxies cut long addresses off, often at 8 KiB.
-const LONGEST_QUERY: usize = 2_000;
 
 /// A question, ready to be asked.
 pub(super) struct Ask {
@@ -77,8 +75,10 @@ pub(super) enum AskError {
     Http(#[from] HttpError),
     #[error("the answer has the status {0}")]
     Status(http::StatusCode),
-    #[error("only a part of the storage answered, or the answer has warnings: {0}")]
+    #[error("the answer may be incomplete: {0}")]
     Doubtful(String),
+    #[error("{0}")]
+    NoAnswer(String),
     #[error(transparent)]
     Answer(#[from] AnswerError),
 }
@@ -98,10 +98,11 @@ impl Ask {
         if !answer.status().is_success() {
             return Err(AskError::Status(answer.status()));
         }
-        if matches!(self.to, To::Prometheus { .. })
-            && let Some(doubt) = doubt(answer.body())
-        {
-            return Err(AskError::Doubtful(doubt));
+        if matches!(self.to, To::Prometheus { .. }) {
+            let doubts = doubts(answer.body()).map_err(AskError::NoAnswer)?;
+            if !doubts.is_empty() {
+                return Err(AskError::Doubtful(doubts.join("; ")));
+            }
         }
         Ok(self.question.number(answer.body())?)
     }
@@ -121,43 +122,33 @@ impl Ask {
     }
 
     fn request(&self, values: &BTreeMap<&str, Filled>, now: Timestamp) -> Result<http::Request<Bytes>, AskError> {
-        let (method, url, kind, body) = match &self.to {
+        let mut draft = match &self.to {
             To::Prometheus { base, query, range } => {
-                let mut asked = form_urlencoded::Serializer::new(String::new());
-                asked.append_pair("query", &fill(query, values, false));
-                let path = match range {
+                let (base, query) = (fill(base, values, true), fill(query, values, false));
+                match range {
                     None => {
-                        asked.append_pair("time", &seconds(now));
-                        "/api/v1/query"
+                        let asked = [("query", query.as_str()), ("time", &seconds(now))];
+                        Draft::asking(&format!("{base}/api/v1/query"), &asked)
                     }
                     Some((start, end, step)) => {
-                        asked.append_pair("start", &seconds(start.at(now)));
-                        asked.append_pair("end", &seconds(end.at(now)));
-                        asked.append_pair("step", &step.as_secs_f64().to_string());
-                        "/api/v1/query_range"
+                        let (start, end, step) = (seconds(start.at(now)), seconds(end.at(now)), step.as_secs_f64());
+                        let step = step.to_string();
+                        let asked = [("query", query.as_str()), ("start", &start), ("end", &end), ("step", &step)];
+                        Draft::asking(&format!("{base}/api/v1/query_range"), &asked)
                     }
-                };
-                let (asked, base) = (asked.finish(), fill(base, values, true));
-                if asked.len() <= LONGEST_QUERY {
-                    (Method::GET, format!("{base}{path}?{asked}"), None, String::new())
-                } else {
-                    (Method::POST, format!("{base}{path}"), Some("application/x-www-form-urlencoded"), asked)
                 }
             }
-            To::Web { method, url, body } => (method.clone(), fill(url, values, true), None, fill(body, values, false)),
+            To::Web { method, url, body } => {
+                Draft::new(method.clone(), &fill(url, values, true)).body(fill(body, values, false))
+            }
         };
-        let mut request = http::Request::builder().method(method).uri(url);
-        if let Some(kind) = kind {
-            request = request.header(header::CONTENT_TYPE, kind);
+        for (name, value) in &self.headers {
+            draft = draft.secret(name.clone(), &fill(value, values, false));
         }
-        let own = self.headers.iter().map(|(name, value)| (name, fill(value, values, false)));
-        let signed = self.authorization.iter().map(|secret| (&header::AUTHORIZATION, secret.expose().to_owned()));
-        for (name, value) in own.chain(signed) {
-            let mut value = HeaderValue::from_str(&value).map_err(|_| AskError::Request)?;
-            value.set_sensitive(true);
-            request = request.header(name, value);
+        if let Some(secret) = &self.authorization {
+            draft = draft.secret(header::AUTHORIZATION, secret.expose());
         }
-        request.body(Bytes::from(body)).map_err(|_| AskError::Request)
+        draft.request().map_err(|_| AskError::Request)
     }
 }
 
@@ -196,29 +187,11 @@ fn fill(text: &str, values: &BTreeMap<&str, Filled>, in_url: bool) -> String {
     filled
 }
 
-/// A time as the HTTP interface reads it.
-fn seconds(at: Timestamp) -> String {
-    format!("{}.{:03}", at.0.div_euclid(1_000), at.0.rem_euclid(1_000))
-}
-
-/// Why the answer of a Prometheus may be half the truth.
-fn doubt(body: &[u8]) -> Option<String> {
-    let answer: serde_json::Value = serde_json::from_slice(body).ok()?;
-    if answer["isPartial"] == true {
-        return Some("it says that it is partial".to_owned());
-    }
-    let warning = answer["warnings"].as_array()?.first()?;
-    let text = warning.as_str().map_or_else(|| warning.to_string(), str::to_owned);
-    Some(text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(200).collect())
-}
-
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeMap;
 
-    use deploy_core::time::Timestamp;
-
-    use super::{Filled, fill, seconds};
+    use super::{Filled, fill};
     use crate::secret::Secret;
 
     #[test]
@@ -230,11 +203,5 @@ mod tests {
             "{{args.b}}/v1+2/{{args.c}}{{args."
         );
         assert_eq!(fill("?r={{args.b}}", &values, true), "?r=v1%2B2", "a plus would be a space");
-    }
-
-    #[test]
-    fn times_have_their_milliseconds() {
-        assert_eq!(seconds(Timestamp(1_700_000_000_005)), "1700000000.005");
-        assert_eq!(seconds(Timestamp(-1)), "-1.999");
     }
 }

@@ -4,16 +4,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use bytes::Bytes;
 use deploy_core::gate::{Gate, GateContext, GateDecision, GateError};
 use deploy_core::name::BlockName;
 use deploy_strategies::import::{Hook, HookWhen, Imported};
-use http::{HeaderValue, header};
+use http::Method;
 use serde_json::json;
 
 use super::binder::{Wrong, address};
 use super::moment::milliseconds;
-use crate::http::{HttpClient, HttpLimits};
+use crate::http::{Draft, HttpClient, HttpLimits};
 
 /// How long a webhook is waited for where the manifest does not say; as Flagger has it.
 const WITHIN: Duration = Duration::from_secs(10);
@@ -47,7 +46,7 @@ impl HookGate {
         self.hook.when
     }
 
-    fn request(&self, cx: &GateContext) -> Result<http::Request<Bytes>, GateError> {
+    fn draft(&self, cx: &GateContext) -> Draft {
         let phase = if self.hook.when == HookWhen::ConfirmRollout { "Waiting" } else { "Progressing" };
         let metadata: serde_json::Map<String, serde_json::Value> =
             self.hook.metadata.iter().map(|(key, value)| (key.clone(), value.clone().into())).collect();
@@ -58,10 +57,7 @@ impl HookGate {
             "checksum": cx.release.revision.as_str(),
             "metadata": metadata,
         });
-        let request = http::Request::post(&self.hook.url)
-            .header(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        let wrong = |_| GateError::new(format!("the address of the webhook {} is none", self.hook.name));
-        request.body(Bytes::from(body.to_string())).map_err(wrong)
+        Draft::new(Method::POST, &self.hook.url).kind("application/json").body(body.to_string())
     }
 }
 
@@ -115,7 +111,7 @@ impl Gate for HookGate {
 
     async fn evaluate(&self, cx: &GateContext) -> Result<GateDecision, GateError> {
         let limits = HttpLimits { timeout: self.within, ..HttpLimits::default() };
-        let answer = self.http.send(self.request(cx)?, limits).await;
+        let answer = self.draft(cx).send(self.http.as_ref(), limits).await;
         let waits = self.hook.when == HookWhen::ConfirmRollout;
         match answer {
             Ok(answer) if answer.status().is_success() => Ok(GateDecision::Go),

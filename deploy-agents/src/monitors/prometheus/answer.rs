@@ -5,8 +5,13 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
+use crate::excerpt::excerpt;
+
 /// The most series of one answer. A question of a release is about a handful; more is a question that was not meant.
 const MOST_SERIES: usize = 10_000;
+
+/// The most characters of the server's own words that are told.
+const QUOTED: usize = 200;
 
 /// A sample: when, in milliseconds since the Unix epoch, and how much; NaN and the infinities are values here.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -98,17 +103,29 @@ struct Series {
     histograms: Option<serde::de::IgnoredAny>,
 }
 
+impl Envelope<'_> {
+    fn doubts(&self) -> Vec<String> {
+        let warnings = self.warnings.iter().map(|warning| excerpt(warning, QUOTED)).take(8);
+        warnings.chain(self.is_partial.then(|| "not all of the storage answered".to_owned())).collect()
+    }
+}
+
+/// Why an answer may be incomplete or wrong, in the server's own words; empty if it says nothing.
+pub(super) fn doubts(body: &[u8]) -> Result<Vec<String>, AnswerError> {
+    serde_json::from_slice::<Envelope<'_>>(body).map(|envelope| envelope.doubts()).map_err(AnswerError::Shape)
+}
+
 /// Reads an answer, whatever its status code: refusals are JSON too.
 pub(super) fn read(body: &[u8]) -> Result<Answer, AnswerError> {
     let envelope: Envelope<'_> = serde_json::from_slice(body).map_err(AnswerError::Shape)?;
+    let doubts = envelope.doubts();
     let Some(data) = envelope.data.filter(|_| envelope.status == "success") else {
         let said = envelope.error.unwrap_or_else(|| "no reason".to_owned());
-        return Err(AnswerError::Refused { kind: envelope.error_type.unwrap_or(envelope.status), said: brief(&said) });
+        return Err(AnswerError::Refused {
+            kind: envelope.error_type.unwrap_or(envelope.status),
+            said: excerpt(&said, QUOTED),
+        });
     };
-    let mut doubts: Vec<String> = envelope.warnings.iter().map(|warning| brief(warning)).take(8).collect();
-    if envelope.is_partial {
-        doubts.push("not all of the storage answered".to_owned());
-    }
     let data = match data.kind.as_str() {
         "scalar" => Data::Scalar(point(&serde_json::from_str(data.result.get()).map_err(AnswerError::Shape)?)?),
         "vector" => {
@@ -116,7 +133,7 @@ pub(super) fn read(body: &[u8]) -> Result<Answer, AnswerError> {
             Data::Vector(series(data.result)?.into_iter().filter_map(one).collect())
         }
         "matrix" => Data::Matrix(series(data.result)?),
-        other => return Err(AnswerError::Kind(brief(other))),
+        other => return Err(AnswerError::Kind(excerpt(other, QUOTED))),
     };
     Ok(Answer { data, doubts })
 }
@@ -137,14 +154,9 @@ fn series(result: &RawValue) -> Result<Vec<(Labels, Vec<Point>)>, AnswerError> {
 }
 
 fn point((at, value): &(f64, String)) -> Result<Point, AnswerError> {
-    let number = value.parse().map_err(|_| AnswerError::Number(brief(value)))?;
+    let number = value.parse().map_err(|_| AnswerError::Number(excerpt(value, QUOTED)))?;
     #[expect(clippy::cast_possible_truncation, reason = "a cast of a float saturates, and no clock is there yet")]
     Ok(Point { at_ms: (at * 1_000.0).round() as i64, value: number })
-}
-
-/// What others say, cut to what fits a line.
-fn brief(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(200).collect()
 }
 
 #[cfg(test)]

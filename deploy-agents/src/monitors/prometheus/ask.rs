@@ -475,7 +475,7 @@ fn signed(span: Duration) -> i64 {
 }
 
 /// A time as the interface takes it.
-fn seconds(at: Timestamp) -> String {
+pub(in crate::monitors) fn seconds(at: Timestamp) -> String {
     let sign = if at.0 < 0 { "-" } else { "" };
     let ms = at.0.unsigned_abs();
     format!("{sign}{}.{:03}", ms / 1_000, ms % 1_000)

@@ -5,18 +5,22 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use deploy_core::journal::{Journal, JournalError};
-use http::{Method, StatusCode, header};
+use http::{Method, StatusCode};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::sync::watch;
 
 use super::RunFigures;
-use crate::http::{Endpoint, HttpClient, HttpError, HttpLimits, shown};
+use crate::excerpt::excerpt;
+use crate::http::{Endpoint, HttpClient, HttpError, HttpLimits, retry_after, shown};
 use crate::secret::Secret;
 use crate::wait::pause;
 
 /// Where a collector takes metrics, after its base URL.
 const PATH: &str = "/v1/metrics";
+/// The most characters of a collector's own words that are told.
+const QUOTED: usize = 200;
+
 /// The longest time for which a collector's `Retry-After` is believed.
 const LONGEST_WAIT: Duration = Duration::from_secs(3_600);
 
@@ -154,7 +158,7 @@ impl OtlpExporter {
         let answer = self.endpoint.send(Method::POST, &self.path, Some("application/json"), body.into()).await;
         let answer = answer.map_err(|source| OtlpError::Unanswered { to: to.clone(), source })?;
         let status = answer.status();
-        let text = |bytes: &[u8]| brief(&String::from_utf8_lossy(bytes));
+        let text = |bytes: &[u8]| excerpt(&String::from_utf8_lossy(bytes), QUOTED);
         if !status.is_success() {
             let code = status.as_u16();
             return Err(match status {
@@ -162,9 +166,7 @@ impl OtlpExporter {
                 | StatusCode::BAD_GATEWAY
                 | StatusCode::SERVICE_UNAVAILABLE
                 | StatusCode::GATEWAY_TIMEOUT => {
-                    let after = answer.headers().get(header::RETRY_AFTER).and_then(|value| value.to_str().ok());
-                    let after = after.and_then(|seconds| seconds.trim().parse().ok()).map(Duration::from_secs);
-                    let retry_after = after.map(|after| after.min(LONGEST_WAIT));
+                    let retry_after = retry_after(&answer).map(|after| after.min(LONGEST_WAIT));
                     OtlpError::Busy { to, status: code, retry_after }
                 }
                 _ => OtlpError::Refused { to, status: code, said: text(answer.body()) },
@@ -175,7 +177,7 @@ impl OtlpExporter {
         let partly = said.partial_success.unwrap_or_default();
         match count(&partly.rejected_data_points) {
             0 => Ok(figures.points()),
-            points => Err(OtlpError::Partly { to, points, said: brief(&partly.error_message) }),
+            points => Err(OtlpError::Partly { to, points, said: excerpt(&partly.error_message, QUOTED) }),
         }
     }
 
@@ -218,11 +220,6 @@ struct Partial {
 
 fn count(value: &Value) -> u64 {
     value.as_u64().or_else(|| value.as_str()?.parse().ok()).unwrap_or_default()
-}
-
-/// What others say, cut to what fits a line.
-fn brief(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(200).collect()
 }
 
 /// Sends figures again and again. Dropping it stops it.
