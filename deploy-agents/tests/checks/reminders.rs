@@ -17,7 +17,7 @@ use deploy_core::target::DesiredState;
 use deploy_core::testing::scripted::ScriptedTarget;
 use deploy_strategies::canary::{Canary, Step};
 
-use crate::world::{now, person, release};
+use crate::world::{now, pass, person, release};
 
 const HOUR: Duration = Duration::from_secs(3600);
 
@@ -82,11 +82,6 @@ fn watch(carrier: &Arc<NotifierStandIn>, run: &RunHandle) -> tokio::task::JoinHa
 
 fn told(carrier: &NotifierStandIn) -> Vec<String> {
     carrier.arrived().iter().map(|notice| notice.party().name.clone()).collect()
-}
-
-#[expect(clippy::disallowed_methods, reason = "virtual time")]
-async fn pass(span: Duration) {
-    tokio::time::sleep(span).await;
 }
 
 async fn say(run: &RunHandle, who: Principal, act: Act) {

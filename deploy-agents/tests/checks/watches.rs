@@ -9,37 +9,24 @@ use bytes::Bytes;
 use deploy_agents::evidence::facts::{PolicyFacts, PolicyOutcome, TestFacts};
 use deploy_agents::evidence::{Source, grype, junit, policy};
 use deploy_agents::http::{HttpClient, HttpError, HttpLimits};
-use deploy_agents::monitors::exposition::{Format, parse};
 use deploy_agents::monitors::{
-    Action, BootstrapError, Feedback, FlagConcern, FlagUse, IncidentRecord, JourneyMonitor, JourneyStep, LogLines,
-    NetworkProbe, NewErrors, OtlpError, OtlpExporter, OtlpPush, PreserveEvidence, ProgramMonitor, Query, ScrapeMonitor,
-    SecurityIncident, Selector, TestTrend, WatchError, changed_since, complaints_rose, difference_of_means,
-    flag_concerns, new_vulnerabilities, regressed_policies, run_metrics, suspect, test_trends,
+    Action, BootstrapError, Feedback, FlagConcern, FlagUse, JourneyMonitor, JourneyStep, NetworkProbe, NewErrors,
+    ProgramMonitor, TestTrend, WatchError, changed_since, complaints_rose, difference_of_means, flag_concerns,
+    new_vulnerabilities, regressed_policies, suspect, test_trends,
 };
 use deploy_agents::process::CommandLine;
-use deploy_agents::secret::Secret;
-use deploy_core::agent::{AgentCard, AgentError, Report, agent_fn};
-use deploy_core::driver::{Engine, RuntimeClock};
-use deploy_core::journal::{Journal as _, MemoryJournal};
-use deploy_core::machine::{Event, Outcome};
-use deploy_core::monitor::{Arm, Comparison, Counts, MeasureContext, MeasureRequest, Measurement, Monitor, Reading};
+use deploy_core::monitor::{Arm, Counts, MeasureContext, MeasureRequest, Measurement, Monitor, Reading};
 use deploy_core::name::{BlockName, MetricName, RevisionName};
-use deploy_core::operator::{Act, ApprovalRequest};
-use deploy_core::pipeline::Pipeline;
-use deploy_core::plan::{RollbackTo, StepPath};
-use deploy_core::real::Real;
 use deploy_core::testing::conformance::monitor::MonitorSuite;
 use deploy_core::time::{Now, Timestamp};
-use futures::StreamExt as _;
 use http::{Request, Response, StatusCode};
 use proptest::prelude::*;
 use serde_json::json;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
-use crate::performed::once;
-use crate::world::{artifact, now, person, release};
+use crate::world::{artifact, release};
 
-fn block(text: &str) -> BlockName {
+pub(crate) fn block(text: &str) -> BlockName {
     BlockName::new(text).expect("a name")
 }
 
@@ -57,7 +44,7 @@ fn question() -> MeasureRequest {
     }
 }
 
-async fn measure(monitor: &dyn Monitor) -> Vec<Measurement> {
+pub(crate) async fn measure(monitor: &dyn Monitor) -> Vec<Measurement> {
     let cx = MeasureContext::new(Arc::new(release()), Now::default());
     monitor.measure(&question(), &cx).await.unwrap_or_else(|e| panic!("{}", deploy_core::report::chain(&e)))
 }
@@ -69,7 +56,7 @@ fn reading(all: &[Measurement], wanted: &str, arm: Arm) -> Reading {
 
 /// A shop in which the cart of v2 says on every third visit that something went wrong, with a status of 200.
 #[derive(Debug, Default)]
-struct Shop(std::sync::atomic::AtomicU32);
+pub(crate) struct Shop(std::sync::atomic::AtomicU32);
 
 #[async_trait]
 impl HttpClient for Shop {
@@ -620,263 +607,4 @@ async fn a_lock_in_a_real_database_is_seen_while_it_is_held() {
     // A database that is gone is an error, never zero who wait.
     drop(cluster);
     assert!(monitor.measure(&question(), &MeasureContext::new(Arc::new(release()), Now::default())).await.is_err());
-}
-
-/// The page of our own figures is an exposition, and says how runs ended.
-///
-/// Rows: M235.
-#[tokio::test(start_paused = true)]
-async fn the_state_of_runs_is_a_page_that_scrapers_read() {
-    let clock = Arc::new(RuntimeClock::new(now()));
-    let journal = Arc::new(MemoryJournal::new(Arc::<RuntimeClock>::clone(&clock)));
-    let p = Pipeline::builder("soak");
-    p.rollback(RollbackTo::Previous);
-    p.phase("only").soak("wait", Duration::from_secs(60)).add();
-    let pipeline = p.build().expect("a pipeline");
-    let engine = Engine::builder(Arc::<MemoryJournal>::clone(&journal)).clock(clock).pipeline(pipeline.clone()).build();
-    let start = async |id: &str| {
-        engine
-            .start_as(id.try_into().expect("a name"), pipeline.name(), release(), person("bot"))
-            .await
-            .expect("it starts")
-    };
-    start("one").await.wait().await.expect("it ends");
-    let two = start("two").await;
-    // Virtual time: it has begun to soak, and does not end.
-    assert!(tokio::time::timeout(Duration::from_secs(5), two.wait()).await.is_err());
-    let page = run_metrics(&*journal).await.expect("readable");
-    println!("{page}");
-    let samples = parse(&page, Format::Prometheus).expect("an exposition");
-    let value = |name: &str, label: (&str, &str)| {
-        let is = |s: &&deploy_agents::monitors::exposition::Sample| {
-            s.name == name && s.labels.get(label.0).map(String::as_str) == Some(label.1)
-        };
-        samples.iter().find(is).map(|s| s.value)
-    };
-    assert_eq!(value("deploy_runs", ("outcome", "succeeded")), Some(1.0));
-    assert_eq!(value("deploy_runs", ("outcome", "unfinished")), Some(1.0));
-    assert!(value("deploy_run_records", ("run", "two")).is_some_and(|records| records >= 1.0));
-    assert_eq!(value("deploy_run_owned", ("run", "two")), Some(1.0));
-    assert_eq!(value("deploy_run_holds_lock", ("run", "two")), Some(1.0));
-    assert_eq!(value("deploy_run_records", ("run", "one")), None, "ended runs leave no series of their own");
-}
-
-/// What an incident left behind is kept byte for byte; what was deleted already is named, and hides nothing else.
-///
-/// Rows: M79.
-#[tokio::test]
-async fn what_an_incident_leaves_behind_is_kept_before_anybody_cleans_up() {
-    let folder = tempfile::tempdir().expect("a folder");
-    let log = folder.path().join("auth.log");
-    std::fs::write(&log, b"login of root from nowhere\n").expect("written");
-    let long = folder.path().join("core");
-    std::fs::write(&long, vec![7; 100]).expect("written");
-    let agent = PreserveEvidence::new(block("preserve"))
-        .file(&log)
-        .file(folder.path().join("deleted"))
-        .file(&long)
-        .page("http://v1/")
-        .page("http://v1/gone")
-        .most_bytes(64)
-        .over(Arc::new(Shop::default()));
-    let report = once(&agent, now()).await.expect("it is done");
-    std::fs::remove_file(&log).expect("the intruder cleans up");
-    let bytes: Vec<_> = report.evidence.iter().map(|piece| piece.bytes.as_slice()).collect();
-    assert_eq!(bytes[0], b"login of root from nowhere\n");
-    assert_eq!((bytes[1], bytes[2]), (&[7; 64][..], &b"Welcome"[..]));
-    let list: serde_json::Value = serde_json::from_slice(bytes[3]).expect("JSON");
-    assert_eq!(list["sources"][0]["digest"], report.evidence[0].evidence.digest.to_string());
-    assert_eq!((&list["sources"][0]["cut_off"], &list["sources"][2]["cut_off"]), (&json!(false), &json!(true)));
-    assert!(list["sources"][1]["lost"].is_string() && list["sources"][4]["lost"].is_string(), "{list}");
-    assert_eq!(report.findings.iter().filter(|f| f.text.contains("could not be kept")).count(), 2);
-    let nothing = PreserveEvidence::new(block("preserve")).file(folder.path().join("deleted"));
-    assert!(once(&nothing, now()).await.is_err(), "nothing kept is no success");
-    deploy_core::testing::conformance::agent::AgentSuite::new().run(&agent).await;
-}
-
-/// A burst of refused logins opens an incident: what the intruder would delete is kept before anybody contains anything, and the run
-/// ends when a person of the security team says so. Without a burst there is no incident.
-///
-/// Rows: M79.
-#[tokio::test(start_paused = true)]
-async fn a_drill_of_an_intrusion_keeps_everything_before_it_is_contained() {
-    let folder = tempfile::tempdir().expect("a folder");
-    let log = folder.path().join("auth.log");
-    std::fs::write(&log, "login granted to ada\n".repeat(3)).expect("written");
-    let lines = LogLines::new(log.display().to_string()).class("refused", "login refused").expect("an expression");
-    let count = |class: &str| Selector::new(LogLines::SERIES).is("class", class);
-    let refused = MetricName::new("login.refused").expect("a name");
-    let audit = ScrapeMonitor::new(block("audit"))
-        .source(lines)
-        .metric(refused.clone(), Query::Ratio { bad: count("refused"), all: count("all"), absent_is_zero: false });
-    let audit: Arc<dyn Monitor> = Arc::new(audit);
-    // Growth needs two looks: this is the first.
-    measure(&audit).await;
-    let clock = Arc::new(RuntimeClock::new(now()));
-    let journal = Arc::new(MemoryJournal::new(Arc::<RuntimeClock>::clone(&clock)));
-    let pipeline = |name: &str| {
-        let evidence = log.clone();
-        let card = AgentCard::new(block("lock-out"), "ends every session, and with it the log").repeatable();
-        let contain = agent_fn(card, move |_task, _cx| {
-            let evidence = evidence.clone();
-            async move {
-                std::fs::remove_file(evidence).map_err(|e| AgentError::definitive("the log is gone").because(e))?;
-                Ok(Report::new())
-            }
-        });
-        let limit = (Comparison::Greater, Real::new(0.5).expect("finite"));
-        let preserve = PreserveEvidence::new(block("preserve")).file(&log);
-        let incident = SecurityIncident::new(
-            Arc::clone(&audit),
-            refused.clone(),
-            limit,
-            preserve,
-            "security@example.org",
-            "https://wiki.example.org/intrusion",
-        );
-        let over = ApprovalRequest::new("Is it over?").role("security");
-        incident.pipeline(name, contain, over).expect("a pipeline")
-    };
-    let (quiet, drill) = (pipeline("quiet"), pipeline("drill"));
-    let engine = Engine::builder(Arc::<MemoryJournal>::clone(&journal)).clock(clock);
-    let engine = engine.pipeline(quiet.clone()).pipeline(drill.clone()).build();
-    let start =
-        async |pipeline: &Pipeline| engine.start(pipeline.name(), release(), person("pager")).await.expect("it starts");
-    // A quiet hour: nothing is opened, kept or contained.
-    std::fs::write(&log, "login granted to ada\n".repeat(9)).expect("written");
-    let end = start(&quiet).await.wait().await.expect("it ends");
-    assert_ne!(end.outcome, Outcome::Succeeded);
-    assert!(end.because.contains("there is no incident"), "{}", end.because);
-    assert!(log.is_file(), "nothing was contained");
-
-    let burst = "login granted to ada\n".repeat(9) + &"login refused to root\n".repeat(500);
-    std::fs::write(&log, &burst).expect("written");
-    let run = start(&drill).await;
-    let step = StepPath::new("close/over").expect("a path");
-    let asked = deploy_agents::wait::until(Duration::from_secs(600), Duration::from_secs(1), || async {
-        let status = run.status().await.ok()?;
-        status.open.iter().any(|open| open.step == step).then_some(())
-    });
-    asked.await.expect("it is contained, and a person is asked");
-    assert!(!log.exists(), "it is contained");
-    run.operate(person("grace").role("security"), "the hole is closed", Act::Approve { step }).await.expect("taken");
-    assert_eq!(run.wait().await.expect("it ends").outcome, Outcome::Succeeded);
-
-    let mut events = Box::pin(run.events(0));
-    let mut kept = BTreeMap::new();
-    while let Some(Ok(record)) = events.next().await {
-        if let Event::Completed(completed) = &record.event {
-            for evidence in &completed.report.evidence {
-                let bytes = journal.blob(&evidence.digest).await.expect("readable").expect("there");
-                kept.insert(evidence.kind.clone(), (evidence.digest, bytes));
-            }
-        }
-    }
-    assert_eq!(kept["preserved"].1, burst.as_bytes(), "to the byte, though the file is gone");
-    let record: IncidentRecord = serde_json::from_slice(&kept["incident-record"].1).expect("a record");
-    // All that came since the first look, which is within the window: six lines of a quiet hour, and the burst.
-    assert_eq!(record.reading, Reading::Counts(Counts::new(506, 500).expect("fewer")));
-    assert_eq!((&*record.owner, record.kept, record.format), ("security@example.org", 1, 1));
-    assert_eq!(record.preserved, [kept["preserved-list"].0]);
-    assert_eq!(record.run, run.id().to_string());
-}
-
-/// Lets virtual time pass.
-async fn pass(span: Duration) {
-    assert!(tokio::time::timeout(span, std::future::pending::<()>()).await.is_err());
-}
-
-/// A collector as a test wants it.
-#[derive(Debug, Default)]
-struct Collector {
-    taken: std::sync::Mutex<Vec<Request<Bytes>>>,
-    answers: std::sync::Mutex<Vec<Response<Bytes>>>,
-}
-
-#[async_trait]
-impl HttpClient for Collector {
-    async fn send(&self, request: Request<Bytes>, _: HttpLimits) -> Result<Response<Bytes>, HttpError> {
-        self.taken.lock().expect("not poisoned").push(request);
-        Ok(self.answers.lock().expect("not poisoned").pop().unwrap_or_default())
-    }
-}
-
-fn answer(status: StatusCode, body: &'static str) -> Response<Bytes> {
-    let mut answer = Response::new(Bytes::from_static(body.as_bytes()));
-    *answer.status_mut() = status;
-    answer
-}
-
-/// Figures go out as OTLP has them, and each kind of answer is told apart.
-///
-/// Rows: M235.
-#[tokio::test(start_paused = true)]
-async fn figures_are_sent_as_otlp_and_what_was_refused_is_said() {
-    let clock = Arc::new(RuntimeClock::new(now()));
-    let journal = Arc::new(MemoryJournal::new(Arc::<RuntimeClock>::clone(&clock)));
-    let p = Pipeline::builder("soak");
-    p.rollback(RollbackTo::Previous);
-    p.phase("only").soak("wait", Duration::from_secs(60)).add();
-    let pipeline = p.build().expect("a pipeline");
-    let engine = Engine::builder(Arc::<MemoryJournal>::clone(&journal)).clock(clock).pipeline(pipeline.clone()).build();
-    engine.start(pipeline.name(), release(), person("bot")).await.expect("it starts").wait().await.expect("it ends");
-    let collector = Arc::new(Collector::default());
-    let exporter = OtlpExporter::new("http://user:s3cret@collector:4318/")
-        .token(Secret::new("t0ken"))
-        .resource("host.name", "desk")
-        .over(Arc::<Collector>::clone(&collector));
-    let export = async |status, body| {
-        collector.answers.lock().expect("not poisoned").push(answer(status, body));
-        exporter.export(&*journal).await
-    };
-    assert_eq!(export(StatusCode::OK, "{}").await.expect("taken"), 2, "one run that ended, and that none is left out");
-    let sent = {
-        let taken = collector.taken.lock().expect("not poisoned");
-        assert_eq!((taken[0].method().as_str(), taken[0].uri().path()), ("POST", "/v1/metrics"));
-        assert_eq!(taken[0].headers()["content-type"], "application/json");
-        assert_eq!(taken[0].headers()["authorization"], "Bearer t0ken");
-        serde_json::from_slice::<serde_json::Value>(taken[0].body()).expect("JSON")
-    };
-    let whole = &sent["resourceMetrics"][0];
-    let desk = json!({ "key": "host.name", "value": { "stringValue": "desk" } });
-    assert_eq!(whole["resource"]["attributes"][0], desk);
-    let runs = &whole["scopeMetrics"][0]["metrics"][0];
-    assert_eq!((&runs["name"], &runs["unit"]), (&json!("deploy_runs"), &json!("{run}")));
-    let point = &runs["gauge"]["dataPoints"][0];
-    assert_eq!(point["asDouble"], json!(1.0));
-    let nanoseconds: u64 = point["timeUnixNano"].as_str().expect("a text, as 64 bits are").parse().expect("a number");
-    assert_eq!(nanoseconds / 1_000_000, journal.now().await.expect("a clock").0.unsigned_abs());
-    assert!(point["attributes"].to_string().contains("succeeded"), "{point}");
-
-    let partly = r#"{"partialSuccess": {"rejectedDataPoints": "2", "errorMessage": "too old"}}"#;
-    let error = export(StatusCode::OK, partly).await.expect_err("some were refused");
-    assert!(matches!(&error, OtlpError::Partly { points: 2, said, .. } if said == "too old"), "{error:?}");
-    let warned = r#"{"partialSuccess": {"errorMessage": "old fields"}}"#;
-    assert!(export(StatusCode::OK, warned).await.is_ok(), "a warning refuses nothing");
-    assert!(export(StatusCode::OK, "<html>").await.is_ok(), "the status is the answer");
-    let busy = export(StatusCode::SERVICE_UNAVAILABLE, "").await.expect_err("not now");
-    assert!(matches!(busy, OtlpError::Busy { status: 503, retry_after: None, .. }), "{busy:?}");
-    let refused = export(StatusCode::BAD_REQUEST, "no metrics here").await.expect_err("never");
-    assert!(matches!(&refused, OtlpError::Refused { status: 400, said, .. } if said == "no metrics here"));
-    for error in [error, busy, refused] {
-        let said = format!("{error} {error:?} {exporter:?}");
-        assert!(said.contains("collector") && !said.contains("s3cret") && !said.contains("t0ken"), "{said}");
-    }
-
-    // Pushed again and again, and later where it is asked for.
-    let mut later = answer(StatusCode::TOO_MANY_REQUESTS, "");
-    later.headers_mut().insert("retry-after", "90".parse().expect("a header"));
-    collector.answers.lock().expect("not poisoned").push(later);
-    let before = collector.taken.lock().expect("not poisoned").len();
-    let push = OtlpPush::start(exporter, journal, Duration::from_secs(60));
-    let sends = || collector.taken.lock().expect("not poisoned").len() - before;
-    pass(Duration::from_secs(89)).await;
-    assert!(sends() == 1 && matches!(push.last(), Some(Err(why)) if why.contains("busy")), "{:?}", push.last());
-    pass(Duration::from_secs(2)).await;
-    assert_eq!((sends(), push.last()), (2, Some(Ok(2))));
-    pass(Duration::from_secs(60)).await;
-    assert_eq!(sends(), 3);
-    drop(push);
-    pass(Duration::from_secs(600)).await;
-    assert_eq!(sends(), 3, "dropped, it stops");
 }
