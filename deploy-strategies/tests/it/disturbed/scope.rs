@@ -1,6 +1,7 @@
 //! Which places are explored: sizes, how old what is shown may be, and the limits that each strategy promises.
 
 use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -30,45 +31,50 @@ pub(super) enum Fewer {
     AllButOne,
 }
 
-/// The largest places that are explored.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// How many instances the places have that are explored.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Sizes {
     /// Where what is shown is fresh.
-    fresh: u32,
+    fresh: RangeInclusive<u32>,
     /// Where it is up to three looks old.
-    stale: u32,
+    stale: RangeInclusive<u32>,
     /// Whether it is then sometimes older and sometimes newer, up to this many looks.
     upto: usize,
 }
 
 impl Sizes {
-    /// What a test run has time for; with `EXPLORE=all` all that is promised, with `EXPLORE=8/4` up to eight instances where what is
-    /// shown is fresh, and up to four where it is not.
+    /// What a test run has time for; with `EXPLORE=all` all that is promised, with `EXPLORE=8/3-4` up to eight instances where what is
+    /// shown is fresh, and three or four where it is not.
     pub(super) fn asked() -> Self {
         let asked = std::env::var("EXPLORE").unwrap_or_default();
         let (fresh, stale) = match asked.as_str() {
-            "" => return Self { fresh: 3, stale: 2, upto: 1 },
+            "" => return Self { fresh: 1..=3, stale: 1..=2, upto: 1 },
             "all" => ("12", "6"),
-            sizes => sizes.split_once('/').expect("EXPLORE is `all` or two sizes, for example 8/4"),
+            sizes => sizes.split_once('/').expect("EXPLORE is `all` or two sizes, for example 8/3-4"),
         };
-        Self { fresh: fresh.parse().unwrap(), stale: stale.parse().unwrap(), upto: 3 }
+        let range = |sizes: &str| {
+            let (least, most) = sizes.split_once('-').unwrap_or(("1", sizes));
+            least.parse().unwrap()..=most.parse().unwrap()
+        };
+        Self { fresh: range(fresh), stale: range(stale), upto: 3 }
     }
 
     /// Whether it is more than a test run has time for.
-    pub(super) fn many(self) -> bool {
+    pub(super) fn many(&self) -> bool {
         self.upto > 1
     }
 
     fn scopes(self) -> impl Iterator<Item = (u32, Age)> {
-        let fresh = (1..=self.fresh).map(|size| (size, Age::Always(0)));
+        let fresh = self.fresh.map(|size| (size, Age::Always(0)));
         let ages = [Age::Always(1), Age::Always(3), Age::Upto(self.upto)];
-        fresh.chain((1..=self.stale).flat_map(move |size| ages.map(|age| (size, age))))
+        fresh.chain(self.stale.flat_map(move |size| ages.map(|age| (size, age))))
     }
 }
 
 /// Explores all of them in every scope and says how many worlds there were in all.
 pub(super) fn explore_all(title: &str, sides: &[Side<'_>]) {
     let sizes = Sizes::asked();
+    let many = sizes.many();
     let mut courses = vec![];
     for (size, age) in sizes.scopes() {
         for side in sides {
@@ -95,7 +101,7 @@ pub(super) fn explore_all(title: &str, sides: &[Side<'_>]) {
     let next = AtomicUsize::new(0);
     let counts = Mutex::new(vec![Walked::default(); courses.len()]);
     // A long exploration leaves the other cores to others.
-    let threads = if sizes.many() { 1 } else { 2 };
+    let threads = if many { 1 } else { 2 };
     std::thread::scope(|scope| {
         for _ in 0..threads {
             scope.spawn(|| {
@@ -104,7 +110,7 @@ pub(super) fn explore_all(title: &str, sides: &[Side<'_>]) {
                     let Some((.., course)) = courses.get(at) else { break };
                     let walked = walk(course);
                     assert!(walked.ends > 0, "{}: nothing was seen to end", course.name);
-                    if sizes.many() {
+                    if many {
                         say(&format!("{}: {walked}", course.name));
                     }
                     counts.lock().unwrap()[at] = walked;
@@ -117,7 +123,7 @@ pub(super) fn explore_all(title: &str, sides: &[Side<'_>]) {
     for (walked, (size, age, _)) in counts.iter().zip(courses) {
         *scopes.entry((format!("{age:?}"), *size)).or_default() += *walked;
     }
-    if sizes.many() {
+    if many {
         for ((age, size), walked) in &scopes {
             say(&format!("{title}, {age}, {size} instances: {walked}"));
         }
