@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Debug;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 
 use async_trait::async_trait;
 use deploy_core::agent::{Agent, AgentCard, AgentError, Performed, Report, StepContext, Task};
@@ -12,7 +12,8 @@ use deploy_core::pipeline::Pipeline;
 use deploy_core::plan::RollbackTo;
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id};
-use tracing::{Event, Subscriber};
+use tracing::subscriber::DefaultGuard;
+use tracing::{Dispatch, Event, Subscriber};
 use tracing_subscriber::layer::{Context, Layer, SubscriberExt as _};
 use tracing_subscriber::registry::LookupSpan;
 
@@ -57,11 +58,23 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Keeper {
     }
 }
 
+impl Keeper {
+    /// Listens on this thread until the guard is dropped.
+    ///
+    /// Beside it a second listener lives as long as the process. As long as there is just one, whether anybody listens at a place in the code is
+    /// asked of the thread that comes there first; a thread of another test would say no, for this one too.
+    fn listen(&self) -> DefaultGuard {
+        static SECOND: OnceLock<Dispatch> = OnceLock::new();
+        SECOND.get_or_init(|| Dispatch::new(tracing_subscriber::registry()));
+        tracing::subscriber::set_default(tracing_subscriber::registry().with(self.clone()))
+    }
+}
+
 /// One span each per run, phase and step, with our words as field names.
 #[tokio::test(start_paused = true)]
 async fn a_run_a_phase_and_a_step_have_a_span_each() {
     let keeper = Keeper::default();
-    let _guard = tracing::subscriber::set_default(tracing_subscriber::registry().with(keeper.clone()));
+    let _guard = keeper.listen();
     let world = World::in_memory();
     let pipeline = world.reference(Ending::Good);
     let engine = world.engine(&pipeline);
@@ -131,7 +144,7 @@ impl Agent for Keyholder {
 async fn a_secret_in_an_agent_stays_there() {
     for fault in [Misfortune::None, Misfortune::Fails, Misfortune::Panics] {
         let keeper = Keeper::default();
-        let _guard = tracing::subscriber::set_default(tracing_subscriber::registry().with(keeper.clone()));
+        let _guard = keeper.listen();
         let world = World::in_memory();
         let p = Pipeline::builder("secretive");
         p.rollback(RollbackTo::Previous);
