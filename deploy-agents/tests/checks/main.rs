@@ -22,6 +22,7 @@ mod reminders;
 mod run_figures;
 mod sample;
 mod steps;
+mod virtual_time;
 mod watches;
 mod windows;
 mod world;

@@ -17,7 +17,8 @@ use deploy_core::target::DesiredState;
 use deploy_core::testing::scripted::ScriptedTarget;
 use deploy_strategies::canary::{Canary, Step};
 
-use crate::world::{now, pass, person, release};
+use crate::virtual_time::pass;
+use crate::world::{now, person, release};
 
 const HOUR: Duration = Duration::from_secs(3600);
 

@@ -16,7 +16,8 @@ use deploy_core::plan::RollbackTo;
 use http::{Request, Response, StatusCode};
 use serde_json::json;
 
-use crate::world::{now, pass, person, release};
+use crate::virtual_time::pass;
+use crate::world::{now, person, release};
 
 /// An engine whose one pipeline soaks for a minute.
 fn soaking() -> (Engine, Pipeline, Arc<MemoryJournal>) {

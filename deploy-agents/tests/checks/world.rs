@@ -1,7 +1,5 @@
 //! What several stories need.
 
-use std::time::Duration;
-
 use deploy_core::digest::Digest;
 use deploy_core::operator::Principal;
 use deploy_core::release::{Change, Release};
@@ -38,9 +36,4 @@ pub(crate) fn release() -> Release {
 
 pub(crate) fn person(name: &str) -> Principal {
     Principal::new(name, "example.org")
-}
-
-/// Lets virtual time pass.
-pub(crate) async fn pass(span: Duration) {
-    assert!(tokio::time::timeout(span, std::future::pending::<()>()).await.is_err());
 }
