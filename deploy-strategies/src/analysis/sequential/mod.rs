@@ -20,13 +20,16 @@
 //! differences between single instances and arms with other endpoints break that; margins, strata and
 //! [`Sequential::damping`] are the answers.
 
+mod error;
 mod events;
 mod power;
 mod ratio;
+mod sample_ratio;
 mod sums;
 mod trace;
 mod values;
 mod verdict;
+mod watched;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -37,14 +40,18 @@ use deploy_core::name::MetricName;
 use deploy_core::real::Real;
 use serde::{Deserialize, Serialize};
 
+pub use self::error::SequentialError;
+use self::error::within;
 use self::events::{EventSeries, Tuned};
 pub use self::power::{Power, PowerReport, expected_requests};
 use self::ratio::RatioSeries;
+pub use self::sample_ratio::{Requests, SampleRatio};
 pub(in crate::analysis) use self::sums::{from_six_bytes, kept, six_bytes};
 pub use self::trace::{Decided, Trace, TraceLine, TracePoint};
 use self::values::ValueSeries;
 pub use self::verdict::{Look, Totals};
-use super::taken::{Scattered, Taken, TakenKeys};
+pub use self::watched::{Role, Watch, Watched, Worse};
+use super::taken::{Taken, TakenKeys};
 use super::written::{compared_as_written, written};
 
 /// The sequential judge's configuration. It is fixed for a rollout: its hash stands in the state.
@@ -87,94 +94,6 @@ pub struct Sequential {
     pub damping: f64,
 }
 
-/// One metric that is judged.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Watched {
-    /// Its name.
-    pub metric: MetricName,
-    /// What it is and what counts as harm.
-    pub watch: Watch,
-    /// Whether it decides.
-    #[serde(default)]
-    pub role: Role,
-}
-
-/// Whether a metric decides.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Role {
-    /// It can roll the release back, and no promotion without its proof. The weight, above zero, is its share of α relative to the others.
-    Required {
-        /// How much of α it may spend, relative to the others.
-        weight: f64,
-    },
-    /// It is shown, with a false discovery rate of α among its like, and decides nothing.
-    Advisory,
-}
-
-impl Default for Role {
-    fn default() -> Self {
-        Self::Required { weight: 1.0 }
-    }
-}
-
-/// What a metric is and what counts as harm.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case", tag = "kind")]
-pub enum Watch {
-    /// Bad events among events.
-    Errors {
-        /// The odds ratio up to which more of them do not lead to a rollback. 1.2 by default: instances of the same
-        /// release differ by that much.
-        #[serde(default = "default_error_margin")]
-        margin: f64,
-        /// The odds ratio that promotion must rule out. 1.5 by default.
-        #[serde(default = "default_ruled_out")]
-        rule_out: f64,
-        /// The share of bad events, between 0 and 1, below which nobody minds them: a candidate that is shown to be below it in a stage
-        /// is promoted from it whatever the baseline does. Without it, which is the default, a service of which neither arm has a bad
-        /// event is never promoted: nothing can be compared. It takes about `4.2 / negligible` events of the candidate in a
-        /// stage; harm beyond the margin leads to a rollback all the same.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        negligible: Option<f64>,
-    },
-    /// How long each event took, or any other size of which less is better.
-    Latency {
-        /// The quantiles at which it is watched, each by its own events "slower than". Half, 90 % and 99 % by default.
-        #[serde(default = "default_quantiles")]
-        quantiles: Vec<f64>,
-        /// By what share it may be slower without a rollback. 0.10 by default: instances of the same release differ by
-        /// several percent.
-        #[serde(default = "default_latency_margin")]
-        margin: f64,
-        /// The odds ratio of being slower than the quantile that promotion must rule out. 1.5 by default: about 10 to
-        /// 15 % in time, where times are log-normal.
-        #[serde(default = "default_ruled_out")]
-        rule_out: f64,
-    },
-    /// One number per window and arm, compared window by window.
-    Values {
-        /// The difference, candidate minus baseline, that no window exceeds in size: larger ones count as this.
-        range: f64,
-        /// Which direction is harm.
-        worse: Worse,
-        /// The mean difference in that direction up to which there is no rollback.
-        margin: f64,
-        /// The mean difference in that direction that promotion must rule out.
-        rule_out: f64,
-    },
-}
-
-/// Which direction of a number is harm.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Worse {
-    /// More is worse.
-    Larger,
-    /// Less is worse.
-    Smaller,
-}
-
 /// What a difference that is certain but within the margin means for promotion.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -184,83 +103,6 @@ pub enum WithinMargin {
     Hold,
     /// Promotion goes on once its own proof is there; the report shows the difference.
     Promote,
-}
-
-/// The check that the candidate sees the share of traffic that it should: where records of one arm get lost, no
-/// comparison is valid.
-///
-/// It is checked where the share is known: in a strategy that splits traffic by weight, and in batches that bring their
-/// [`Traffic`].
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct SampleRatio {
-    /// The chance of a false alarm over the whole rollout. 0.001 by default.
-    pub alpha: f64,
-    /// By what share of itself the observed share may differ. 0.02 by default: routers are not exact.
-    pub tolerance: f64,
-    /// Which metric counts the requests that were split.
-    pub requests: Requests,
-}
-
-/// Which metric's events are the requests that were split between the arms.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Requests {
-    /// The first metric that is watched as errors: each request is one of its events. Without such a metric nothing is
-    /// checked.
-    #[default]
-    FirstErrors,
-    /// This one, counted.
-    Metric(MetricName),
-    /// None: what is counted is not every request, or not in both arms alike.
-    Uncounted,
-}
-
-impl Default for SampleRatio {
-    fn default() -> Self {
-        Self { alpha: 0.001, tolerance: 0.02, requests: Requests::FirstErrors }
-    }
-}
-
-impl Watch {
-    /// Errors with the default margins.
-    #[must_use]
-    pub fn errors() -> Self {
-        Self::Errors { margin: default_error_margin(), rule_out: default_ruled_out(), negligible: None }
-    }
-
-    /// The same errors; below this share of bad events, between 0 and 1, nobody minds them. Of no effect on anything else.
-    #[must_use]
-    pub fn negligible(mut self, share: f64) -> Self {
-        if let Self::Errors { negligible, .. } = &mut self {
-            *negligible = Some(share);
-        }
-        self
-    }
-
-    /// Latency with the default quantiles and margins.
-    #[must_use]
-    pub fn latency() -> Self {
-        Self::Latency {
-            quantiles: default_quantiles(),
-            margin: default_latency_margin(),
-            rule_out: default_ruled_out(),
-        }
-    }
-}
-
-impl Watched {
-    /// A metric that decides, with the weight of one.
-    #[must_use]
-    pub fn required(metric: MetricName, watch: Watch) -> Self {
-        Self { metric, watch, role: Role::default() }
-    }
-
-    /// A metric that is only shown.
-    #[must_use]
-    pub fn advisory(metric: MetricName, watch: Watch) -> Self {
-        Self { metric, watch, role: Role::Advisory }
-    }
 }
 
 /// What the judge remembers: sums, never samples. It is versioned, written with the hash of its configuration, and a
@@ -282,53 +124,6 @@ pub struct SequentialState {
 enum Series {
     Events(EventSeries),
     Values(ValueSeries),
-}
-
-/// A batch that cannot be taken, or a state that it cannot be taken into. The state is as before.
-#[derive(Debug, Clone, PartialEq, thiserror::Error)]
-#[non_exhaustive]
-pub enum SequentialError {
-    /// A figure of the configuration makes no sense.
-    #[error("{field} of the sequential judge is {value}, where {needed} is needed")]
-    Configuration {
-        /// Which.
-        field: &'static str,
-        /// What it is.
-        value: f64,
-        /// What it has to be.
-        needed: &'static str,
-    },
-    /// There is nothing to judge.
-    #[error("the sequential judge has no metric that decides; name at least one as required")]
-    NothingRequired,
-    /// The state was begun with another configuration. Changing margins or weights in mid-rollout voids the guarantee:
-    /// begin anew, and divide alpha between both.
-    #[error("the state belongs to configuration {state}, this one is {config}")]
-    ConfigurationChanged {
-        /// The one of the state.
-        state: String,
-        /// The one that was asked.
-        config: String,
-    },
-    /// The state was written by another version.
-    #[error("the state is of version {0}, this is version {VERSION}")]
-    Version(u32),
-    /// A batch has another kind of reading for a metric than the configuration expects.
-    #[error("metric {metric} is watched as {watched} and measured as {measured}")]
-    Kind {
-        /// The metric.
-        metric: MetricName,
-        /// What the configuration says.
-        watched: &'static str,
-        /// What the batch has.
-        measured: &'static str,
-    },
-    /// The candidate's share of traffic lies outside 0 to 1.
-    #[error("a share of traffic is {0}, where a number between 0 and 1 is needed")]
-    Share(f64),
-    /// Too many gaps between batches.
-    #[error(transparent)]
-    Scattered(#[from] Scattered),
 }
 
 const VERSION: u32 = 1;
@@ -632,27 +427,6 @@ impl Series {
     }
 }
 
-impl Watch {
-    fn series(&self) -> usize {
-        match self {
-            Self::Latency { quantiles, .. } => quantiles.len(),
-            Self::Errors { .. } | Self::Values { .. } => 1,
-        }
-    }
-
-    fn kind(&self) -> &'static str {
-        match self {
-            Self::Errors { .. } => "counts",
-            Self::Latency { .. } => "sizes",
-            Self::Values { .. } => "values",
-        }
-    }
-}
-
-fn within(field: &'static str, value: f64, right: bool, needed: &'static str) -> Result<(), SequentialError> {
-    if right { Ok(()) } else { Err(SequentialError::Configuration { field, value, needed }) }
-}
-
 /// Both arms' counts.
 type Pair = (Counts, Counts);
 
@@ -677,18 +451,5 @@ fn default_stale_after() -> u32 {
 fn default_damping() -> f64 {
     1.0
 }
-fn default_error_margin() -> f64 {
-    1.2
-}
-fn default_latency_margin() -> f64 {
-    0.10
-}
-fn default_ruled_out() -> f64 {
-    1.5
-}
-fn default_quantiles() -> Vec<f64> {
-    vec![0.5, 0.9, 0.99]
-}
-
 #[cfg(test)]
 mod tests;
