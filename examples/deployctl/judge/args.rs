@@ -36,12 +36,17 @@ pub(crate) struct Args {
     pub(crate) method: Method,
 
     /// A judge as JSON, instead of a method: what stands in a plan under `judge`.
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["method", "alpha", "objective", "at_most", "at_least"])]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["method", "alpha", "objective", "negligible", "at_most", "at_least"])]
     pub(crate) config: Option<PathBuf>,
 
     /// The chance of taking chance for harm: 0.01 unless said otherwise.
     #[arg(long, value_parser = share)]
     pub(crate) alpha: Option<f64>,
+
+    /// For `sequential`: the share of bad events below which nobody minds them. Without it two arms that have next to none cannot be told
+    /// apart, however much traffic there is.
+    #[arg(long, value_parser = share)]
+    pub(crate) negligible: Option<f64>,
 
     /// For `rank`, `means` and `proportions`: up to which share of the baseline's size more is no harm.
     #[arg(long, default_value_t = 0.1, value_parser = share)]

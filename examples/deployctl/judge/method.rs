@@ -108,7 +108,7 @@ fn sequential(args: &Args, both: &Both) -> Result<Judge, Failure> {
     let mut watched = Vec::new();
     for (metric, windows) in both {
         let watch = match kind(windows) {
-            (true, _) => Watch::errors(),
+            (true, _) => args.negligible.map_or_else(Watch::errors, |share| Watch::errors().negligible(share)),
             (false, true) if windows.len() > 1 => Watch::latency(),
             (false, true) => {
                 return Err(Failure::Arguments(format!(

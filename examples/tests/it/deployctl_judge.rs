@@ -139,6 +139,16 @@ fn what_is_malformed_is_named_by_file_line_and_column_and_nothing_is_guessed() {
     assert_eq!(gone.expect("the example starts").status.code(), Some(2));
 }
 
+/// Two arms without a bad event cannot be compared; what nobody minds can be shown to be kept.
+#[test]
+fn without_any_error_it_takes_what_is_negligible_to_promote() {
+    let rows: String = (0..20).map(|window| format!("{window},6000,0\n")).collect();
+    let spotless = format!("window,events,bad\n{rows}");
+    let files = Files::of("csv", &spotless, &spotless);
+    assert_eq!((files.code(&[]), files.code(&["--negligible", "0.001"])), (3, 0));
+    assert_eq!((files.code(&["--negligible", "0.000001"]), files.code(&["--negligible", "0"])), (3, 2));
+}
+
 /// A mean of one window cannot be judged in sequence without its range: it is said, and not assumed.
 #[test]
 fn what_a_method_cannot_judge_is_said() {

@@ -110,9 +110,12 @@ impl Envelope<'_> {
     }
 }
 
-/// Why an answer may be incomplete or wrong, in the server's own words; empty if it says nothing.
-pub(super) fn doubts(body: &[u8]) -> Result<Vec<String>, AnswerError> {
-    serde_json::from_slice::<Envelope<'_>>(body).map(|envelope| envelope.doubts()).map_err(AnswerError::Shape)
+/// Why an answer may be incomplete or wrong, in the server's own words; empty if it says nothing. Otherwise why it is none.
+#[cfg(feature = "import")]
+pub(in crate::monitors) fn doubts(body: &[u8]) -> Result<Vec<String>, String> {
+    let envelope: Envelope<'_> =
+        serde_json::from_slice(body).map_err(|error| deploy_core::report::chain(&AnswerError::Shape(error)))?;
+    Ok(envelope.doubts())
 }
 
 /// Reads an answer, whatever its status code: refusals are JSON too.

@@ -16,18 +16,14 @@ use deploy_core::monitor::{Arm, MeasureContext, MeasureRequest, Measurement, Mon
 use deploy_core::name::{BlockName, MetricName, RevisionName};
 use deploy_core::time::{Clock, SystemClock};
 
-pub(super) use self::ask::seconds;
 pub use self::policy::{Absent, Births, Partial, PrometheusPolicy, Resets, Server, Stale, Unfit};
 pub use self::query::{Fold, Guard, PromQuery};
 pub use self::template::{NoValue, Template, TemplateError};
 pub(super) use self::template::{duration, matching_itself, quoted};
+#[cfg(feature = "import")]
+pub(super) use self::{answer::doubts, ask::seconds};
 use crate::http::{Endpoint, HttpClient, HttpLimits};
 use crate::secret::Secret;
-
-/// Why an answer may be incomplete or wrong, in the server's own words; empty if it says nothing. Otherwise why it is no answer.
-pub(super) fn doubts(body: &[u8]) -> Result<Vec<String>, String> {
-    answer::doubts(body).map_err(|error| deploy_core::report::chain(&error))
-}
 
 /// Whether an answer holds a number.
 pub(super) fn shows_numbers(body: &[u8]) -> Result<(), String> {
