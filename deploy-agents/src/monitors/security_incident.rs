@@ -109,8 +109,8 @@ impl SecurityIncident {
         over: ApprovalRequest,
     ) -> Result<Pipeline, PipelineErrors> {
         let p = Pipeline::builder(name);
-        // What an intruder touched is not put back by going back to a revision.
-        p.rollback(RollbackTo::Previous);
+        let reason = "what an intruder touched is not put back by going back to a revision".to_owned();
+        p.rollback(RollbackTo::None { reason });
         let preserved = p.phase("preserve").task("preserve", self).add();
         let contained = p.phase("contain").task("contain", contain).after(&preserved).add();
         p.phase("close").approval("over", over).after(&contained).add();
