@@ -2,6 +2,8 @@
 
 #![expect(clippy::print_stdout, reason = "a test that is left out says so")]
 
+#[path = "../shared/postgres.rs"]
+mod cluster;
 mod config_change;
 mod migration;
 mod postgres;

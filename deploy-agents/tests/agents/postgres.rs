@@ -1,73 +1,28 @@
-//! A PostgreSQL of its own, where one is installed; with `REQUIRE_SERVICES=1` it must be.
+//! A PostgreSQL that agents change, and people who stand in their way.
 
-use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use deploy_agents::agents::Psql;
 use deploy_agents::process::CommandLine;
 
+use crate::cluster::Cluster;
 use crate::task::BOUND;
 
-/// A PostgreSQL of its own, which ends with its test. It does not run as root.
-pub(crate) struct Cluster {
-    folder: tempfile::TempDir,
-    programs: PathBuf,
-    root: bool,
-}
+/// A PostgreSQL that runs, which ends with its test.
+pub(crate) struct Database(Cluster);
 
-impl Cluster {
-    /// The newest of Debian's, in a folder of its own, with a socket there.
+impl Database {
     pub(crate) fn start() -> Option<Self> {
-        use std::os::unix::fs::MetadataExt as _;
-        let versions = std::fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
-        let programs = versions.map(|entry| entry.path().join("bin")).filter(|bin| bin.join("initdb").is_file()).max();
-        let Some(programs) = programs else {
-            let required = std::env::var("REQUIRE_SERVICES").is_ok_and(|value| value == "1");
-            assert!(!required, "there is no PostgreSQL under /usr/lib/postgresql, and REQUIRE_SERVICES=1");
-            println!("LEFT OUT: there is no PostgreSQL under /usr/lib/postgresql");
-            return None;
-        };
-        let folder = tempfile::tempdir().expect("a folder");
-        let root = std::fs::metadata("/proc/self").is_ok_and(|own| own.uid() == 0);
-        let cluster = Self { folder, programs, root };
-        if root {
-            succeed(Command::new("chown").arg("postgres").arg(cluster.folder.path()));
-        }
-        let (data, here) = (cluster.at("data"), cluster.folder.path().display().to_string());
-        succeed(cluster.command("initdb").args(["-D", &data, "-A", "trust", "-U", "app", "--no-sync", "-E", "UTF8"]));
-        let settings = format!("-c listen_addresses= -c unix_socket_directories={here} -c fsync=off");
-        succeed(cluster.command("pg_ctl").args([
-            "-D",
-            &data,
-            "-l",
-            &cluster.at("log"),
-            "-w",
-            "-o",
-            &settings,
-            "start",
-        ]));
-        Some(cluster)
-    }
-
-    fn at(&self, file: &str) -> String {
-        self.folder.path().join(file).display().to_string()
-    }
-
-    fn command(&self, program: &str) -> Command {
-        let program = self.programs.join(program);
-        let mut command = if self.root { Command::new("runuser") } else { Command::new(&program) };
-        if self.root {
-            command.args(["-u", "postgres", "--"]).arg(&program);
-        }
-        command.current_dir(self.folder.path());
-        command
+        let cluster = Cluster::prepare()?;
+        cluster.serve("");
+        Some(Self(cluster))
     }
 
     fn line(&self) -> CommandLine {
-        CommandLine::new(self.programs.join("psql"))
-            .env("PGHOST", self.folder.path())
-            .env("PGUSER", "app")
+        CommandLine::new(self.0.program("psql"))
+            .env("PGHOST", self.0.at(""))
+            .env("PGUSER", "postgres")
             .env("PGDATABASE", "postgres")
     }
 
@@ -76,9 +31,9 @@ impl Cluster {
     }
 
     fn client(&self) -> Command {
-        let mut command = Command::new(self.programs.join("psql"));
+        let mut command = Command::new(self.0.program("psql"));
         command.args(["-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1"]);
-        command.env("PGHOST", self.folder.path()).env("PGUSER", "app").env("PGDATABASE", "postgres");
+        command.env("PGHOST", self.0.at("")).env("PGUSER", "postgres").env("PGDATABASE", "postgres");
         command
     }
 
@@ -114,13 +69,6 @@ impl Cluster {
     }
 }
 
-impl Drop for Cluster {
-    fn drop(&mut self) {
-        let data = self.at("data");
-        let _ended = self.command("pg_ctl").args(["-D", &data, "-m", "immediate", "stop"]).output();
-    }
-}
-
 /// A client that ends with its test.
 pub(crate) struct Holder(Child);
 
@@ -129,10 +77,4 @@ impl Drop for Holder {
         let _gone = self.0.kill();
         let _gone = self.0.wait();
     }
-}
-
-fn succeed(command: &mut Command) {
-    let said = command.output().unwrap_or_else(|error| panic!("{command:?}: {error}"));
-    let (out, err) = (String::from_utf8_lossy(&said.stdout), String::from_utf8_lossy(&said.stderr));
-    assert!(said.status.success(), "{command:?}: {out}{err}");
 }

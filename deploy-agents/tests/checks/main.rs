@@ -6,7 +6,10 @@ mod approvals;
 mod cases;
 mod catalogue;
 mod checklists;
+#[path = "../shared/postgres.rs"]
+mod cluster;
 mod damaged;
+mod database;
 mod dossier;
 mod exports;
 mod flips;

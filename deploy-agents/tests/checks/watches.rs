@@ -11,10 +11,9 @@ use deploy_agents::evidence::{Source, grype, junit, policy};
 use deploy_agents::http::{HttpClient, HttpError, HttpLimits};
 use deploy_agents::monitors::{
     Action, BootstrapError, Feedback, FlagConcern, FlagUse, JourneyMonitor, JourneyStep, NetworkProbe, NewErrors,
-    ProgramMonitor, TestTrend, WatchError, changed_since, complaints_rose, difference_of_means, flag_concerns,
-    new_vulnerabilities, regressed_policies, suspect, test_trends,
+    TestTrend, WatchError, changed_since, complaints_rose, difference_of_means, flag_concerns, new_vulnerabilities,
+    regressed_policies, suspect, test_trends,
 };
-use deploy_agents::process::CommandLine;
 use deploy_core::monitor::{Arm, Counts, MeasureContext, MeasureRequest, Measurement, Monitor, Reading};
 use deploy_core::name::{BlockName, MetricName, RevisionName};
 use deploy_core::testing::conformance::monitor::MonitorSuite;
@@ -34,7 +33,7 @@ fn revision(text: &str) -> RevisionName {
     RevisionName::new(text).expect("a name")
 }
 
-fn question() -> MeasureRequest {
+pub(crate) fn question() -> MeasureRequest {
     MeasureRequest {
         monitor: block("any"),
         metrics: Vec::new(),
@@ -49,7 +48,7 @@ pub(crate) async fn measure(monitor: &dyn Monitor) -> Vec<Measurement> {
     monitor.measure(&question(), &cx).await.unwrap_or_else(|e| panic!("{}", deploy_core::report::chain(&e)))
 }
 
-fn reading(all: &[Measurement], wanted: &str, arm: Arm) -> Reading {
+pub(crate) fn reading(all: &[Measurement], wanted: &str, arm: Arm) -> Reading {
     let metric = MetricName::new(wanted).expect("a name");
     all.iter().find(|m| m.metric == metric && m.arm == arm).unwrap_or_else(|| panic!("no {wanted}")).reading.clone()
 }
@@ -464,147 +463,4 @@ async fn latency_on_the_way_is_measured_where_an_answer_has_to_come_back() {
     );
     assert_eq!(reading(&all, "network.first_byte_ms", Arm::Candidate), Reading::NoData);
     drop(mute);
-}
-
-/// A PostgreSQL of its own, which ends with its test; it does not run as root.
-struct Cluster {
-    folder: tempfile::TempDir,
-    programs: std::path::PathBuf,
-    root: bool,
-}
-
-impl Cluster {
-    fn start() -> Option<Self> {
-        use std::os::unix::fs::MetadataExt as _;
-        let versions = std::fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
-        let programs = versions.map(|entry| entry.path().join("bin")).filter(|bin| bin.join("initdb").is_file()).max();
-        let Some(programs) = programs else {
-            println!("LEFT OUT: there is no PostgreSQL under /usr/lib/postgresql");
-            return None;
-        };
-        let folder = tempfile::tempdir().expect("a folder");
-        let root = std::fs::metadata("/proc/self").is_ok_and(|own| own.uid() == 0);
-        if root {
-            let owned = std::process::Command::new("chown").arg("postgres").arg(folder.path()).status();
-            assert!(owned.expect("it runs").success());
-        }
-        let cluster = Self { folder, programs, root };
-        let (data, here) = (cluster.at("data"), cluster.folder.path().display().to_string());
-        cluster.succeed("initdb", &["-D", &data, "-A", "trust", "-U", "postgres", "--no-sync"]);
-        let options = format!("-c listen_addresses='' -c unix_socket_directories='{here}' -c fsync=off");
-        cluster.succeed("pg_ctl", &["-D", &data, "-l", &cluster.at("log"), "-w", "-o", &options, "start"]);
-        Some(cluster)
-    }
-
-    fn at(&self, file: &str) -> String {
-        self.folder.path().join(file).display().to_string()
-    }
-
-    fn words(&self, program: &str) -> Vec<String> {
-        let program = self.programs.join(program).display().to_string();
-        let mut words = Vec::new();
-        if self.root {
-            words.extend(["runuser", "-u", "postgres", "--"].map(str::to_owned));
-        }
-        words.push(program);
-        words
-    }
-
-    fn command(&self, program: &str) -> std::process::Command {
-        let words = self.words(program);
-        let mut command = std::process::Command::new(&words[0]);
-        command.args(&words[1..]).current_dir(self.folder.path());
-        command
-    }
-
-    fn succeed(&self, program: &str, args: &[&str]) {
-        // What it starts may keep a pipe open: nothing is captured.
-        let status = self.command(program).args(args).stdout(std::process::Stdio::null()).status();
-        assert!(status.expect("it runs").success(), "{program} {args:?}");
-    }
-
-    fn psql(&self) -> Vec<String> {
-        let here = self.folder.path().display().to_string();
-        let mut words = self.words("psql");
-        words.extend(
-            ["-h", &here, "-U", "postgres", "-d", "postgres", "-qAtX", "-v", "ON_ERROR_STOP=1"].map(str::to_owned),
-        );
-        words
-    }
-}
-
-impl Drop for Cluster {
-    fn drop(&mut self) {
-        let _ended = self.command("pg_ctl").args(["-D", &self.at("data"), "-m", "immediate", "stop"]).output();
-    }
-}
-
-async fn waiting(monitor: &ProgramMonitor) -> Option<f64> {
-    reading(&measure(monitor).await, "database.waiting", Arm::Candidate).number()
-}
-
-/// A session that holds a lock makes another wait, which a monitor that asks the database sees, and no longer sees once it is let go.
-///
-/// Rows: M82.
-#[tokio::test]
-async fn a_lock_in_a_real_database_is_seen_while_it_is_held() {
-    const QUERY: &str = "SELECT json_build_object(\
-        'database.waiting', (SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'), \
-        'database.connections', (SELECT json_build_object('events', setting::int, 'bad', \
-            (SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend')) \
-            FROM pg_settings WHERE name = 'max_connections'))";
-    if !std::path::Path::new("/usr/lib/postgresql").is_dir() {
-        assert!(std::env::var("REQUIRE_SERVICES").as_deref() != Ok("1"), "PostgreSQL is required");
-    }
-    let Some(cluster) = Cluster::start() else { return };
-    let session = |statement: &str| {
-        let words = cluster.psql();
-        let mut command = std::process::Command::new(&words[0]);
-        command.args(&words[1..]).args(["-c", statement]).stdout(std::process::Stdio::null());
-        command
-    };
-    assert!(session("CREATE TABLE orders (id int)").status().expect("it runs").success());
-    let words = cluster.psql();
-    let line =
-        CommandLine::new(&words[0]).args(words[1..].iter().map(String::as_str)).args(["-c", QUERY]).inherit_env();
-    let metrics = ["database.waiting", "database.connections"].map(|name| MetricName::new(name).expect("a name"));
-    let monitor = ProgramMonitor::new(block("database"), line, metrics);
-    assert_eq!(waiting(&monitor).await, Some(0.0));
-    // It holds the lock until its input ends.
-    let mut words = cluster.psql().into_iter();
-    let mut holder = std::process::Command::new(words.next().expect("a program"))
-        .args(words)
-        .stdin(std::process::Stdio::piped())
-        .stdout(std::process::Stdio::null())
-        .spawn()
-        .expect("it starts");
-    let mut input = holder.stdin.take().expect("its input");
-    std::io::Write::write_all(&mut input, b"BEGIN; LOCK TABLE orders IN ACCESS EXCLUSIVE MODE;\n").expect("written");
-    let bound = Duration::from_secs(60);
-    let soon = Duration::from_millis(50);
-    let held =
-        "SELECT 1 FROM pg_locks WHERE mode = 'AccessExclusiveLock' AND relation = 'orders'::regclass AND granted";
-    let locked = deploy_agents::wait::until(bound, soon, || async {
-        let words = cluster.psql();
-        let out = std::process::Command::new(&words[0]).args(&words[1..]).args(["-c", held]).output().ok()?;
-        (!out.stdout.is_empty()).then_some(())
-    });
-    locked.await.expect("the lock is taken");
-    let mut waiter = session("INSERT INTO orders VALUES (1)").spawn().expect("it starts");
-    let seen =
-        deploy_agents::wait::until(bound, soon, || async { (waiting(&monitor).await == Some(1.0)).then_some(()) });
-    seen.await.expect("the monitor sees who waits");
-    let Reading::Counts(connections) = reading(&measure(&monitor).await, "database.connections", Arm::Candidate) else {
-        panic!("connections are counts")
-    };
-    assert!(connections.bad() >= 3 && connections.events() >= 10, "{connections:?}");
-    drop(input);
-    assert!(waiter.wait().expect("it ends").success(), "the lock was let go");
-    let _ended = holder.wait();
-    let over =
-        deploy_agents::wait::until(bound, soon, || async { (waiting(&monitor).await == Some(0.0)).then_some(()) });
-    over.await.expect("nobody waits any more");
-    // A database that is gone is an error, never zero who wait.
-    drop(cluster);
-    assert!(monitor.measure(&question(), &MeasureContext::new(Arc::new(release()), Now::default())).await.is_err());
 }

@@ -3,6 +3,8 @@
 #![expect(clippy::print_stdout, reason = "what was left out and how much was tried is said aloud")]
 
 mod bills;
+#[path = "../shared/postgres.rs"]
+mod cluster;
 mod coverage;
 mod findings;
 mod fuzz;

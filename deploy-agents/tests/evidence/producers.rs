@@ -14,6 +14,7 @@ use deploy_agents::evidence::{
     sarif, terraform, wrk,
 };
 
+use crate::cluster::Cluster;
 use crate::pointers::check_pointers;
 
 /// Where a program is, or nothing if its tests are to be left out on this machine.
@@ -144,60 +145,6 @@ fn what_pgbackrest_says_of_nothing_is_read() {
     }
 }
 
-/// A PostgreSQL of its own, which ends with its test. Neither it nor pgBackRest runs as root.
-struct Cluster {
-    folder: tempfile::TempDir,
-    programs: PathBuf,
-    root: bool,
-}
-
-impl Cluster {
-    /// The newest of Debian's, in a folder of its own.
-    fn prepare() -> Option<Self> {
-        use std::os::unix::fs::MetadataExt as _;
-        let versions = std::fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
-        let programs = versions.map(|entry| entry.path().join("bin")).filter(|bin| bin.join("initdb").is_file()).max();
-        let Some(programs) = programs else {
-            println!("LEFT OUT: there is no PostgreSQL under /usr/lib/postgresql");
-            return None;
-        };
-        let folder = tempfile::tempdir().expect("a folder");
-        let root = std::fs::metadata("/proc/self").is_ok_and(|own| own.uid() == 0);
-        if root {
-            succeed(Command::new("chown").arg("postgres").arg(folder.path()));
-        }
-        Some(Self { folder, programs, root })
-    }
-
-    fn at(&self, file: &str) -> String {
-        self.folder.path().join(file).display().to_string()
-    }
-
-    fn command(&self, program: &str) -> Command {
-        let inside = self.programs.join(program);
-        let program = if inside.is_file() { inside } else { PathBuf::from(program) };
-        let mut command = if self.root { Command::new("runuser") } else { Command::new(&program) };
-        if self.root {
-            command.args(["-u", "postgres", "--"]).arg(&program);
-        }
-        command.current_dir(self.folder.path());
-        command
-    }
-
-    fn backrest(&self, words: &[&str]) -> Vec<u8> {
-        let config = format!("--config={}", self.at("pgbackrest.conf"));
-        succeed(self.command("pgbackrest").args([&config, "--stanza=shop", "--log-level-console=error"]).args(words))
-    }
-}
-
-impl Drop for Cluster {
-    fn drop(&mut self) {
-        // It may never have started.
-        let data = self.at("data");
-        let _ended = self.command("pg_ctl").args(["-D", &data, "-m", "immediate", "stop"]).output();
-    }
-}
-
 /// Rows: M19, M198.
 #[test]
 fn what_pgbackrest_backs_up_is_read_and_restored() {
@@ -205,30 +152,28 @@ fn what_pgbackrest_backs_up_is_read_and_restored() {
         return;
     }
     let Some(cluster) = Cluster::prepare() else { return };
-    let (data, here) = (cluster.at("data"), cluster.folder.path().display().to_string());
-    succeed(cluster.command("mkdir").args(["repository", "lock", "restored"]));
-    succeed(cluster.command("chmod").args(["700", "restored"]));
-    succeed(cluster.command("initdb").args(["-D", &data, "-A", "trust", "-U", "postgres", "--no-sync"]));
+    let (data, here) = (cluster.at("data"), cluster.at(""));
+    for folder in ["repository", "lock", "restored"] {
+        succeed(cluster.command("mkdir").args(["-m", "700", folder]));
+    }
     let config = format!(
         "[global]\nrepo1-path={}\nlog-level-file=off\nlock-path={}\nstart-fast=y\nrepo1-retention-full=1\n[shop]\npg1-path={data}\npg1-socket-path={here}\npg1-user=postgres\n",
         cluster.at("repository"),
         cluster.at("lock")
     );
     std::fs::write(cluster.at("pgbackrest.conf"), config).expect("written");
-    let archive = format!("pgbackrest --config={} --stanza=shop archive-push %p", cluster.at("pgbackrest.conf"));
-    let settings = format!(
-        "listen_addresses=''\nunix_socket_directories='{here}'\narchive_mode=on\narchive_command='{archive}'\nfsync=off\n"
-    );
-    let mut file = std::fs::OpenOptions::new().append(true).open(cluster.at("data/postgresql.conf")).expect("a file");
-    std::io::Write::write_all(&mut file, settings.as_bytes()).expect("written");
-    drop(file);
-    succeed(cluster.command("pg_ctl").args(["-D", &data, "-l", &cluster.at("log"), "-w", "start"]));
-    cluster.backrest(&["stanza-create"]);
-    let info = || cluster.backrest(&["info", "--output=json"]);
+    let config = format!("--config={}", cluster.at("pgbackrest.conf"));
+    cluster.serve(&format!("archive_mode=on\narchive_command='pgbackrest {config} --stanza=shop archive-push %p'\n"));
+    let backrest = |words: &[&str]| {
+        let always = [config.as_str(), "--stanza=shop", "--log-level-console=error"];
+        succeed(cluster.command("pgbackrest").args(always).args(words))
+    };
+    backrest(&["stanza-create"]);
+    let info = || backrest(&["info", "--output=json"]);
     let before = pgbackrest::read(&Source::new("info.json", &info())).expect("readable");
     assert!(blocking(&before.doubts).is_some() && before.newest_good().is_none(), "no backup yet");
-    cluster.backrest(&["backup", "--type=full"]);
-    cluster.backrest(&["backup", "--type=incr"]);
+    backrest(&["backup", "--type=full"]);
+    backrest(&["backup", "--type=incr"]);
     let bytes = info();
     let facts = pgbackrest::read(&Source::new("info.json", &bytes)).expect("readable");
     assert!(facts.doubts.is_empty(), "{:?}", facts.doubts);
@@ -237,7 +182,7 @@ fn what_pgbackrest_backs_up_is_read_and_restored() {
     assert_eq!(facts.backups[1].needs, [facts.backups[0].label.clone()]);
     assert_eq!(facts.newest_good().map(|backup| &backup.label), Some(&facts.backups[1].label));
     assert!(check_pointers(Format::PgBackRest, "info.json", &bytes) >= 7);
-    cluster.backrest(&["restore", &format!("--pg1-path={}", cluster.at("restored"))]);
+    backrest(&["restore", &format!("--pg1-path={}", cluster.at("restored"))]);
     assert!(
         Path::new(&cluster.at("restored/PG_VERSION")).is_file() && Path::new(&cluster.at("restored/base")).is_dir()
     );
