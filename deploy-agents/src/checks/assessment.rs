@@ -223,10 +223,11 @@ fn signed(word: &str) -> &str {
     if word.len() == bare.len() + 1 { word } else { bare }
 }
 
-/// Whether a number is what `text` says, to the places that it writes.
+/// Whether a number is what `text` says, to the places that it writes. What lies in the middle between two is either.
 fn is_written_as(number: f64, text: &str) -> bool {
     let places = text.split_once('.').map_or(0, |(_, fraction)| fraction.len()).min(15);
-    format!("{number:.places$}") == text
+    let half = 0.5 * 0.1_f64.powi(i32::try_from(places).unwrap_or(i32::MAX));
+    text.parse::<f64>().is_ok_and(|said| (number - said).abs() <= half + 2.0 * f64::EPSILON * number.abs())
 }
 
 impl From<ReadError> for Assessment {
@@ -249,13 +250,27 @@ mod tests {
         {
             assert_eq!(found.contradicted(fine), None, "{fine}");
         }
+        for lie in ["121 tests", "91.3 %", "92 % covered", "120 tests, 95.0 %", "91.250 %", "1.2.0"] {
+            assert!(found.contradicted(lie).is_some(), "{lie}");
+        }
         let mut assessor = Assessor::new();
         assessor.figure(Figure::number("slower by", -3.344, "%"));
         let faster = assessor.finish();
         assert_eq!(faster.contradicted("slower by -3.344 %, that is -3.3 %."), None);
         assert!(faster.contradicted("slower by 3.344 %").is_some() && found.contradicted("-120 tests").is_some());
-        for lie in ["121 tests", "91.3 %", "92 % covered", "120 tests, 95.0 %", "91.250 %"] {
-            assert!(found.contradicted(lie).is_some(), "{lie}");
+    }
+
+    proptest::proptest! {
+        /// Whoever repeats a figure as it is shown is believed, wherever it lies between two that could be shown.
+        #[test]
+        fn what_is_shown_of_a_figure_is_never_contradicted(sixteenths in -1_000_000_i64..1_000_000, more in -1e9..1e9_f64) {
+            for number in [f64::from(i32::try_from(sixteenths).expect("small")) / 16.0, more] {
+                let mut assessor = Assessor::new();
+                let figure = Figure::number("memory free", number, "MiB");
+                let shown = figure.value.clone();
+                assessor.figure(figure);
+                proptest::prop_assert_eq!(assessor.finish().contradicted(&format!("free: {shown}")), None);
+            }
         }
     }
 }
