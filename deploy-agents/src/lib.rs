@@ -114,6 +114,7 @@ pub mod secret;
 pub mod targets;
 #[cfg(feature = "testing")]
 pub mod testing;
+mod upgrade;
 pub mod wait;
 pub mod workflows;
 

@@ -18,6 +18,7 @@ mod performed;
 mod preflight;
 mod quality;
 mod reminders;
+mod reviews;
 mod sample;
 mod steps;
 mod watches;
