@@ -13,7 +13,7 @@ use deploy_agents::wait::until;
 use deploy_core::agent::{Agent, AgentCard, Cancellation, Certainty, Lookup, Performed, Report, StepContext, Task};
 use deploy_core::digest::Digest;
 use deploy_core::effect::{EffectKey, Fence};
-use deploy_core::evidence::{Check, Verdict, Verification, verify};
+use deploy_core::evidence::{Check, Verdict, verify};
 use deploy_core::name::{BlockName, CheckName, EnvironmentName, RevisionName, RunId, ServiceName};
 use deploy_core::plan::StepPath;
 use deploy_core::release::{Change, Release};
@@ -288,14 +288,15 @@ fn packed(files: &[(&str, &[u8])]) -> Vec<u8> {
 async fn a_packed_artifact_is_unpacked_and_the_whole_and_each_file_are_in_the_receipt() {
     let stand = Stand::start().await;
     let lcov: &[u8] = b"SF:a.rs\nDA:1,1\nend_of_record\n";
-    let archive = packed(&[("unit/junit.xml", JUNIT), ("lcov.info", lcov), ("notes.txt", b"nobody asks for it")]);
+    let unit: &[u8] = b"<testsuite name=\"packed\" tests=\"1\"><testcase classname=\"c\" name=\"d\"/></testsuite>";
+    let archive = packed(&[("unit/junit.xml", unit), ("lcov.info", lcov), ("notes.txt", b"nobody asks for it")]);
     stand.know(|github| github.packed = Some(archive.clone()));
     let agent = stand.agent().file("reports", "unit/junit.xml", "junit").file("reports", "lcov.info", "lcov");
     let report = to_the_end(&agent, &cx(1)).await.expect("it succeeds");
     let kinds: Vec<&str> = report.evidence.iter().map(|piece| piece.evidence.kind.as_str()).collect();
     assert_eq!(kinds, ["ci-run", "junit", "ci-archive", "junit", "lcov"]);
     let digests: Vec<Digest> = report.evidence[2..].iter().map(|piece| piece.evidence.digest).collect();
-    assert_eq!(digests, [Digest::of(&archive), Digest::of(JUNIT), Digest::of(lcov)]);
+    assert_eq!(digests, [Digest::of(&archive), Digest::of(unit), Digest::of(lcov)]);
     assert_eq!(report.evidence[4].bytes, lcov);
     assert_eq!(report.evidence[4].evidence.summary, "reports/lcov.info");
     assert_eq!(report.evidence[4].evidence.subject.commit.as_deref(), Some(COMMIT));
@@ -305,8 +306,7 @@ async fn a_packed_artifact_is_unpacked_and_the_whole_and_each_file_are_in_the_re
     let bytes: BTreeMap<_, _> = report.evidence.iter().map(|p| (p.evidence.digest, p.bytes.clone())).collect();
     let evidence: Vec<_> = report.evidence.iter().map(|piece| piece.evidence.clone()).collect();
     let check = Check::new(CheckName::new("build-succeeded").expect("a name"), |_| Verdict::Pass);
-    let (of, by) =
-        (Verification { check: check.name().clone(), policy: check.verification().policy }, agent.card().name);
+    let (of, by) = (check.verification(), agent.card().name);
     let receipt = verify(&of, &by, &task().release, &report.claims, &evidence, &bytes, Some(&check), None, now);
     assert_eq!(receipt.verdict, Verdict::Pass);
     for digest in digests {
