@@ -32,7 +32,7 @@ use crate::gates::{Edge, Zone};
 /// };
 /// let due = schedule.due(&[])?;
 /// assert_eq!(due[0].on, "2026-03-28");
-/// assert_eq!(due[0].overdue_from.to_string(), "2026-03-28T23:00:00Z");
+/// assert_eq!(due[0].overdue_from.to_string(), "2026-03-28T23:00:00.000Z");
 /// # Ok::<(), deploy_agents::checks::reviews::ReviewError>(())
 /// ```
 ///

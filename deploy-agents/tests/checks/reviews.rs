@@ -68,7 +68,8 @@ fn a_review_is_overdue_from_the_first_moment_of_the_day_after_and_is_named_with_
 
     assert_eq!(judge(&plan, &held, at("2026-03-29T21:59:59.999Z")), Verdict::Pass);
     let Verdict::Fail { reason } = judge(&plan, &held, at("2026-03-29T22:00:00Z")) else { panic!("it is overdue") };
-    let said = "the review of alert rules is overdue since Mon 2026-03-30 00:00 Europe/Berlin (2026-03-29T22:00:00Z)";
+    let said =
+        "the review of alert rules is overdue since Mon 2026-03-30 00:00 Europe/Berlin (2026-03-29T22:00:00.000Z)";
     assert!(reason.contains(said) && reason.contains("grace sees to it"), "{reason}");
     assert!(!reason.contains("access rights"), "{reason}");
 
