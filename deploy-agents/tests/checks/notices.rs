@@ -465,11 +465,13 @@ async fn everybody_who_was_told_of_a_release_is_told_of_its_rollback() {
             .expect("a template")
             .tell(Party::new("support").at("#support"))
             .tell(Party::new("board"));
+    let notifier = Arc::<NotifierStandIn>::clone(&carrier);
+    let back = Announce::new(block("tell-back"), back, notifier).expect("somebody is told");
     let card = AgentCard::new(block("deploy"), "deploys");
     let fails = agent_fn(card, |_, _| async { Err::<Report, _>(AgentError::definitive("it does not start")) });
     let p = Pipeline::builder("told");
     p.rollback(RollbackTo::Previous);
-    p.phase("plan").task("all", announce(plan(), &carrier)).undo(announce(back, &carrier)).add();
+    p.phase("plan").task("all", announce(plan(), &carrier)).undo(back).add();
     p.phase("work").task("deploy", fails).add();
     let pipeline = p.build().expect("a pipeline");
     let engine = Engine::builder(Arc::<MemoryJournal>::clone(&journal)).clock(clock).pipeline(pipeline.clone()).build();

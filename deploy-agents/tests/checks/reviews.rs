@@ -43,7 +43,9 @@ fn judge(schedule: &ReviewSchedule, held: &[ReviewRecord], now: Timestamp) -> Ve
     let mut optional = Catalogue::optional(&Thresholds::default()).into_iter();
     let check = optional.find(|check| check.name().as_str() == "reviews-held").expect("a check");
     let made = |kind: &str, bytes: Vec<u8>, file: String| {
-        Collected::new(kind, "wiki", EvidenceSubject::default(), now, bytes).summary(file)
+        // Reviews are of an environment, whatever the release.
+        let subject = EvidenceSubject { environment: Some(release().environment), ..EvidenceSubject::default() };
+        Collected::new(kind, "wiki", subject, now, bytes).summary(file)
     };
     let mut pieces = vec![made("review-schedule", write(schedule).expect("JSON"), "reviews.json".to_owned())];
     for (index, record) in held.iter().enumerate() {
