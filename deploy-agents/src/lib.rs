@@ -94,6 +94,7 @@
 //! - `unleash`: flags over Unleash's admin API as a target.
 //! - `workflow-md`: [`documents`] in Markdown.
 //! - `yaml`: [`documents`] in YAML.
+//! - `zip`: artifacts of [`agents::CiWorkflow`] are unpacked.
 
 pub mod agents;
 pub mod checks;
@@ -113,6 +114,7 @@ pub mod secret;
 pub mod targets;
 #[cfg(feature = "testing")]
 pub mod testing;
+mod upgrade;
 pub mod wait;
 pub mod workflows;
 

@@ -10,6 +10,8 @@ mod program;
 mod smoke_suite;
 
 pub use self::background::{BackgroundProgram, supervise_if_asked};
+#[cfg(feature = "zip")]
+pub use self::ci::{ArchiveError, ArchiveLimits};
 pub use self::ci::{CiArtifact, CiError, CiOrder, CiPort, CiRun, CiRunId, CiState, CiWorkflow, GithubActions};
 #[cfg(feature = "json-schema")]
 pub use self::config_change::SchemaError;

@@ -233,7 +233,7 @@ impl Catalogue {
     }
 
     /// The checks of this crate that not every service has evidence for, under these thresholds: `monitoring-coverage`,
-    /// `no-slower-function` (criterion), `security-incident`. Hand them to [`with`](Self::with).
+    /// `no-slower-function` (criterion), `reviews-held`, `security-incident`. Hand them to [`with`](Self::with).
     #[must_use]
     pub fn optional(thresholds: &Thresholds) -> Vec<CatalogueCheck> {
         let thresholds = Arc::new(thresholds.clone());

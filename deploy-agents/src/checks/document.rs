@@ -3,17 +3,26 @@
 use deploy_core::evidence::{Evidence, Refusal};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
 use crate::evidence::{Place, Pointer};
+use crate::upgrade::Formats;
+pub use crate::upgrade::Upgrade;
 
 /// The longest document, in bytes: a register or an inventory of thousands of entries.
 const LONGEST: usize = 4 * 1024 * 1024;
 
-/// A document of a format of our own: JSON with `"format": 1` at its top. Fields that are not known are passed over; another
-/// format number is refused.
+/// A document of a format of our own: JSON with the number of its format at its top, `"format": 1` unless its kind says otherwise.
+/// Fields that are not known are passed over. A document of an earlier format is brought to the newest, step by step; one of a newer
+/// format than is known here is refused.
 pub trait Document: DeserializeOwned {
     /// The kind of evidence that it is.
     const KIND: &'static str;
+    /// The format that is written, the newest that is read. Default 1.
+    const FORMAT: u32 = 1;
+    /// How a document of each earlier format becomes one of the next; the last step leads to [`FORMAT`](Self::FORMAT). Where they begin at
+    /// format 0, a document without a number is of that. Default none: then only the newest is read.
+    const UPGRADES: &'static [Upgrade] = &[];
 }
 
 /// A document that was read, with what points into it.
@@ -38,7 +47,7 @@ impl<D> Read<D> {
 
 #[derive(Deserialize)]
 struct Head {
-    format: Option<u32>,
+    format: Option<u64>,
 }
 
 /// Reads one document.
@@ -59,11 +68,14 @@ pub fn read<D: Document>(file: &str, bytes: &[u8]) -> Result<D, Refusal> {
         _ => refused(e.to_string()),
     };
     let head: Head = serde_json::from_slice(bytes).map_err(syntax)?;
-    match head.format {
-        Some(1) => serde_json::from_slice(bytes).map_err(syntax),
-        Some(other) => Err(refused(format!("its format is {other}, and format 1 is known here"))),
-        None => Err(refused(format!("it has no format number; a document of kind {} has \"format\": 1", D::KIND))),
+    let formats = Formats::new(D::FORMAT, D::UPGRADES);
+    formats.known(head.format).map_err(|error| refused(format!("as {}: {error}", D::KIND)))?;
+    if !formats.is_earlier(head.format) {
+        return serde_json::from_slice(bytes).map_err(syntax);
     }
+    let document: Map<String, Value> = serde_json::from_slice(bytes).map_err(syntax)?;
+    let document = formats.upgrade(document).map_err(|error| refused(format!("as {}: {error}", D::KIND)))?;
+    serde_json::from_value(Value::Object(document)).map_err(|error| refused(error.to_string()))
 }
 
 /// Writes one document, with its format number, in the form that [`read`] reads.
@@ -78,7 +90,7 @@ pub fn write<D: Document + Serialize>(document: &D) -> Result<Vec<u8>, serde_jso
         #[serde(flatten)]
         document: &'a D,
     }
-    serde_json::to_vec_pretty(&Numbered { format: 1, document })
+    serde_json::to_vec_pretty(&Numbered { format: D::FORMAT, document })
 }
 
 /// What a piece of evidence is called: its summary where that is one word, such as a path, or else its kind and digest.

@@ -10,7 +10,9 @@ use super::catalogue::CatalogueCheck;
 use super::document::{Document as _, file_of};
 use super::level::ValidationLevel::{Enterprise, Minimal, Standard, Strict};
 use super::thresholds::Thresholds;
-use super::{code, incident, infrastructure, kind, people, performance, rules, runs, shipping, vulnerabilities};
+use super::{
+    code, incident, infrastructure, kind, people, performance, reviews, rules, runs, shipping, vulnerabilities,
+};
 use crate::evidence::facts::{TestOutcome, VexFacts};
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
@@ -62,6 +64,14 @@ pub(super) fn optional(t: &Thresholds) -> Vec<CatalogueCheck> {
         .rows(&[9, 22, 156, 178])
         .level(Strict)
         .max_age(90 * DAY),
+        entry("reviews-held", "what is to be looked at regularly was, and nothing is overdue", |r, _| {
+            Ok(reviews::reviews_held(&r.document()?, &r.documents()?, r.now()))
+        })
+        .reads(&[reviews::ReviewSchedule::KIND, reviews::ReviewRecord::KIND])
+        .rows(&[128])
+        .level(Strict)
+        // The record of a yearly review is a year old when the next is due.
+        .max_age(400 * DAY),
         entry(
             "security-incident",
             format!(

@@ -84,6 +84,8 @@ pub const RUN_EXPORT: &str = "run-export";
 pub const DRILL_EXPORT: &str = "drill-export";
 /// What a host declares not to apply, with its reasons.
 pub const PROFILE: &str = "profile";
+/// What was asked of releases when this one was judged.
+pub const POLICY: &str = "policy";
 /// What runs in the environment now.
 pub const DEPLOYED: &str = "deployed";
 /// Bytes that were preserved as they stood.

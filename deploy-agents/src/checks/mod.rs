@@ -28,6 +28,7 @@ pub mod infrastructure;
 pub mod kind;
 pub mod people;
 pub mod performance;
+pub mod reviews;
 pub mod rules;
 pub mod runs;
 pub mod shipping;
@@ -37,7 +38,7 @@ pub mod vulnerabilities;
 pub use self::assessment::{Assessment, Assessor, Figure};
 pub use self::catalogue::{Catalogue, CatalogueCheck};
 pub use self::checklist::{AttestError, Checklist, ChecklistItem, ChecklistReading, ItemState, ManualAttestation};
-pub use self::document::{Document, Read, file_of, read, write};
+pub use self::document::{Document, Read, Upgrade, file_of, read, write};
 pub use self::evidence_set::{EvidenceSet, Judged};
 pub use self::level::{LevelExecution, ValidationLevel};
 #[cfg(feature = "cel")]

@@ -10,7 +10,7 @@ use super::document::{self, Document, Read, file_of};
 use super::kind;
 use super::runs::{RunFacts, read_export};
 use super::steps::StepReport;
-use super::{code, incident, infrastructure, people, performance, rules, shipping};
+use super::{code, incident, infrastructure, people, performance, reviews, rules, shipping};
 use crate::evidence::dsse::TrustedKey;
 use crate::evidence::facts::{
     BackupFacts, BomFacts, CoverageFacts, FindingFacts, KubernetesFacts, LoadFacts, PlanFacts, PolicyFacts,
@@ -382,6 +382,8 @@ impl<'a> Reading<'a> {
             shipping::DefectList::KIND => own::<shipping::DefectList>(&file, bytes)?,
             StepReport::KIND => own::<StepReport>(&file, bytes)?,
             kind::PROFILE => own::<super::Excused>(&file, bytes)?,
+            reviews::ReviewSchedule::KIND => own::<reviews::ReviewSchedule>(&file, bytes)?,
+            reviews::ReviewRecord::KIND => own::<reviews::ReviewRecord>(&file, bytes)?,
             other => return Err(Refusal::Unparseable(format!("{file}: there is no reader for kind {other}"))),
         }
         Ok(())

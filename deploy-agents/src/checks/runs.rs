@@ -1,7 +1,9 @@
 //! Checks of runs of the engine, by their exported records: rollback drills, and releases that were carried out.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
+use deploy_core::digest::Digest;
 use deploy_core::evidence::{Evidence, Refusal};
 use deploy_core::journal::{Export, Head, import};
 use deploy_core::machine::{Event, Outcome, Record};
@@ -12,6 +14,7 @@ use deploy_core::time::{Now, Spell, Timestamp};
 
 use super::assessment::{Assessment, Assessor, Figure};
 use super::document::file_of;
+use super::kind;
 use super::thresholds::Thresholds;
 use crate::evidence::{Place, Pointer};
 
@@ -33,6 +36,9 @@ pub struct RunFacts {
     pub turned_back: Option<(Now, u64)>,
     /// How it ended, when, and in which line that stands.
     pub ended: Option<(Outcome, Now, u64)>,
+    /// The digests of the policies under which it was judged, as its reports state them; empty: none does. Of one that was not changed
+    /// on the way there is one.
+    pub policies: BTreeSet<Digest>,
 }
 
 impl RunFacts {
@@ -55,6 +61,7 @@ pub fn read_export(evidence: &Evidence, bytes: &[u8]) -> Result<RunFacts, Refusa
     let export: Export = import(bytes).map_err(|e| refused(deploy_core::report::chain(&e)))?;
     let report = export.verify(None).map_err(|e| refused(deploy_core::report::chain(&e)))?;
     let (mut plan, mut before, mut after, mut turned_back, mut ended) = (None, None, None, None, None);
+    let mut policies = BTreeSet::new();
     for (line, stored) in (2..).zip(&export.records) {
         let envelope = deploy_core::journal::Envelope::parse(&stored.bytes);
         let envelope = envelope.map_err(|e| refused(format!("line {line}: {}", deploy_core::report::chain(&e))))?;
@@ -76,12 +83,16 @@ pub fn read_export(evidence: &Evidence, bytes: &[u8]) -> Result<RunFacts, Refusa
             }
             Event::Drifted(drifted) => after = Some(drifted.observed),
             Event::TurnedBack(_) => turned_back = Some((record.at, line)),
+            Event::Completed(completed) => {
+                let stated = completed.report.evidence.iter().filter(|piece| piece.kind == kind::POLICY);
+                policies.extend(stated.map(|piece| piece.digest));
+            }
             Event::Ended(end) => ended = Some((end.outcome, record.at, line)),
             _ => {}
         }
     }
     let plan = plan.ok_or_else(|| refused("it does not begin with a plan".to_owned()))?;
-    Ok(RunFacts { file, head: report.head, plan, before, after, turned_back, ended })
+    Ok(RunFacts { file, head: report.head, plan, before, after, turned_back, ended, policies })
 }
 
 /// This service was rolled back from this revision lately, by the engine itself: it ended rolled back, in time, and what had

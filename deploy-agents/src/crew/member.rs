@@ -22,6 +22,7 @@ use super::material::Material;
 use super::source::Wanted;
 use crate::checks::steps::StepReport;
 use crate::checks::{CatalogueCheck, Document as _, EvidenceSet, Judged};
+use crate::workflows::Policy;
 
 /// The engine behind every role: reads the evidence of its duty, runs the checks on it, makes the deliverables, and reports
 /// claims that cite what was read.
@@ -113,7 +114,8 @@ impl Member {
             })?;
             report.deliverables.push(made);
         }
-        Ok(pieces.into_iter().fold(report, Report::evidence).evidence(said))
+        let under = self.policy(release, now)?;
+        Ok(pieces.into_iter().fold(report, Report::evidence).evidence(under).evidence(said))
     }
 
     /// The kinds of evidence that it asks for.
@@ -140,6 +142,15 @@ impl Member {
             (check.name().clone(), judged)
         });
         Seen { judged: judged.collect(), refused: pieces.iter().filter_map(refused).collect() }
+    }
+
+    /// Under what it judges, as a piece of evidence: what is asked of releases changes, and the run must tell what was asked of it.
+    fn policy(&self, release: &Release, now: Timestamp) -> Result<Collected, AgentError> {
+        let policy = Policy::of(&self.crew);
+        let unwritten = |e| AgentError::definitive("the policy could not be written down").because(e);
+        let bytes = crate::checks::write(&policy).map_err(|e: serde_json::Error| unwritten(e))?;
+        let piece = Collected::new(Policy::KIND, self.block.as_str(), subject_of(release), now, bytes);
+        Ok(piece.summary(format!("policy-{}.json", policy.version().short())))
     }
 
     /// The report of the step as a piece of evidence.

@@ -8,9 +8,12 @@ use deploy_core::release::ReleaseKind;
 use serde::{Deserialize, Serialize};
 
 use super::{Length, StepWork};
+use crate::upgrade::Formats;
 
-/// The format that is read and written here.
+/// The format that is read and written here. Documents of earlier formats are brought to it step by step, as far as there were any.
 pub const FORMAT: u32 = 1;
+/// The steps there from each earlier format. None was released before 1.
+pub(super) const FORMATS: Formats = Formats::new(FORMAT, &[]);
 
 /// A pipeline as plain data: phases, steps, gates, rollouts and waits, with every building block by its name.
 ///

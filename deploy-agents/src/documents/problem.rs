@@ -55,7 +55,7 @@ pub enum DocumentFault {
     #[error("{0}")]
     Unreadable(String),
     /// The document is of another format: write it anew, or use a build that reads it.
-    #[error("its format is {0}, and {format} is read here", format = super::FORMAT)]
+    #[error("its format is {0}, and {format} is read here; {advice}", advice = format_advice(*.0), format = super::FORMAT)]
     Format(u32),
     /// The host has no such thing: correct the name, or register it.
     #[error("{what} {name:?} is not known here{}", suggest(nearest))]
@@ -118,6 +118,13 @@ pub enum DocumentFault {
     /// The builder of pipelines refused it.
     #[error("{}; {}", .0, .0.mend())]
     Pipeline(pipeline::Fault),
+}
+
+fn format_advice(found: u32) -> &'static str {
+    match found > super::FORMAT {
+        true => "use the build that wrote it, or a newer one",
+        false => "write it anew",
+    }
 }
 
 fn suggest(nearest: &Option<String>) -> String {

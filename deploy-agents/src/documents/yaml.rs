@@ -5,9 +5,11 @@ use std::fmt;
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_saphyr::Spanned;
 
+use super::document::FORMATS;
 use super::lines::escaped;
-use super::read::{sized, unreadable};
+use super::read::{Head, sized, unreadable, upgraded};
 use super::{DocumentErrors, Lines, Loaded, PipelineDocument};
+use crate::upgrade::Formats;
 
 impl Loaded {
     /// Reads a YAML text; JSON is YAML too. Aliases are followed within the limits of the reader; names that stand twice in one
@@ -17,8 +19,16 @@ impl Loaded {
     ///
     /// [`DocumentErrors`] if it is no YAML or not a pipeline, with the line.
     pub fn yaml(text: &str) -> Result<Self, DocumentErrors> {
+        Self::yaml_of(text, FORMATS)
+    }
+
+    pub(super) fn yaml_of(text: &str, formats: Formats) -> Result<Self, DocumentErrors> {
         sized(text)?;
-        let document = read(text)?;
+        let head = read::<Head>(text).ok();
+        let document = match head.is_some_and(|head| formats.is_earlier(head.format)) {
+            true => upgraded(formats, read(text)?)?,
+            false => read(text)?,
+        };
         let mut lines = Lines::default();
         read::<Spanned<Shape>>(text)?.value.note("", 1, &mut lines);
         Ok(Self { document, lines })

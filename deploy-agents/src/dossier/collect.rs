@@ -3,11 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use deploy_core::digest::Digest;
+use deploy_core::evidence::{Evidence, Refusal};
 use deploy_core::journal::{Chain, Envelope, Journal, JournalError, Stored, VerifyError};
 use deploy_core::machine::{Event, Record, RecordError};
 use deploy_core::name::RunId;
 
 use super::Dossier;
+use crate::checks::Document as _;
+use crate::workflows::Policy;
 
 /// How many records are read at once.
 const PAGE: usize = 1024;
@@ -82,12 +85,42 @@ impl Dossier {
         Ok(Self { run, head, plan: plan.ok_or(CollectError::NoPlan)?, records, stored, evidence: BTreeMap::new() })
     }
 
-    /// The digests of all evidence that the records name.
-    pub(super) fn named(&self) -> BTreeSet<Digest> {
+    /// What was asked of the release when it was judged, by the digest of the document that states it, in order of digests. Of a run
+    /// whose policy was not changed on the way there is one; of one from before policies were stated, none. A policy of an earlier format
+    /// is brought to the newest.
+    ///
+    /// # Errors
+    ///
+    /// Each has its own: its bytes are gone, were changed, or are of a newer format than this build knows.
+    ///
+    /// Rows: M131.
+    #[must_use]
+    pub fn policies(&self) -> BTreeMap<Digest, Result<Policy, Refusal>> {
+        let stated = self.reported().filter(|piece| piece.kind == Policy::KIND).map(|piece| piece.digest);
+        let read = |digest: Digest| {
+            let file = format!("{}@{}", Policy::KIND, digest.short());
+            match self.evidence.get(&digest) {
+                None => Err(Refusal::Missing(format!("{file}: its bytes are not kept any more"))),
+                Some(bytes) if Digest::of(bytes) != digest => {
+                    Err(Refusal::Unparseable(format!("{file}: its bytes are not those that the run names")))
+                }
+                Some(bytes) => crate::checks::read(&file, bytes),
+            }
+        };
+        stated.map(|digest| (digest, read(digest))).collect()
+    }
+
+    /// The evidence that reports of the run name.
+    fn reported(&self) -> impl Iterator<Item = &Evidence> {
         let reports = self.records.iter().filter_map(|record| match &record.event {
             Event::Completed(completed) => Some(&completed.report),
             _ => None,
         });
-        reports.flat_map(|report| report.evidence.iter().map(|piece| piece.digest)).collect()
+        reports.flat_map(|report| &report.evidence)
+    }
+
+    /// The digests of all evidence that the records name.
+    pub(super) fn named(&self) -> BTreeSet<Digest> {
+        self.reported().map(|piece| piece.digest).collect()
     }
 }

@@ -12,6 +12,7 @@ pub use self::approval::{Answer, ApprovalGate, ApprovalPolicy, ApprovalRule, App
 pub use self::change_window::{
     ChangeCalendar, ChangeWindow, ChangeWindowGate, Freeze, Opening, Standing, WhenShut, WindowError,
 };
+pub(crate) use self::change_window::{Edge, Zone};
 pub use self::criteria::{Criterion, ReadinessMatrix};
 pub use self::go_no_go::{GoNoGo, VetoMatrix, VetoRow};
 pub use self::preflight::{Preflight, Prerequisite};

@@ -10,7 +10,11 @@ use deploy_core::time::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::checks::{Document, Upgrade, kind};
 use crate::crew::Crew;
+
+/// Policies and improvements were first kept without the number of their format, in the shape that format 1 has.
+const NUMBERED: &[Upgrade] = &[|_| Ok(())];
 
 /// What is asked of releases at some time: the checks with what each passes on, those that do not apply, and the thresholds.
 ///
@@ -27,12 +31,28 @@ use crate::crew::Crew;
 /// let changes: Vec<String> = after.since(&before).iter().map(PolicyChange::to_string).collect();
 /// assert!(changes.contains(&"latency_p99_at_most is 0.3, and was 0.5".to_owned()));
 /// ```
+///
+/// Each role of a workflow states in its report under which policy it judged, as evidence of kind `policy`: so a run tells it for ever
+/// ([`Dossier::policies`](crate::dossier::Dossier::policies), [`RunFacts::policies`](crate::checks::runs::RunFacts::policies)). As a
+/// document ([`read`](crate::checks::read), [`write`](crate::checks::write)) it has a format; one of an earlier format is brought to the
+/// newest, and its version stays the same.
+///
+/// Rows: M131.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct Policy {
     checks: BTreeMap<CheckName, String>,
     not_applicable: BTreeMap<CheckName, String>,
     thresholds: BTreeMap<String, Value>,
+}
+
+impl Document for Policy {
+    const KIND: &'static str = kind::POLICY;
+    const UPGRADES: &'static [Upgrade] = NUMBERED;
+}
+
+impl Document for Improvement {
+    const KIND: &'static str = "improvement";
+    const UPGRADES: &'static [Upgrade] = NUMBERED;
 }
 
 /// One difference between two policies.
@@ -119,7 +139,6 @@ impl fmt::Display for PolicyChange {
 ///
 /// Rows: M119.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 #[non_exhaustive]
 pub struct Improvement {
     /// The incident: where to read about it.

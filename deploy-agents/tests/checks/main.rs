@@ -22,6 +22,7 @@ mod performed;
 mod preflight;
 mod quality;
 mod reminders;
+mod reviews;
 mod run_figures;
 mod sample;
 mod steps;

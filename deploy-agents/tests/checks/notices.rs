@@ -7,6 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use deploy_agents::checks::Document as _;
 use deploy_agents::checks::people::NoticeRecord;
+use deploy_agents::dossier::Dossier;
 use deploy_agents::http::{HttpClient, HttpLimits};
 use deploy_agents::notifiers::{
     Announce, Announcement, AnnouncementError, Directory, Notice, NoticeKey, Notifier, NotifyError, Party, ReceiptAt,
@@ -14,11 +15,14 @@ use deploy_agents::notifiers::{
 };
 use deploy_agents::secret::Secret;
 use deploy_agents::testing::{NotifierStandIn, NotifierSuite, WebhookStandIn};
-use deploy_core::agent::{Agent as _, AgentError, Cancellation, Certainty, Performed, Report, StepContext, Task};
+use deploy_core::agent::{
+    Agent as _, AgentCard, AgentError, Cancellation, Certainty, Performed, Report, StepContext, Task, agent_fn,
+};
 use deploy_core::driver::{Engine, RuntimeClock};
 use deploy_core::effect::{EffectKey, Fence};
 use deploy_core::evidence::{CheckInput, Verdict};
 use deploy_core::journal::MemoryJournal;
+use deploy_core::machine::{Event, Outcome};
 use deploy_core::name::{BlockName, RunId};
 use deploy_core::operator::Principal;
 use deploy_core::pipeline::Pipeline;
@@ -444,4 +448,62 @@ async fn a_run_goes_on_only_when_receipts_were_read() {
     assert!(format!("{end:?}").contains("Succeeded"), "{end:?}");
     assert_eq!(carrier.arrived().len(), 2);
     assert!(carrier.calls() > 3, "it was tried more than once: {}", carrier.calls());
+}
+
+/// A release that is rolled back: whoever heard that it goes out hears that it went back, once, with receipts in the run's journal
+/// that satisfy the check.
+///
+/// Rows: M99.
+#[tokio::test(start_paused = true)]
+async fn everybody_who_was_told_of_a_release_is_told_of_its_rollback() {
+    let carrier = Arc::new(NotifierStandIn::new());
+    carrier.set_time(now());
+    let clock = Arc::new(RuntimeClock::new(now()));
+    let journal = Arc::new(MemoryJournal::new(Arc::<RuntimeClock>::clone(&clock)));
+    let back =
+        Announcement::new("{service} {revision} was taken back", "{party}: the version before serves, see {run}.")
+            .expect("a template")
+            .tell(Party::new("support").at("#support"))
+            .tell(Party::new("board"));
+    let notifier = Arc::<NotifierStandIn>::clone(&carrier);
+    let back = Announce::new(block("tell-back"), back, notifier).expect("somebody is told");
+    let card = AgentCard::new(block("deploy"), "deploys");
+    let fails = agent_fn(card, |_, _| async { Err::<Report, _>(AgentError::definitive("it does not start")) });
+    let p = Pipeline::builder("told");
+    p.rollback(RollbackTo::Previous);
+    p.phase("plan").task("all", announce(plan(), &carrier)).undo(back).add();
+    p.phase("work").task("deploy", fails).add();
+    let pipeline = p.build().expect("a pipeline");
+    let engine = Engine::builder(Arc::<MemoryJournal>::clone(&journal)).clock(clock).pipeline(pipeline.clone()).build();
+    let run = RunId::new("told-1").expect("a name");
+    let start = engine.start_as(run.clone(), pipeline.name(), release(), Principal::new("bot", "test"));
+    let end = start.await.expect("it starts").wait().await.expect("it ends");
+    assert_eq!(end.outcome, Outcome::RolledBack, "{}", end.because);
+
+    let told: Vec<String> = carrier.arrived().iter().map(|n| format!("{}: {}", n.party().name, n.subject())).collect();
+    let release = release();
+    let (service, revision, environment) = (&release.service, &release.revision, &release.environment);
+    let goes = format!("{service} {revision} goes to {environment}");
+    let went = format!("{service} {revision} was taken back");
+    let wanted = [("support", &goes), ("board", &goes), ("support", &went), ("board", &went)];
+    assert_eq!(told, wanted.map(|(party, subject)| format!("{party}: {subject}")));
+
+    // The receipts of both are evidence of the run; those of the rollback are others than those of the release.
+    let dossier = Dossier::collect(&*journal, &run).await.expect("a dossier");
+    let mut records = Vec::new();
+    let reports = dossier.records.iter().filter_map(|record| match &record.event {
+        Event::Completed(completed) => Some(&completed.report),
+        _ => None,
+    });
+    for piece in reports.flat_map(|report| &report.evidence) {
+        let bytes = &dossier.evidence[&piece.digest];
+        let record: NoticeRecord = deploy_agents::checks::read("notices", bytes).expect("a record");
+        let catalogue = crate::sample::catalogue();
+        let check = catalogue.check("stakeholders-notified").expect("a check");
+        let at = now().after(Duration::from_secs(60));
+        let verdict = check.check().judge(&CheckInput::new(&release, &[(piece, bytes.as_slice())], at));
+        assert_eq!(verdict, Verdict::Pass);
+        records.push(record.parties.into_iter().filter_map(|party| Some(party.receipt?.id)).collect::<Vec<_>>());
+    }
+    assert_eq!(records, [["n-1", "n-2"], ["n-3", "n-4"]]);
 }

@@ -6,6 +6,7 @@ mod asked;
 mod conformance;
 mod deliverables;
 mod emergency;
+mod evolution;
 mod excused;
 mod gates;
 mod joins;

@@ -175,7 +175,11 @@ fn what_is_known_and_does_not_fit_is_named_with_its_line() {
         "",
         "line 52 (/checklists/0/items/0): item \"The tests pass\" has no check, and no step at which people say so; give it one of the two",
     );
-    only("format: 1", "format: 2", "line 1 (/format): its format is 2, and 1 is read here");
+    only(
+        "format: 1",
+        "format: 2",
+        "line 1 (/format): its format is 2, and 1 is read here; use the build that wrote it, or a newer one",
+    );
     assert_eq!(
         said("  ready:\n", "  open:\n"),
         [

@@ -7,12 +7,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
-use deploy_agents::agents::{CiPort, CiRunId, CiState, CiWorkflow, GithubActions};
+use deploy_agents::agents::{ArchiveLimits, CiPort, CiRunId, CiState, CiWorkflow, GithubActions};
 use deploy_agents::secret::Secret;
 use deploy_agents::wait::until;
 use deploy_core::agent::{Agent, AgentCard, Cancellation, Certainty, Lookup, Performed, Report, StepContext, Task};
 use deploy_core::digest::Digest;
 use deploy_core::effect::{EffectKey, Fence};
+use deploy_core::evidence::{Check, Verdict, verify};
 use deploy_core::name::{BlockName, CheckName, EnvironmentName, RevisionName, RunId, ServiceName};
 use deploy_core::plan::StepPath;
 use deploy_core::release::{Change, Release};
@@ -42,6 +43,8 @@ struct Github {
     refuse: Option<(u16, Vec<(&'static str, &'static str)>)>,
     /// Takes an order, and never says so.
     deaf: bool,
+    /// What the second artifact holds, packed.
+    packed: Option<Vec<u8>>,
     /// What an artifact's digest is said to be.
     stated: Option<String>,
     /// What came: method, path and query.
@@ -125,6 +128,7 @@ fn reply(github: &mut Github, at: SocketAddr, head: &http::request::Parts, body:
         github.leaked |= bears_token;
         return match kept {
             "junit" => (StatusCode::OK, Vec::new(), Bytes::from_static(JUNIT)),
+            "reports" => (StatusCode::OK, Vec::new(), github.packed.clone().unwrap_or_default().into()),
             _ => (StatusCode::NOT_FOUND, Vec::new(), Bytes::new()),
         };
     }
@@ -173,11 +177,16 @@ fn reply(github: &mut Github, at: SocketAddr, head: &http::request::Parts, body:
         },
         ("GET", ["runs", _, "artifacts"]) => {
             let digest = github.stated.clone().unwrap_or_else(|| Digest::of(JUNIT).to_string());
-            json(
-                StatusCode::OK,
-                &json!({ "total_count": 1, "artifacts": [
-                { "id": 7, "name": "junit.xml", "size_in_bytes": JUNIT.len(), "expired": false, "digest": digest }] }),
-            )
+            let mut left = vec![json!({ "id": 7, "name": "junit.xml", "size_in_bytes": JUNIT.len(), "expired": false,
+                "digest": digest })];
+            if let Some(packed) = &github.packed {
+                left.push(json!({ "id": 8, "name": "reports", "size_in_bytes": packed.len(), "expired": false,
+                    "digest": Digest::of(packed).to_string() }));
+            }
+            json(StatusCode::OK, &json!({ "total_count": left.len(), "artifacts": left }))
+        }
+        ("GET", ["artifacts", "8", "zip"]) => {
+            (StatusCode::FOUND, vec![("location", format!("http://{at}/kept/reports"))], Bytes::new())
         }
         ("GET", ["artifacts", "7", "zip"]) => {
             (StatusCode::FOUND, vec![("location", format!("http://{at}/kept/junit"))], Bytes::new())
@@ -261,6 +270,64 @@ async fn it_holds_to_what_every_agent_must() {
     let count = stand.clone();
     let orders = move || count.orders() as u64;
     AgentSuite::new().task(task()).effects(&orders).run(&stand.agent()).await;
+}
+
+/// What the uploader of GitHub makes of files.
+fn packed(files: &[(&str, &[u8])]) -> Vec<u8> {
+    let mut writer = zip::ZipWriter::new_stream(Vec::new());
+    let deflated = zip::write::SimpleFileOptions::default().compression_method(zip::CompressionMethod::Deflated);
+    for (name, bytes) in files {
+        writer.start_file(*name, deflated).expect("a name");
+        std::io::Write::write_all(&mut writer, bytes).expect("bytes");
+    }
+    writer.finish().expect("an archive").into_inner()
+}
+
+/// Rows: M234.
+#[tokio::test]
+async fn a_packed_artifact_is_unpacked_and_the_whole_and_each_file_are_in_the_receipt() {
+    let stand = Stand::start().await;
+    let lcov: &[u8] = b"SF:a.rs\nDA:1,1\nend_of_record\n";
+    let unit: &[u8] = b"<testsuite name=\"packed\" tests=\"1\"><testcase classname=\"c\" name=\"d\"/></testsuite>";
+    let archive = packed(&[("unit/junit.xml", unit), ("lcov.info", lcov), ("notes.txt", b"nobody asks for it")]);
+    stand.know(|github| github.packed = Some(archive.clone()));
+    let agent = stand.agent().file("reports", "unit/junit.xml", "junit").file("reports", "lcov.info", "lcov");
+    let report = to_the_end(&agent, &cx(1)).await.expect("it succeeds");
+    let kinds: Vec<&str> = report.evidence.iter().map(|piece| piece.evidence.kind.as_str()).collect();
+    assert_eq!(kinds, ["ci-run", "junit", "ci-archive", "junit", "lcov"]);
+    let digests: Vec<Digest> = report.evidence[2..].iter().map(|piece| piece.evidence.digest).collect();
+    assert_eq!(digests, [Digest::of(&archive), Digest::of(unit), Digest::of(lcov)]);
+    assert_eq!(report.evidence[4].bytes, lcov);
+    assert_eq!(report.evidence[4].evidence.summary, "reports/lcov.info");
+    assert_eq!(report.evidence[4].evidence.subject.commit.as_deref(), Some(COMMIT));
+
+    // The engine's verifier reads every one of them again.
+    let now = report.evidence[0].evidence.observed_at;
+    let bytes: BTreeMap<_, _> = report.evidence.iter().map(|p| (p.evidence.digest, p.bytes.clone())).collect();
+    let evidence: Vec<_> = report.evidence.iter().map(|piece| piece.evidence.clone()).collect();
+    let check = Check::new(CheckName::new("build-succeeded").expect("a name"), |_| Verdict::Pass);
+    let (of, by) = (check.verification(), agent.card().name);
+    let receipt = verify(&of, &by, &task().release, &report.claims, &evidence, &bytes, Some(&check), None, now);
+    assert_eq!(receipt.verdict, Verdict::Pass);
+    for digest in digests {
+        assert!(receipt.read.contains(&digest), "{digest} was read again");
+    }
+
+    for (agent, archive, why) in [
+        (stand.agent().file("reports", "other.xml", "junit"), archive.clone(), "it holds no file other.xml"),
+        (stand.agent().file("reports", "lcov.info", "lcov"), archive[..archive.len() / 2].to_vec(), "fetch it again"),
+        (stand.agent().file("reports", "lcov.info", "lcov"), JUNIT.to_vec(), "take the artifact as it is"),
+        (
+            stand.agent().file("reports", "a", "junit").unpacks_at_most(ArchiveLimits::default().file(1)),
+            archive,
+            "unit/junit.xml has",
+        ),
+    ] {
+        stand.know(|github| github.packed = Some(archive));
+        let error = to_the_end(&agent, &cx(1)).await.expect_err(why);
+        assert_eq!(error.certainty, Certainty::Definitive);
+        assert!(error.message.contains("artifact reports") && error.message.contains(why), "{}", error.message);
+    }
 }
 
 /// Rows: M234.

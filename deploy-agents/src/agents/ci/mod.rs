@@ -7,7 +7,12 @@
 //!
 //! [`CiPort`] is the port that blocks ask through; [`GithubActions`] speaks the REST interface of GitHub (github.com, GitHub
 //! Enterprise Server, and what imitates it); [`CiWorkflow`] is the agent.
+//!
+//! GitHub packs what a run uploads as ZIP. With the feature `zip`, the agent unpacks it, within bounds, into the files that evidence is
+//! read from; without it, an artifact is evidence as the system keeps it.
 
+#[cfg(feature = "zip")]
+mod archive;
 mod github;
 mod workflow;
 
@@ -19,6 +24,8 @@ use bytes::Bytes;
 use deploy_core::digest::Digest;
 use serde::{Deserialize, Serialize};
 
+#[cfg(feature = "zip")]
+pub use self::archive::{ArchiveError, ArchiveLimits};
 pub use self::github::GithubActions;
 pub use self::workflow::CiWorkflow;
 use crate::http::HttpError;
@@ -237,6 +244,18 @@ pub enum CiError {
         /// What was stated.
         stated: Digest,
     },
+    /// An artifact is not unpacked, or not what it was said to be: the source says which of its files, and what to do.
+    #[cfg(feature = "zip")]
+    #[error("artifact {name} of {system} was not unpacked")]
+    Packed {
+        /// The system.
+        system: String,
+        /// The artifact.
+        name: String,
+        /// What is wrong with it.
+        #[source]
+        source: ArchiveError,
+    },
     /// The bytes of an artifact are gone, or were never there.
     #[error("{system} has no artifact {name} of run {run} any more")]
     Gone {
@@ -258,6 +277,8 @@ impl CiError {
             Self::Http { source, .. } => source.is_not_sent(),
             Self::Refused { status, .. } => (400..500).contains(status),
             Self::Unreadable { .. } | Self::Changed { .. } => false,
+            #[cfg(feature = "zip")]
+            Self::Packed { .. } => false,
         }
     }
 
@@ -269,6 +290,8 @@ impl CiError {
             Self::Http { source, .. } => !matches!(source, HttpError::Unsupported { .. } | HttpError::TooLarge { .. }),
             Self::Refused { status, .. } => *status >= 500,
             Self::Malformed(_) | Self::Unreadable { .. } | Self::Changed { .. } | Self::Gone { .. } => false,
+            #[cfg(feature = "zip")]
+            Self::Packed { .. } => false,
         }
     }
 }

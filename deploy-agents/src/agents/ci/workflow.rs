@@ -11,11 +11,16 @@ use deploy_core::evidence::{Claim, Collected, EvidenceSubject};
 use deploy_core::name::CheckName;
 use deploy_core::time::{Clock, SystemClock};
 
-use super::{CiError, CiOrder, CiPort, CiRun, CiRunId, CiState};
+#[cfg(feature = "zip")]
+use super::archive::{ArchiveLimits, Files};
+use super::{CiArtifact, CiError, CiOrder, CiPort, CiRun, CiRunId, CiState};
 
 /// How a handle begins that names the mark and no run yet.
 const BY_MARK: &str = "mark:";
 const BY_RUN: &str = "run:";
+/// The kind of evidence that an artifact is whose files were taken out of it.
+#[cfg(feature = "zip")]
+const ARCHIVE: &str = "ci-archive";
 
 /// Has a CI system run a workflow, waits for its end, and hands over the run and its artifacts as evidence.
 ///
@@ -33,8 +38,9 @@ const BY_RUN: &str = "run:";
 /// | nobody can be asked how it is doing | it goes on; the step's timeout ends it |
 ///
 /// The report holds a `ci-run` as evidence, made by the system, about the commit that it ran on; and the bytes of each
-/// [artifact](Self::artifact) that was asked for, as the system keeps them. A run on another commit than the release's is
-/// foreign evidence, and meets no check.
+/// [artifact](Self::artifact) that was asked for, as the system keeps them. With the feature `zip` also single files of artifacts that
+/// are packed (`file`): then the packed artifact is evidence too, so that receipts have the digest of the whole and of each file. A run
+/// on another commit than the release's is foreign evidence, and meets no check.
 ///
 /// ```
 /// use std::sync::Arc;
@@ -60,6 +66,10 @@ pub struct CiWorkflow {
     reference: Option<String>,
     inputs: BTreeMap<String, String>,
     artifacts: Vec<(String, String)>,
+    #[cfg(feature = "zip")]
+    files: BTreeMap<String, Vec<(String, String)>>,
+    #[cfg(feature = "zip")]
+    archives: ArchiveLimits,
     claims: Option<CheckName>,
     poll_after: Duration,
     clock: Arc<dyn Clock>,
@@ -75,6 +85,10 @@ impl CiWorkflow {
             reference: None,
             inputs: BTreeMap::new(),
             artifacts: Vec::new(),
+            #[cfg(feature = "zip")]
+            files: BTreeMap::new(),
+            #[cfg(feature = "zip")]
+            archives: ArchiveLimits::default(),
             claims: None,
             poll_after: Duration::from_secs(10),
             clock: Arc::new(SystemClock::new()),
@@ -100,6 +114,38 @@ impl CiWorkflow {
     #[must_use]
     pub fn artifact(mut self, name: impl Into<String>, kind: impl Into<String>) -> Self {
         self.artifacts.push((name.into(), kind.into()));
+        self
+    }
+
+    /// The same, with the file of this name in the artifact of that name as evidence of this kind: the artifact is unpacked. A run
+    /// without the artifact has failed, and so has one whose artifact lacks the file or cannot be unpacked whole.
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    /// use deploy_agents::agents::{ArchiveLimits, CiWorkflow, GithubActions};
+    /// use deploy_core::agent::AgentCard;
+    /// use deploy_core::name::BlockName;
+    ///
+    /// let actions = Arc::new(GithubActions::new("http://127.0.0.1:8080/api/v3", "acme/orders"));
+    /// let build = CiWorkflow::new(AgentCard::new(BlockName::new("build")?, "builds the release"), actions, "build.yml")
+    ///     .file("reports", "unit/junit.xml", "junit")
+    ///     .file("reports", "lcov.info", "lcov")
+    ///     .unpacks_at_most(ArchiveLimits::default().total(16 * 1024 * 1024));
+    /// # let _ = build;
+    /// # Ok::<(), deploy_core::name::NameError>(())
+    /// ```
+    #[cfg(feature = "zip")]
+    #[must_use]
+    pub fn file(mut self, artifact: impl Into<String>, name: impl Into<String>, kind: impl Into<String>) -> Self {
+        self.files.entry(artifact.into()).or_default().push((name.into(), kind.into()));
+        self
+    }
+
+    /// The same, unpacking artifacts of at most this much.
+    #[cfg(feature = "zip")]
+    #[must_use]
+    pub fn unpacks_at_most(mut self, limits: ArchiveLimits) -> Self {
+        self.archives = limits;
         self
     }
 
@@ -167,16 +213,45 @@ impl CiWorkflow {
         let mut said = Collected::new("ci-run", &name, subject.clone(), now, document);
         said.evidence.producer.run = Some(run.id.to_string());
         let mut collected = vec![said.summary(format!("{} succeeded, attempt {}", run.title, run.attempt))];
-        let left = if self.artifacts.is_empty() { Vec::new() } else { self.port.artifacts(&run.id).await? };
-        for (wanted, kind) in &self.artifacts {
-            let gone = || CiError::Gone { system: name.clone(), name: wanted.clone(), run: run.id.to_string() };
-            let artifact = left.iter().find(|artifact| artifact.name == *wanted).ok_or_else(gone)?;
-            let bytes = self.port.download(artifact).await?;
-            let mut piece = Collected::new(kind, &name, subject.clone(), now, bytes.to_vec());
+        let left = if self.wants_none() { Vec::new() } else { self.port.artifacts(&run.id).await? };
+        let of_run = |kind: &str, summary: String, bytes: Vec<u8>| {
+            let mut piece = Collected::new(kind, &name, subject.clone(), now, bytes);
             piece.evidence.producer.run = Some(run.id.to_string());
-            collected.push(piece.summary(format!("artifact {wanted} of run {}", run.id)));
+            piece.summary(summary)
+        };
+        for (wanted, kind) in &self.artifacts {
+            let bytes = self.port.download(self.among(&left, wanted, run)?).await?;
+            collected.push(of_run(kind, format!("artifact {wanted} of run {}", run.id), bytes.to_vec()));
+        }
+        #[cfg(feature = "zip")]
+        for (wanted, files) in &self.files {
+            let bytes = self.port.download(self.among(&left, wanted, run)?).await?;
+            let packed = |source| CiError::Packed { system: name.clone(), name: wanted.clone(), source };
+            let unpacked = Files::unpack(&bytes, &self.archives).map_err(packed)?;
+            collected.push(of_run(ARCHIVE, format!("artifact {wanted} of run {}, packed", run.id), bytes.to_vec()));
+            for (file, kind) in files {
+                let bytes = unpacked.file(file).map_err(packed)?.to_vec();
+                // By this name every figure that is read from it says where it stood.
+                collected.push(of_run(kind, format!("{wanted}/{file}"), bytes));
+            }
         }
         Ok(collected)
+    }
+
+    #[cfg(feature = "zip")]
+    fn wants_none(&self) -> bool {
+        self.artifacts.is_empty() && self.files.is_empty()
+    }
+
+    #[cfg(not(feature = "zip"))]
+    fn wants_none(&self) -> bool {
+        self.artifacts.is_empty()
+    }
+
+    /// The artifact of this name, of those that the run left.
+    fn among<'a>(&self, left: &'a [CiArtifact], wanted: &str, run: &CiRun) -> Result<&'a CiArtifact, CiError> {
+        let gone = || CiError::Gone { system: self.port.name(), name: wanted.to_owned(), run: run.id.to_string() };
+        left.iter().find(|artifact| artifact.name == wanted).ok_or_else(gone)
     }
 
     fn report(&self, run: &CiRun, collected: Vec<Collected>) -> Report {

@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 
 pub use self::calendar::{ChangeCalendar, Freeze, Standing};
 pub use self::window::{ChangeWindow, Opening, WindowError};
+pub(crate) use self::zone::{Edge, Zone};
 
 /// The longest a gate sleeps before it looks at the clock again: wall time may be set, and calendars change.
 const ASK_AGAIN_AT_MOST: Duration = Duration::from_secs(60 * 60);

@@ -10,38 +10,38 @@ use super::WindowError;
 
 /// A zone of the IANA database, by name. An offset alone is no zone: it would not know when the clocks change.
 #[derive(Clone, PartialEq, Eq)]
-pub(super) struct Zone {
+pub(crate) struct Zone {
     name: String,
     zone: TimeZone,
 }
 
 /// Which edge of a window a wall time is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Edge {
+pub(crate) enum Edge {
     Opening,
     Closing,
 }
 
 impl Zone {
     /// Finds a zone in the system's database, or in the crate's where the system has none.
-    pub(super) fn named(name: &str) -> Result<Self, WindowError> {
+    pub(crate) fn named(name: &str) -> Result<Self, WindowError> {
         let zone =
             TimeZone::get(name).map_err(|e| WindowError::Zone { name: name.to_owned(), reason: e.to_string() })?;
         Ok(Self { name: name.to_owned(), zone })
     }
 
-    pub(super) fn name(&self) -> &str {
+    pub(crate) fn name(&self) -> &str {
         &self.name
     }
 
     /// The wall time at an instant; nothing outside the years that calendars know.
-    pub(super) fn wall(&self, at: Timestamp) -> Option<DateTime> {
+    pub(crate) fn wall(&self, at: Timestamp) -> Option<DateTime> {
         Some(self.zone.to_datetime(jiff::Timestamp::from_millisecond(at.0).ok()?))
     }
 
     /// The instant that a wall time means. In a gap it is the first instant after the gap; in an overlap an opening is the
     /// first of the two and a closing the last.
-    pub(super) fn instant(&self, wall: DateTime, edge: Edge) -> Option<Timestamp> {
+    pub(crate) fn instant(&self, wall: DateTime, edge: Edge) -> Option<Timestamp> {
         let instant = match (self.zone.to_ambiguous_timestamp(wall).offset(), edge) {
             (AmbiguousOffset::Unambiguous { offset }, _)
             | (AmbiguousOffset::Fold { before: offset, .. }, Edge::Opening)
@@ -57,7 +57,7 @@ impl Zone {
     }
 
     /// An instant as people of the zone read it, with the zone and the time in UTC.
-    pub(super) fn spell(&self, at: Timestamp) -> String {
+    pub(crate) fn spell(&self, at: Timestamp) -> String {
         match self.wall(at) {
             Some(wall) => format!("{} {} ({at})", wall.strftime("%a %Y-%m-%d %H:%M"), self.name),
             None => at.to_string(),
