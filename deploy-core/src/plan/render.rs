@@ -67,6 +67,7 @@ impl Page<'_> {
             QueuePolicy::Fifo => "waits its turn for the lock, first in, first out",
             QueuePolicy::NewestWins => "waits for the lock in place of those that waited before",
             QueuePolicy::Reject => "does not wait for the lock",
+            QueuePolicy::Priority => "waits for the lock before all who wait without priority",
         };
         let in_flight = match plan.in_flight {
             InFlightPolicy::Finish => "a run in flight finishes",
