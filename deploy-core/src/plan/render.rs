@@ -62,6 +62,9 @@ impl Page<'_> {
             fact("artifact", &format!("{} {}", artifact.name, artifact.digest))?;
         }
         fact("asked for by", &plan.started_by.to_string())?;
+        if let Some(of) = &plan.rollback_of {
+            fact("takes back", &format!("run {}: {}", of.run, of.why))?;
+        }
         fact("way back", &way_back(&plan.rollback))?;
         let queue = match plan.queue {
             QueuePolicy::Fifo => "waits its turn for the lock, first in, first out",
