@@ -115,7 +115,7 @@ impl Engine {
     ///
     /// May be called again with the same run.
     ///
-    /// Rows: M233, M97.
+    /// Rows: M233.
     pub async fn roll_back(
         &self,
         ended: &RunId,

@@ -74,7 +74,7 @@ async fn ended(run: &RunHandle) -> Outcome {
     run.wait().await.expect("it ends").outcome
 }
 
-/// Rows: M233, M97.
+/// Rows: M233.
 #[tokio::test(start_paused = true)]
 async fn a_waiting_release_never_goes_before_a_rollback() {
     in_each_world(async |world| {

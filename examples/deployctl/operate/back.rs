@@ -34,6 +34,7 @@ pub(super) async fn take_back(said: &Rollback, ended: &RunEntry, shared: &Shared
             RollBackError::Journal(_) | RollBackError::Unreadable { .. } => {
                 Trouble::because("the run cannot be taken back", &error)
             }
+            RollBackError::Start { .. } => Trouble::usage(format!("{}; give the pipeline that it had", chain(&error))),
             _ => Trouble::ends(Code::Refused, chain(&error)),
         })?;
         let (news, state) = there.as_ref().map_or((0, "started"), |entry| match entry.outcome {
