@@ -100,12 +100,12 @@ async fn a_waiting_release_never_goes_before_a_rollback() {
             let run = format!("{run}/");
             effects.iter().enumerate().filter(move |(_, effect)| effect.key.starts_with(&run))
         };
-        let last = of(back.id()).last().expect("it has done something").0;
+        let last = of(back.id()).next_back().expect("it has done something").0;
         for waiting in [&early, &late] {
             let first = of(waiting.id()).next().expect("it has done something").0;
             assert!(first > last, "run {} did something before the rollback was over", waiting.id());
         }
-        let placed = of(back.id()).filter(|(_, effect)| effect.content.contains("place:")).last().expect("a place");
+        let placed = of(back.id()).rfind(|(_, effect)| effect.content.contains("place:")).expect("a place");
         assert!(placed.1.content.contains(r#""weights":{"v1":100}"#), "who served before: {}", placed.1.content);
         let mut order = Vec::new();
         for run in [under_way.id(), back.id(), early.id(), late.id()] {

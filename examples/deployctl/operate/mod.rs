@@ -42,7 +42,7 @@ pub(crate) enum Command {
     /// While the run is under way, it goes back by itself. A run that has ended is taken back by a run of its own, which is
     /// driven here: it releases what served before, names the run that it takes back, and waits before every release. Give the
     /// pipeline that the run had. Asked again, the same run goes on; a rollback itself is not taken back.
-    Rollback(Rollback),
+    Rollback(Box<Rollback>),
     /// Answer for a check that is not met; or, without --check, for an undo that cannot be done.
     Waive(Waive),
     /// Take note of a parked run: you look after it.
