@@ -8,6 +8,7 @@ use std::time::Duration;
 use deploy_core::driver::{Engine, EngineOptions, RunError, RunHandle, StartError};
 use deploy_core::journal::{Journal, RunEntry, Which};
 use deploy_core::name::{OwnerName, RunId};
+use deploy_core::pipeline::Pipeline;
 use deploy_core::plan::Plan;
 use deploy_core::report::chain;
 use deploy_core::time::{Spell, Timestamp};
@@ -69,40 +70,71 @@ pub(crate) struct Args {
 }
 
 pub(crate) async fn run(args: &Args, shared: &Shared) -> Result<Code, Failure> {
+    let plan = args.plan.as_deref().map(read_plan).transpose()?;
+    let until = if args.until_held { Until::Held } else { Until::End };
+    host(&args.source, shared, until, async |host, screen| {
+        let plan = match plan {
+            Some(plan) => plan,
+            None => host
+                .pipeline
+                .plan(args.release.release(), args.who.principal()?)
+                .map_err(|error| Trouble::usage(format!("the release cannot be planned: {}", chain(&error))))?,
+        };
+        begin(args, host, plan, screen).await
+    })
+    .await
+}
+
+/// A host that drives runs: its engine, with the one pipeline that it was given.
+pub(crate) struct Host {
+    file: JournalFile,
+    pub(crate) journal: Arc<dyn Journal>,
+    pub(crate) engine: Engine,
+    pipeline: Pipeline,
+}
+
+/// A run that has begun, or goes on.
+pub(crate) struct Begun {
+    pub(crate) run: RunHandle,
+    /// The number of the first record that is news.
+    pub(crate) news: u64,
+}
+
+/// Is a host until the run that `begin` begins has ended, or was handed back.
+pub(crate) async fn host(
+    source: &Source,
+    shared: &Shared,
+    until: Until,
+    begin: impl AsyncFnOnce(&Host, &mut Screen) -> Result<Begun, Failure>,
+) -> Result<Code, Failure> {
     // From here on an interrupt waits until it can be handled: nothing is left half begun.
     let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
     let file = shared.journal()?;
-    let plan = args.plan.as_deref().map(read_plan).transpose()?;
-    args.source.check()?;
+    source.check()?;
     let journal = file.make()?;
     let mut screen = Screen::new(shared.json);
-    let released = async {
-        let pipeline = args.source.ready(&file).await?;
+    let ready = async {
+        let pipeline = source.ready(&file).await?;
         let engine = Engine::builder(Arc::clone(&journal))
             .owner(owner()?)
             .options(EngineOptions::default().lease(LEASE).lease_margin(MARGIN).inbox_every(Duration::from_millis(100)))
             .pipeline(pipeline.clone())
             .build();
-        let plan = match plan {
-            Some(plan) => plan,
-            None => pipeline
-                .plan(args.release.release(), args.who.principal()?)
-                .map_err(|error| Trouble::usage(format!("the release cannot be planned: {}", chain(&error))))?,
-        };
-        Ok::<_, Failure>((engine, plan))
+        Ok::<_, Failure>((engine, pipeline))
     };
-    let (engine, plan) = tokio::select! {
-        ready = released => ready?,
+    let (engine, pipeline) = tokio::select! {
+        ready = ready => ready?,
         _ = interrupt.recv() => return Ok(Code::HandedBack),
         _ = terminate.recv() => return Ok(Code::HandedBack),
     };
+    let host = Host { file, journal, engine, pipeline };
     let driven = tokio::select! {
-        driven = drive(args, &file, &journal, &engine, plan, &mut screen) => driven,
+        driven = drive(&host, until, begin, &mut screen) => driven,
         _ = interrupt.recv() => Ok(Code::HandedBack),
         _ = terminate.recv() => Ok(Code::HandedBack),
     };
     screen.clear();
-    engine.shutdown(GRACE).await;
+    host.engine.shutdown(GRACE).await;
     if matches!(driven, Ok(Code::HandedBack)) {
         let text = "handed back: what was under way is settled, and the same command goes on";
         let code = Code::HandedBack;
@@ -112,19 +144,16 @@ pub(crate) async fn run(args: &Args, shared: &Shared) -> Result<Code, Failure> {
 }
 
 async fn drive(
-    args: &Args,
-    file: &JournalFile,
-    journal: &Arc<dyn Journal>,
-    engine: &Engine,
-    plan: Plan,
+    host: &Host,
+    until: Until,
+    begin: impl AsyncFnOnce(&Host, &mut Screen) -> Result<Begun, Failure>,
     screen: &mut Screen,
 ) -> Result<Code, Failure> {
-    let (handle, from) = begin(args, file, journal, engine, plan, screen).await?;
-    let mut watcher = Watcher::open(file, Arc::clone(journal), handle.id()).await?;
-    let until = if args.until_held { Until::Held } else { Until::End };
+    let Begun { run, news } = begin(host, screen).await?;
+    let mut watcher = Watcher::open(&host.file, Arc::clone(&host.journal), run.id()).await?;
     let code = tokio::select! {
-        code = follow(&mut watcher, journal, from, until, screen) => code?,
-        Err(stopped) = stopped(&handle) => return Err(stopped),
+        code = follow(&mut watcher, &host.journal, news, until, screen) => code?,
+        Err(stopped) = stopped(&run) => return Err(stopped),
     };
     Ok(end(&watcher, code, screen))
 }
@@ -141,15 +170,9 @@ async fn stopped(handle: &RunHandle) -> Result<(), Failure> {
     }
 }
 
-/// Starts a run, or goes on with one. The second answer is the number of the first record that is news.
-async fn begin(
-    args: &Args,
-    file: &JournalFile,
-    journal: &Arc<dyn Journal>,
-    engine: &Engine,
-    plan: Plan,
-    screen: &mut Screen,
-) -> Result<(RunHandle, u64), Failure> {
+/// Starts a run, or goes on with one.
+async fn begin(args: &Args, host: &Host, plan: Plan, screen: &mut Screen) -> Result<Begun, Failure> {
+    let Host { file, journal, engine, .. } = host;
     let known = match &args.run {
         Some(run) => journal.entry(run).await?,
         None if args.new => None,
@@ -165,7 +188,7 @@ async fn begin(
         };
         screen.say("run", &text, &facts);
         wait_for_owner(journal, engine, &entry, screen).await?;
-        return Ok((engine.run(&entry.run).await?, entry.records));
+        return Ok(Begun { run: engine.run(&entry.run).await?, news: entry.records });
     }
     let run = match &args.run {
         Some(run) => run.clone(),
@@ -174,12 +197,12 @@ async fn begin(
     let text =
         format!("run {run}: {}, asked for by {}; journal {}", plan.release, plan.started_by, journal_path.display());
     let facts = json!({ "run": run, "state": "started", "records": 0, "journal": journal_path });
-    let handle = engine.start_plan(run, plan).await.map_err(|error| match error {
+    let run = engine.start_plan(run, plan).await.map_err(|error| match error {
         StartError::Plan(_) | StartError::NoSuchPipeline(_) => Trouble::usage(chain(&error)),
         _ => Trouble::because("the run cannot be started", &error),
     })?;
     screen.say("run", &text, &facts);
-    Ok((handle, 0))
+    Ok(Begun { run, news: 0 })
 }
 
 /// The newest run of this revision that has not ended.
@@ -196,7 +219,7 @@ async fn under_way(file: &JournalFile, journal: &Arc<dyn Journal>, plan: &Plan) 
 }
 
 /// Waits until whoever drove the run before has given it back, or its lease has passed. One that renews its lease is alive.
-async fn wait_for_owner(
+pub(crate) async fn wait_for_owner(
     journal: &Arc<dyn Journal>,
     engine: &Engine,
     entry: &RunEntry,

@@ -58,10 +58,10 @@ const STEPS: [Step; 16] = [
         "deployctl rollback RUN --why WHY",
     ),
     here(
-        "release-the-one-before",
+        "linked-rollback",
         "2, on call",
-        "release the revision from before, by a run that waits its turn",
-        "deployctl run --new --revision BEFORE",
+        "take back a release whose run has ended, by a run that names it and waits before every release",
+        "deployctl rollback RUN --why WHY",
     ),
     here(
         "hotfix",

@@ -36,7 +36,7 @@ pub struct PipelineDocument {
     #[serde(deserialize_with = "super::strict::way_back")]
     #[cfg_attr(feature = "schema", schemars(with = "super::strict::WayBack"))]
     pub rollback: RollbackTo,
-    /// Who may wait for the lock: `fifo` (the default), `newest_wins` or `reject`.
+    /// Who may wait for the lock: `fifo` (the default), `newest_wins`, `reject` or `priority`.
     #[serde(default, skip_serializing_if = "is_default")]
     #[cfg_attr(feature = "schema", schemars(with = "super::schema::Queue"))]
     pub queue: QueuePolicy,

@@ -39,6 +39,8 @@ pub(super) enum Queue {
     NewestWins,
     /// Nobody waits.
     Reject,
+    /// Waits before all who wait in another way.
+    Priority,
 }
 
 /// What becomes of a run in flight when a newer one arrives.

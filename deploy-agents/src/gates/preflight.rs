@@ -106,6 +106,9 @@ impl Preflight {
 
 /// The way back that the plan has: declared, and with an inverse for what it moves.
 fn way_back(plan: &Plan) -> Verdict {
+    if let Some(of) = &plan.rollback_of {
+        return Verdict::NotApplicable { reason: format!("it is itself the way back of run {}", of.run) };
+    }
     if let RollbackTo::None { reason } = &plan.rollback {
         return Verdict::Fail { reason: format!("the plan declares no way back: {reason}") };
     }

@@ -6,7 +6,7 @@ use deploy_core::evidence::{Refusal, Verdict};
 use deploy_core::gate::GateDecision;
 use deploy_core::name::BlockName;
 use deploy_core::pipeline::Pipeline;
-use deploy_core::plan::{Plan, RollbackTo};
+use deploy_core::plan::{Plan, RollbackOf, RollbackTo};
 
 use crate::world::{person, release};
 
@@ -81,4 +81,10 @@ fn a_plan_without_a_way_back_is_refused() {
     assert!(asked.to_string().contains("nothing undoes it: ship/work"), "{asked}");
     let undone = pipeline(RollbackTo::Previous, "worker", false, true);
     assert_eq!(others(Preflight::of(&plan(&undone), undone.blocks())).decision(), GateDecision::Go);
+
+    // A run that takes back another needs none: it is the way back.
+    let ordinary = plan(&undone);
+    let of = RollbackOf { run: "bad".try_into().expect("a valid name"), why: "orders are lost".to_owned() };
+    let back = undone.plan_rollback(ordinary.release, ordinary.started_by, of).expect("a plan");
+    assert_eq!(others(Preflight::of(&back, undone.blocks())).decision(), GateDecision::Go);
 }

@@ -213,7 +213,7 @@ pub(crate) fn document() -> impl Strategy<Value = PipelineDocument> {
         Just(RollbackTo::Remove),
         text().prop_map(|reason| RollbackTo::None { reason }),
     ];
-    let queue = select(vec![QueuePolicy::Fifo, QueuePolicy::NewestWins, QueuePolicy::Reject]);
+    let queue = select(vec![QueuePolicy::Fifo, QueuePolicy::NewestWins, QueuePolicy::Reject, QueuePolicy::Priority]);
     let in_flight = select(vec![InFlightPolicy::Finish, InFlightPolicy::Supersede]);
     (vec(phase(), 1..4), rollback, queue, in_flight, of(5..9_u32)).prop_map(
         |(mut phases, rollback, queue, in_flight, width)| {

@@ -14,7 +14,7 @@ use super::clock::wait;
 use super::error::{OperatorError, RunError, StatusError};
 use super::handle::RunHandle;
 use super::lease::LeaseWatch;
-use super::load::load;
+use super::load::{load, plan_of};
 use super::options::EngineOptions;
 use super::perform::spell;
 use super::turn::{Begin, Dormant, Fresh, Left, drive};
@@ -239,7 +239,7 @@ impl Inner {
     /// Tells the run in the way that this one takes its place, where the plan says so.
     ///
     /// Said whenever the lock is found taken, and taken once: a host that dies between creating a run and saying so loses
-    /// nothing.
+    /// nothing. A rollback of a run that has ended is not told: no release takes its place.
     pub(super) async fn supersede(&self, run: &RunId, plan: &Plan, holder: &RunId) {
         if plan.in_flight != InFlightPolicy::Supersede {
             return;
@@ -248,7 +248,9 @@ impl Inner {
         let new = NewRun { run: run.clone(), service, environment, queue: plan.queue, records: Vec::new() };
         let told = async {
             let holds = self.journal.entry(holder).await?.is_some_and(|entry| entry.holds_lock);
-            if holds {
+            // One whose plan this build cannot read is told: whoever drives it knows what to do.
+            let takes_back = plan_of(&*self.journal, holder).await.is_ok_and(|plan| plan.rollback_of.is_some());
+            if holds && !takes_back {
                 self.journal.submit(holder, &new.supersedes(holder)).await?;
             }
             Ok::<_, SubmitError>(())

@@ -6,6 +6,7 @@ use super::error::StatusError;
 use crate::journal::{Envelope, Head, Journal, JournalError, Stored};
 use crate::machine::{Event, MACHINE_VERSION, Machine, Record, State};
 use crate::name::RunId;
+use crate::plan::Plan;
 
 /// How many records are read at once: bounds the memory of a replay.
 const PAGE: usize = 512;
@@ -25,19 +26,12 @@ pub(crate) struct Loaded {
 ///
 /// Reads only.
 pub(crate) async fn load(journal: &dyn Journal, run: &RunId) -> Result<Loaded, StatusError> {
-    let first = journal.read(run, 0, 1).await?;
-    let first = first.first().ok_or_else(|| StatusError::NoPlan(run.clone()))?;
-    let record = open(first)?;
-    let Event::Started(started) = &record.event else { return Err(StatusError::NoPlan(run.clone())) };
-    if started.machine != MACHINE_VERSION {
-        return Err(StatusError::MachineVersion { found: started.machine, known: MACHINE_VERSION });
-    }
-    let plan = Arc::clone(&started.plan);
+    let (first, record, plan) = begun(journal, run).await?;
     let (mut machine, mut head) = match from_snapshot(journal, run, &plan).await? {
         Some(there) => there,
         None => {
             let mut machine = Machine::new(plan, run);
-            check_chain(run, &Head { next: 0, hash: crate::digest::Digest::ZERO }, first)?;
+            check_chain(run, &Head { next: 0, hash: crate::digest::Digest::ZERO }, &first)?;
             machine.apply(&record);
             (machine, Head { next: 1, hash: first.hash })
         }
@@ -56,10 +50,31 @@ pub(crate) async fn load(journal: &dyn Journal, run: &RunId) -> Result<Loaded, S
     }
 }
 
+/// The plan of a run, from its first record alone.
+///
+/// # Cancel safety
+///
+/// Reads only.
+pub(crate) async fn plan_of(journal: &dyn Journal, run: &RunId) -> Result<Arc<Plan>, StatusError> {
+    begun(journal, run).await.map(|(_, _, plan)| plan)
+}
+
+/// The first record, as it is stored and read, with the plan in it.
+async fn begun(journal: &dyn Journal, run: &RunId) -> Result<(Stored, Record, Arc<Plan>), StatusError> {
+    let first = journal.read(run, 0, 1).await?.pop().ok_or_else(|| StatusError::NoPlan(run.clone()))?;
+    let record = open(&first)?;
+    let Event::Started(started) = &record.event else { return Err(StatusError::NoPlan(run.clone())) };
+    if started.machine != MACHINE_VERSION {
+        return Err(StatusError::MachineVersion { found: started.machine, known: MACHINE_VERSION });
+    }
+    let plan = Arc::clone(&started.plan);
+    Ok((first, record, plan))
+}
+
 async fn from_snapshot(
     journal: &dyn Journal,
     run: &RunId,
-    plan: &Arc<crate::plan::Plan>,
+    plan: &Arc<Plan>,
 ) -> Result<Option<(Machine, Head)>, StatusError> {
     let Some(snapshot) = journal.snapshot(run).await? else { return Ok(None) };
     if snapshot.version != MACHINE_VERSION {

@@ -14,6 +14,7 @@ mod lease;
 mod load;
 mod options;
 mod perform;
+mod roll_back;
 mod turn;
 
 pub use self::builder::EngineBuilder;
@@ -22,3 +23,4 @@ pub use self::engine::{Driven, Engine};
 pub use self::error::{OperatorError, RunError, StartError, StatusError};
 pub use self::handle::{RunEnd, RunHandle};
 pub use self::options::EngineOptions;
+pub use self::roll_back::RollBackError;

@@ -194,8 +194,9 @@ struct Store {
     runs: Vec<Run>,
     index: BTreeMap<RunId, usize>,
     locks: BTreeMap<Place, Lock>,
-    /// The runs of each place that have not ended and were not superseded, the holder of its lock included.
-    places: BTreeMap<Place, BTreeSet<usize>>,
+    /// The runs of each place that have not ended and were not superseded, the holder of its lock included, in the order in
+    /// which they get it.
+    places: BTreeMap<Place, BTreeSet<Turn>>,
     /// Inputs that wait, by arrival.
     inbox: BTreeMap<u64, (usize, OperatorInput)>,
     arrivals: u64,
@@ -210,6 +211,14 @@ struct Lease {
     renewed: Timestamp,
 }
 
+/// When a run's turn comes: those of priority first, and then by creation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Turn {
+    /// Whether it waits behind every run of priority.
+    ordinary: bool,
+    at: usize,
+}
+
 /// What a lock is for.
 type Place = (ServiceName, EnvironmentName);
 
@@ -217,6 +226,7 @@ type Place = (ServiceName, EnvironmentName);
 struct Run {
     run: RunId,
     place: Place,
+    queue: QueuePolicy,
     content: Digest,
     created: Timestamp,
     records: Vec<Stored>,
@@ -291,10 +301,10 @@ impl Store {
         self.locks.get(place)?.holder.map(|(at, _)| at)
     }
 
-    /// Those that wait for a lock, oldest first.
-    fn queue(&self, place: &Place) -> impl Iterator<Item = usize> {
+    /// Those that wait for a lock, in the order in which they get it.
+    fn queue(&self, place: &Place) -> impl Iterator<Item = Turn> {
         let holder = self.holder(place);
-        self.places.get(place).into_iter().flatten().copied().filter(move |at| Some(*at) != holder)
+        self.places.get(place).into_iter().flatten().copied().filter(move |turn| Some(turn.at) != holder)
     }
 
     fn create(&mut self, new: NewRun, content: Digest, now: Timestamp) -> Result<Created, CreateError> {
@@ -305,26 +315,27 @@ impl Store {
             return self.created_already(at, content, holder);
         }
         if new.queue == QueuePolicy::Reject
-            && let Some(at) = holder.or_else(|| self.queue(&place).next())
+            && let Some(at) = holder.or_else(|| self.queue(&place).next().map(|turn| turn.at))
         {
             return Err(CreateError::Rejected { holder: self.runs[at].run.clone() });
         }
         let mut superseded = Vec::new();
         if new.queue == QueuePolicy::NewestWins {
-            for at in self.queue(&place).collect::<Vec<_>>() {
+            for turn in self.queue(&place).filter(|turn| turn.ordinary).collect::<Vec<_>>() {
+                let at = turn.at;
                 let input = new.supersedes(&self.runs[at].run);
                 self.runs[at].superseded_by = Some(new.run.clone());
-                self.places.entry(place.clone()).or_default().remove(&at);
+                self.places.entry(place.clone()).or_default().remove(&turn);
                 superseded.push(self.runs[at].run.clone());
                 self.deliver(at, input);
             }
         }
         let at = self.runs.len();
         self.index.insert(new.run.clone(), at);
-        self.places.entry(place.clone()).or_default().insert(at);
         let mut run = Run {
             run: new.run,
             place,
+            queue: new.queue,
             content,
             created: now,
             records: Vec::new(),
@@ -340,6 +351,7 @@ impl Store {
             snapshot: None,
         };
         let head = chain::extend(&mut run.records, Head { next: 0, hash: Digest::ZERO }, &new.records);
+        self.places.entry(run.place.clone()).or_default().insert(run.turn(at));
         self.runs.push(run);
         let behind = holder.map(|at| self.runs[at].run.clone());
         Ok(Created { already: false, head: Some(head), behind, superseded })
@@ -375,7 +387,8 @@ impl Store {
         if let Some(by) = &run.superseded_by {
             return LockAnswer::Superseded { by: by.clone() };
         }
-        let first = self.queue(&run.place).next();
+        let turn = run.turn(at);
+        let first = self.queue(&run.place).next().map(|turn| turn.at);
         let lock = self.locks.entry(run.place.clone()).or_default();
         match lock.holder {
             Some((holder, under)) if holder == at => {
@@ -392,7 +405,7 @@ impl Store {
             }
             holder => {
                 let next = holder.map(|(holder, _)| holder).or(first).unwrap_or(at);
-                let before = self.queue(&run.place).take_while(|other| *other < at).count();
+                let before = self.queue(&run.place).take_while(|other| *other < turn).count();
                 let ahead = before + usize::from(holder.is_some());
                 LockAnswer::Waiting {
                     behind: self.runs[next].run.clone(),
@@ -430,7 +443,7 @@ impl Store {
                 self.inbox.remove(&arrival);
             }
             if let Some(here) = self.places.get_mut(&run.place) {
-                here.remove(&at);
+                here.remove(&run.turn(at));
             }
             let lock = self.locks.get_mut(&run.place);
             if let Some(lock) = lock.filter(|lock| lock.holder.is_some_and(|(holder, _)| holder == at)) {
@@ -458,6 +471,11 @@ impl Store {
 }
 
 impl Run {
+    /// Where it stands in the queue, being the run at this place in order of creation.
+    fn turn(&self, at: usize) -> Turn {
+        Turn { ordinary: self.queue != QueuePolicy::Priority, at }
+    }
+
     fn head(&self) -> Head {
         self.records
             .last()

@@ -87,7 +87,8 @@ pub trait Journal: Debug + Send + Sync + 'static {
     async fn release(&self, claim: &Claim) -> Result<(), JournalError>;
 
     /// Asks for the lock of the run's service and environment. Whoever holds it keeps it until the run ends; asking again
-    /// under a newer claim raises the epoch. Runs come in the order of their creation.
+    /// under a newer claim raises the epoch. Runs come in the order of their creation, those of
+    /// [priority](QueuePolicy::Priority) before the others.
     ///
     /// A superseded run never gets the lock. It can still be claimed and appended to, so that its abort is recorded.
     ///
@@ -211,10 +212,15 @@ pub enum QueuePolicy {
     /// First in, first out. The default: nothing is dropped.
     #[default]
     Fifo,
-    /// The newest waits; those that waited before it are superseded, and each is told by whom.
+    /// The newest waits; those that waited before it are superseded, and each is told by whom. Runs of priority are not: the
+    /// newest waits behind them.
     NewestWins,
     /// Nobody waits: while a run holds the lock or waits for it, a new one is refused.
     Reject,
+    /// Waits before every run of the other policies, and behind those of priority that came before it. The lock stays with
+    /// whoever holds it, and the new run is never refused or superseded. For what must not stand in line behind a release: a
+    /// [rollback](crate::driver::Engine::roll_back) of a run that has ended is admitted in this way.
+    Priority,
 }
 
 impl QueuePolicy {
@@ -225,6 +231,7 @@ impl QueuePolicy {
             Self::Fifo => "fifo",
             Self::NewestWins => "newest_wins",
             Self::Reject => "reject",
+            Self::Priority => "priority",
         }
     }
 }

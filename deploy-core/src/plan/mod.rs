@@ -21,7 +21,7 @@ use crate::agent::Repeatable;
 use crate::deliverable::DeliverableKey;
 use crate::evidence::Verification;
 use crate::journal::QueuePolicy;
-use crate::name::{BlockName, PhaseName, PipelineName, TargetName};
+use crate::name::{BlockName, PhaseName, PipelineName, RunId, TargetName};
 use crate::operator::{ApprovalRequest, Principal};
 use crate::release::Release;
 use crate::target::Capabilities;
@@ -38,6 +38,9 @@ pub struct Plan {
     pub started_by: Principal,
     /// The way back.
     pub rollback: RollbackTo,
+    /// The run that has ended and that this one takes back; absent for an ordinary release.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rollback_of: Option<RollbackOf>,
     /// Who may wait for the lock.
     pub queue: QueuePolicy,
     /// What becomes of a run in flight when this one arrives.
@@ -82,6 +85,16 @@ pub enum RollbackTo {
         /// Why there is no way back.
         reason: String,
     },
+}
+
+/// What a rollback takes back. It starts no other rollback: neither by itself, nor for an operator, nor when it has ended.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RollbackOf {
+    /// The run, which has ended.
+    pub run: RunId,
+    /// Why it is taken back, in the words of whoever asked.
+    pub why: String,
 }
 
 /// What becomes of a run in flight when a newer one for the same lock arrives.

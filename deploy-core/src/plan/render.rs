@@ -62,11 +62,15 @@ impl Page<'_> {
             fact("artifact", &format!("{} {}", artifact.name, artifact.digest))?;
         }
         fact("asked for by", &plan.started_by.to_string())?;
+        if let Some(of) = &plan.rollback_of {
+            fact("takes back", &format!("run {}: {}", of.run, of.why))?;
+        }
         fact("way back", &way_back(&plan.rollback))?;
         let queue = match plan.queue {
             QueuePolicy::Fifo => "waits its turn for the lock, first in, first out",
             QueuePolicy::NewestWins => "waits for the lock in place of those that waited before",
             QueuePolicy::Reject => "does not wait for the lock",
+            QueuePolicy::Priority => "waits for the lock before all who wait without priority",
         };
         let in_flight = match plan.in_flight {
             InFlightPolicy::Finish => "a run in flight finishes",

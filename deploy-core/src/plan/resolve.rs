@@ -3,7 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use super::{OnFailure, Plan, PlannedPhase, PlannedStep, RetryPolicy, StepId, Work};
+use super::{
+    InFlightPolicy, OnFailure, Plan, PlannedPhase, PlannedStep, RetryPolicy, RollbackOf, RollbackTo, StepId, Work,
+};
+use crate::journal::QueuePolicy;
 use crate::name::{BlockName, PipelineName, TargetName};
 use crate::operator::Principal;
 use crate::pipeline::{PhaseGate, PhaseSpec, Pipeline, StepSpec};
@@ -97,6 +100,7 @@ impl Pipeline {
             release,
             started_by,
             rollback: spec.rollback.clone(),
+            rollback_of: None,
             queue: spec.queue,
             in_flight: spec.in_flight,
             width: spec.width,
@@ -114,6 +118,26 @@ impl Pipeline {
         plan.blocks = names.into_iter().filter_map(pin).collect();
         plan.targets = self.targets(&plan.steps)?;
         Ok(plan)
+    }
+
+    /// Fixes a run that takes back one that has ended, by releasing what served before it.
+    ///
+    /// It is an ordinary plan of `release`, except that it is the last word: it has no way back of its own, since that would
+    /// lead to what it takes back; it waits [before every release](QueuePolicy::Priority); and it lets a run in flight finish.
+    /// [`Engine::roll_back`](crate::driver::Engine::roll_back) finds out what served before, and starts it.
+    ///
+    /// # Errors
+    ///
+    /// [`PlanError`] as for any plan.
+    pub fn plan_rollback(&self, release: Release, started_by: Principal, of: RollbackOf) -> Result<Plan, PlanError> {
+        let reason = format!("this run takes back run {}, and a rollback starts no other", of.run);
+        Ok(Plan {
+            rollback: RollbackTo::None { reason },
+            rollback_of: Some(of),
+            queue: QueuePolicy::Priority,
+            in_flight: InFlightPolicy::Finish,
+            ..self.plan(release, started_by)?
+        })
     }
 
     /// Whether every strategy of a plan can begin at this time. The engine asks before it starts a run.

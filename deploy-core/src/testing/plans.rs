@@ -70,6 +70,7 @@ impl Sketch {
                 release,
                 started_by: Principal::new("starter", "tests"),
                 rollback: RollbackTo::Previous,
+                rollback_of: None,
                 queue: QueuePolicy::Fifo,
                 in_flight: InFlightPolicy::Finish,
                 width: 2,

@@ -19,6 +19,8 @@ use crate::sample::{owner, quick, record, run};
 
 const RUNS: [&str; 5] = ["a", "b", "c", "d", "e"];
 const OWNERS: [&str; 3] = ["one", "two", "three"];
+const QUEUES: [QueuePolicy; 4] =
+    [QueuePolicy::Fifo, QueuePolicy::NewestWins, QueuePolicy::Reject, QueuePolicy::Priority];
 const INPUTS: [&str; 4] = ["pause", "resume", "abort", "approve"];
 
 #[derive(Debug, Clone)]
@@ -104,7 +106,7 @@ fn asks() -> impl Strategy<Value = Ask> {
     let claim = || prop_oneof![4 => 0..3_usize, 1 => 0..20_usize];
     let seconds = || prop_oneof![Just(5_u64), Just(30), Just(0)];
     prop_oneof![
-        3 => (r(), any::<bool>(), 0..3_usize, 0..3_u64, 0..2_u8).prop_map(|(run, environment, queue, records, text)| {
+        3 => (r(), any::<bool>(), 0..QUEUES.len(), 0..3_u64, 0..2_u8).prop_map(|(run, environment, queue, records, text)| {
             Ask::Create { run, environment, queue, records, text }
         }),
         6 => (r(), o(), seconds()).prop_map(|(run, owner, seconds)| Ask::Claim { run, owner, seconds }),
@@ -167,7 +169,7 @@ async fn ask(journal: &dyn Journal, claims: &mut Vec<Claim>, ask: &Ask) -> Strin
                 run: run(RUNS[r]),
                 service: "shop".try_into().expect("a valid name"),
                 environment: environment.try_into().expect("a valid name"),
-                queue: [QueuePolicy::Fifo, QueuePolicy::NewestWins, QueuePolicy::Reject][queue],
+                queue: QUEUES[queue],
                 records: (0..records).map(|position| record(position, &format!("text {text}"))).collect(),
             };
             told(journal.create(new).await)

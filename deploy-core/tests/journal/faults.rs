@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use deploy_core::digest::Digest;
 use deploy_core::journal::{
-    Append, AppendError, CreateError, Journal, JournalError, SqliteJournal, SubmitError, Which, verify_run,
+    Append, AppendError, CreateError, Journal, JournalError, LockAnswer, NewRun, QueuePolicy, SqliteJournal,
+    SqliteOptions, SubmitError, Which, verify_run,
 };
 use deploy_core::testing::ManualClock;
 use deploy_core::time::Clock as _;
@@ -43,10 +44,32 @@ async fn a_newer_format_is_left_alone() {
     Connection::open(&path).and_then(|sql| sql.pragma_update(None, "user_version", 99)).expect("a newer build");
     let before = fs::read(&path).expect("a file");
     match open(&path) {
-        Err(JournalError::FutureFormat { found: 99, known: 1 }) => {}
+        Err(JournalError::FutureFormat { found: 99, known: 2 }) => {}
         found => panic!("a newer format should be refused: {found:?}"),
     }
     assert_eq!(fs::read(&path).expect("a file"), before, "nothing was written to it");
+}
+
+/// A file of format 1 is read and written on: what waits in it waits behind a run of priority, and nothing is written anew.
+#[tokio::test]
+async fn a_file_of_the_first_format_goes_on() {
+    let (_folder, path) = folder();
+    filled(&path, 2).await;
+    let sql = Connection::open(&path).expect("a database");
+    sql.execute_batch("DROP INDEX runs_priority; DELETE FROM migrations WHERE number = 2; PRAGMA user_version = 1;")
+        .expect("as the first format left it");
+    drop(sql);
+    let there = SqliteOptions::new(&path).read_only().open().expect("it can be read as it is");
+    assert_eq!(head(&there, "a").await, 2);
+    drop(there);
+
+    let journal = open(&path).expect("it is brought to the newest format");
+    assert_eq!(head(&journal, "a").await, 2);
+    let urgent = NewRun { run: run("urgent"), queue: QueuePolicy::Priority, ..new_run("urgent") };
+    journal.create(urgent).await.expect("a new run");
+    let old = journal.claim(&run("a"), &owner("host"), LEASE).await.expect("a free run");
+    let answer = journal.lock(&old).await.expect("an answer");
+    assert!(matches!(&answer, LockAnswer::Waiting { behind, .. } if *behind == run("urgent")), "{answer:?}");
 }
 
 #[test]

@@ -30,6 +30,7 @@ mod leases;
 mod ledger;
 mod mutants;
 mod processes;
+mod roll_backs;
 mod scripted;
 mod spans;
 mod streams;

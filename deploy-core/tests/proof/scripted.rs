@@ -73,6 +73,8 @@ pub(crate) struct Scripted {
     pub(crate) release_fails: AtomicU64,
     pub(crate) claim_fails: AtomicU64,
     pub(crate) appends_hang: AtomicBool,
+    /// What happens to the next run that is created.
+    pub(crate) create: Mutex<Option<Fault>>,
 }
 
 impl Scripted {
@@ -92,6 +94,7 @@ impl Scripted {
             release_fails: AtomicU64::default(),
             claim_fails: AtomicU64::default(),
             appends_hang: AtomicBool::default(),
+            create: Mutex::default(),
         }
     }
 
@@ -155,7 +158,19 @@ async fn never<T>() -> T {
 #[async_trait]
 impl Journal for Scripted {
     async fn create(&self, run: NewRun) -> Result<Created, CreateError> {
-        attentive(self.inner.create(run)).await
+        let fault = self.create.lock().expect("not poisoned").take();
+        if !matches!(fault, Some(Fault::CrashBefore | Fault::Fail | Fault::Lost)) {
+            let created = attentive(self.inner.create(run)).await;
+            if fault.is_none() {
+                return created;
+            }
+            created?;
+        }
+        if matches!(fault, Some(Fault::CrashBefore | Fault::CrashAfter)) {
+            self.crashed.send_replace(true);
+            never::<()>().await;
+        }
+        Err(Self::unavailable("a new run").into())
     }
 
     async fn claim(&self, run: &RunId, owner: &OwnerName, lease: Duration) -> Result<Claim, ClaimError> {

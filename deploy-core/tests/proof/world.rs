@@ -16,7 +16,7 @@ use deploy_core::name::{
 };
 use deploy_core::operator::{Act, ApprovalRequest, OperatorInput, Principal};
 use deploy_core::pipeline::Pipeline;
-use deploy_core::plan::{RetryPolicy, RollbackTo, StepPath};
+use deploy_core::plan::{InFlightPolicy, RetryPolicy, RollbackTo, StepPath};
 use deploy_core::release::Release;
 use deploy_core::strategy::{Decision, Memory, Next, Outline, Reason, ReasonCode, Situation, Stage, Strategy};
 use deploy_core::target::{
@@ -193,7 +193,7 @@ impl Agent for Worker {
 
 /// A place in the ledger, where everything wanted is so at once.
 #[derive(Debug, Clone)]
-pub(crate) struct Place(World);
+pub(crate) struct Place(pub(crate) World);
 
 #[async_trait]
 impl Target for Place {
@@ -227,8 +227,8 @@ impl Target for Place {
 
 /// Half the traffic, a short soak, then all of it.
 #[derive(Debug, Clone)]
-struct Halves {
-    soak: Duration,
+pub(crate) struct Halves {
+    pub(crate) soak: Duration,
 }
 
 impl Strategy for Halves {
@@ -246,7 +246,8 @@ impl Strategy for Halves {
 
     fn decide(&self, s: &Situation<'_>) -> Decision {
         let new = &s.release.revision;
-        let old = s.from.serving().cloned().unwrap_or_else(|| new.clone());
+        let there = s.from.serving().or_else(|| s.from.revisions.keys().next());
+        let old = there.cloned().unwrap_or_else(|| new.clone());
         let split = |w: u32| DesiredState {
             capacity: BTreeMap::from([(old.clone(), 2), (new.clone(), 2)]),
             weights: BTreeMap::from([(old.clone(), 100 - w), (new.clone(), w)]),
@@ -388,6 +389,18 @@ impl World {
         let first = only.task("first", self.worker("first", Work::Slow(1, 1))).undo(undo("first")).add();
         only.task("second", self.worker("second", Work::Forgetful(1, 1))).undo(undo("second")).add();
         only.task("third", self.worker("third", Work::Long(1))).after(&first).undo(undo("third")).add();
+        p.build().expect("a valid pipeline")
+    }
+
+    /// A rollout that soaks for so many units, and a task after it.
+    pub(crate) fn rollout(&self, soak: u32, in_flight: InFlightPolicy, after: Work) -> Pipeline {
+        let p = Pipeline::builder("rollout");
+        p.rollback(RollbackTo::Previous).in_flight(in_flight);
+        let out = p.phase("out");
+        let halves = Halves { soak: self.unit * soak };
+        let rollout = out.rollout("rollout", halves, Place(self.clone())).observe_every(self.unit).add();
+        let undo = self.worker("undo-announce", Work::Quick);
+        out.task("announce", self.worker("announce", after)).after(&rollout).undo(undo).add();
         p.build().expect("a valid pipeline")
     }
 

@@ -120,6 +120,9 @@ const PRACTICES: [Practice; 8] = [
         kept: Some(|facts| match &facts.plan.rollback {
             RollbackTo::Previous => (true, "to what was there before".to_owned()),
             RollbackTo::Remove => (true, "the new revision is removed".to_owned()),
+            RollbackTo::None { .. } if let Some(of) = &facts.plan.rollback_of => {
+                (true, format!("it is itself the way back of run {}", of.run))
+            }
             RollbackTo::None { reason } => (false, format!("there is no way back: {reason}")),
         }),
     },

@@ -1,6 +1,7 @@
 //! What people say to a run, from any process: it goes through the journal's inbox to whoever drives the run.
 
 mod act;
+mod back;
 mod say;
 
 use std::time::Duration;
@@ -13,8 +14,10 @@ use deploy_core::plan::StepPath;
 use self::say::say;
 use crate::Failure;
 use crate::code::Code;
+use crate::host::Source;
 use crate::shared::Shared;
 use crate::span::span;
+use crate::trouble::Trouble;
 use crate::who::Who;
 
 /// What can be said.
@@ -34,8 +37,12 @@ pub(crate) enum Command {
     Retry(OnStep),
     /// Stop: settle what is under way, undo what was started, end aborted.
     Abort(OnRun),
-    /// Undo what was started, and end rolled back.
-    Rollback(OnRun),
+    /// Undo what was started, and end rolled back; or take back a run that has ended.
+    ///
+    /// While the run is under way, it goes back by itself. A run that has ended is taken back by a run of its own, which is
+    /// driven here: it releases what served before, names the run that it takes back, and waits before every release. Give the
+    /// pipeline that the run had. Asked again, the same run goes on; a rollback itself is not taken back.
+    Rollback(Box<Rollback>),
     /// Answer for a check that is not met; or, without --check, for an undo that cannot be done.
     Waive(Waive),
     /// Take note of a parked run: you look after it.
@@ -71,6 +78,16 @@ pub(crate) struct OnStep {
     /// The step, as PHASE/STEP. Default: the only one that it can be about.
     #[arg(long, value_parser = path)]
     step: Option<StepPath>,
+}
+
+/// A run that is taken back.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Rollback {
+    #[command(flatten)]
+    on: OnRun,
+
+    #[command(flatten)]
+    source: Source,
 }
 
 /// A wait that is skipped.
@@ -130,11 +147,22 @@ impl From<Was> for Settlement {
     }
 }
 
+impl OnRun {
+    /// Why, which must say something.
+    fn why(&self) -> Result<&str, Failure> {
+        match self.why.trim() {
+            "" => Err(Trouble::usage("--why is empty; say why, for whoever reads the records")),
+            why => Ok(why),
+        }
+    }
+}
+
 impl Command {
     fn on(&self) -> &OnRun {
         match self {
             Self::Approve(said) | Self::Reject(said) | Self::Retry(said) => &said.on,
-            Self::Pause(on) | Self::Resume(on) | Self::Abort(on) | Self::Rollback(on) | Self::Acknowledge(on) => on,
+            Self::Pause(on) | Self::Resume(on) | Self::Abort(on) | Self::Acknowledge(on) => on,
+            Self::Rollback(said) => &said.on,
             Self::Promote(said) => &said.on.on,
             Self::Waive(said) => &said.on.on,
             Self::Settle(said) => &said.on.on,
@@ -143,6 +171,11 @@ impl Command {
 }
 
 pub(crate) async fn run(command: &Command, shared: &Shared) -> Result<Code, Failure> {
+    if let Command::Rollback(said) = command
+        && let Some(ended) = back::ended(said, shared).await?
+    {
+        return back::take_back(said, &ended, shared).await;
+    }
     say(command, command.on(), shared).await
 }
 

@@ -48,9 +48,7 @@ struct Said<'a> {
 }
 
 pub(super) async fn say(command: &Command, on: &OnRun, shared: &Shared) -> Result<Code, Failure> {
-    if on.why.trim().is_empty() {
-        return Err(Trouble::usage("--why is empty; say why, for whoever reads the records"));
-    }
+    let why = on.why()?;
     let who = on.who.principal()?;
     let file = shared.journal()?;
     let journal = file.open()?;
@@ -58,7 +56,7 @@ pub(super) async fn say(command: &Command, on: &OnRun, shared: &Shared) -> Resul
     let mut watcher = Watcher::open(&file, Arc::clone(&journal), &entry.run).await?;
     watcher.catch_up().await?;
     let act = command.act(&watcher.status().await?, journal.now().await?)?;
-    let input = OperatorInput::new(who, on.why.trim(), act);
+    let input = OperatorInput::new(who, why, act);
 
     // The rules are pure, so that what the engine would say is known before it is asked.
     rehearse(watcher.machine(), &input, watcher.now().await?)?;

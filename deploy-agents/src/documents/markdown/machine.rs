@@ -343,7 +343,9 @@ impl<'r> Machine<'r> {
                 "fifo" => self.document.queue = QueuePolicy::Fifo,
                 "newest_wins" => self.document.queue = QueuePolicy::NewestWins,
                 "reject" => self.document.queue = QueuePolicy::Reject,
-                _ => self.wrong(format!("{first:?} is no policy of the queue; say fifo, newest_wins or reject")),
+                "priority" => self.document.queue = QueuePolicy::Priority,
+                _ => self
+                    .wrong(format!("{first:?} is no policy of the queue; say fifo, newest_wins, reject or priority")),
             },
             "in-flight" => match first.as_str() {
                 "finish" => self.document.in_flight = InFlightPolicy::Finish,

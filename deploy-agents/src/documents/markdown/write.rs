@@ -44,7 +44,9 @@ fn write_document(page: &mut String, document: &PipelineDocument) -> fmt::Result
     }
     match document.queue {
         QueuePolicy::Fifo => {}
-        QueuePolicy::NewestWins | QueuePolicy::Reject => writeln!(page, "- Queue: `{}`", document.queue.name())?,
+        QueuePolicy::NewestWins | QueuePolicy::Reject | QueuePolicy::Priority => {
+            writeln!(page, "- Queue: `{}`", document.queue.name())?;
+        }
     }
     match document.in_flight {
         InFlightPolicy::Finish => {}

@@ -11,7 +11,7 @@ pub(super) const APPLICATION_ID: i64 = 0x6470_6c6a;
 
 /// The steps from an empty file to the newest format. The number of a step is its place, from 1; `PRAGMA user_version` is the
 /// number of the last one taken. A step that was released is never changed, only followed by another.
-const MIGRATIONS: [&str; 1] = [include_str!("migrations/1.sql")];
+const MIGRATIONS: [&str; 2] = [include_str!("migrations/1.sql"), include_str!("migrations/2.sql")];
 
 /// The newest format that this build knows.
 pub(super) const NEWEST: u32 = MIGRATIONS.len() as u32;

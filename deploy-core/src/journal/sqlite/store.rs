@@ -102,25 +102,47 @@ impl Store<'_> {
             .map(|lock| lock.unwrap_or(Lock { epoch: 0, holder: None }))
     }
 
-    /// Those that wait for a lock, oldest first, at most so many.
-    fn queue(&self, service: &str, environment: &str, holder: Option<i64>, at_most: i64) -> rusqlite::Result<Vec<i64>> {
+    /// The first of those that wait for a lock: those of priority come before the others, each in order of creation.
+    fn first(&self, service: &str, environment: &str, holder: Option<i64>) -> rusqlite::Result<Option<i64>> {
+        // Each is the first row of its index, however many wait.
+        for order in [
+            "SELECT id FROM runs
+             WHERE service = ?1 AND environment = ?2 AND queue = 'priority' AND outcome IS NULL AND superseded_by IS NULL
+               AND id IS NOT ?3
+             ORDER BY id LIMIT 1",
+            "SELECT id FROM runs
+             WHERE service = ?1 AND environment = ?2 AND outcome IS NULL AND superseded_by IS NULL AND id IS NOT ?3
+             ORDER BY id LIMIT 1",
+        ] {
+            let mut statement = self.sql.prepare_cached(order)?;
+            let found = statement.query_row((service, environment, holder), |row| row.get(0)).optional()?;
+            if found.is_some() {
+                return Ok(found);
+            }
+        }
+        Ok(None)
+    }
+
+    /// Those that wait for a lock and may be superseded, oldest first.
+    fn ordinary(&self, service: &str, environment: &str, holder: Option<i64>) -> rusqlite::Result<Vec<i64>> {
         self.sql
             .prepare_cached(
                 "SELECT id FROM runs
                  WHERE service = ?1 AND environment = ?2 AND outcome IS NULL AND superseded_by IS NULL AND id IS NOT ?3
-                 ORDER BY id LIMIT ?4",
+                   AND queue <> 'priority'
+                 ORDER BY id",
             )?
-            .query_map((service, environment, holder, at_most), |row| row.get(0))?
+            .query_map((service, environment, holder), |row| row.get(0))?
             .collect()
     }
 
-    /// How many wait for a lock and were created before a run.
+    /// How many wait for a lock and come before a run.
     fn queue_before(&self, service: &str, environment: &str, holder: Option<i64>, id: i64) -> rusqlite::Result<u64> {
         self.sql
             .prepare_cached(
                 "SELECT count(*) FROM runs
                  WHERE service = ?1 AND environment = ?2 AND outcome IS NULL AND superseded_by IS NULL AND id IS NOT ?3
-                   AND id < ?4",
+                   AND (queue <> 'priority', id) < (SELECT queue <> 'priority', id FROM runs WHERE id = ?4)",
             )?
             .query_row((service, environment, holder, id), |row| count(row, 0))
     }
@@ -141,14 +163,16 @@ impl Store<'_> {
             };
         }
         // Who waits matters to a policy that looks at it: nobody reads a queue of thousands to stand behind it.
-        let queue = match new.queue {
-            QueuePolicy::Fifo => Vec::new(),
-            QueuePolicy::NewestWins => self.queue(service, environment, holder, i64::MAX)?,
-            QueuePolicy::Reject => self.queue(service, environment, holder, 1)?,
+        let superseded = match new.queue {
+            QueuePolicy::Fifo | QueuePolicy::Priority => Vec::new(),
+            QueuePolicy::NewestWins => self.ordinary(service, environment, holder)?,
+            QueuePolicy::Reject => {
+                match holder.map_or_else(|| self.first(service, environment, holder), |at| Ok(Some(at)))? {
+                    Some(first) => return refuse(CreateError::Rejected { holder: self.name_of(first)? }),
+                    None => Vec::new(),
+                }
+            }
         };
-        if let (QueuePolicy::Reject, Some(first)) = (new.queue, holder.or_else(|| queue.first().copied())) {
-            return refuse(CreateError::Rejected { holder: self.name_of(first)? });
-        }
         let behind = holder.map(|holder| self.name_of(holder)).transpose()?;
 
         self.sql
@@ -157,15 +181,15 @@ impl Store<'_> {
             )?
             .execute((new.run.as_str(), service, environment, new.queue.name(), content.as_bytes(), self.now().0))?;
         let id = self.sql.last_insert_rowid();
-        let mut superseded = Vec::new();
-        if new.queue == QueuePolicy::NewestWins {
-            for waiting in queue {
+        let superseded = superseded
+            .into_iter()
+            .map(|waiting| {
                 let run = self.name_of(waiting)?;
                 self.sql.prepare_cached("UPDATE runs SET superseded_by = ?1 WHERE id = ?2")?.execute((id, waiting))?;
                 self.deliver(waiting, &new.supersedes(&run))?;
-                superseded.push(run);
-            }
-        }
+                Ok(run)
+            })
+            .collect::<rusqlite::Result<Vec<_>>>()?;
         let head = self.write_records(id, Head { next: 0, hash: Digest::ZERO }, records)?;
         self.heads.put(&new.run, Known { id, epoch: 0, head, waits: None });
         Ok(Created { already: false, head: Some(head), behind, superseded })
@@ -287,7 +311,7 @@ impl Store<'_> {
         }
         let lock = self.lock_of(&service, &environment)?;
         let holder = lock.holder.map(|(holder, _)| holder);
-        let first = self.queue(&service, &environment, holder, 1)?.first().copied();
+        let first = self.first(&service, &environment, holder)?;
         let rises = match lock.holder {
             Some((holder, under)) if holder == id => under != claim.epoch,
             None if first == Some(id) => true,

@@ -96,6 +96,10 @@ impl Machine {
             Act::Acknowledge if self.state.parked.is_empty() => Err("nothing is parked".to_owned()),
             Act::Acknowledge => Ok(Vec::new()),
             Act::Abort if forward => Ok(back(Outcome::Aborted)),
+            Act::RollBack if let Some(of) = &self.plan.rollback_of => Err(format!(
+                "it takes back run {}, and a rollback starts no other; abort it to leave things as they stand",
+                of.run
+            )),
             Act::RollBack if forward => Ok(back(Outcome::RolledBack)),
             Act::Abort | Act::RollBack => Err("it is on its way back already".to_owned()),
             Act::Approve { .. }

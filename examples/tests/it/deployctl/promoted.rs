@@ -22,6 +22,12 @@ phases:
         soak: 1h
 ";
 
+/// The same without the hours.
+fn quick(desk: &Desk) -> String {
+    std::fs::write(desk.path("quick.yaml"), SLOW.replace("1h", "100ms")).expect("written");
+    desk.path("quick.yaml").to_str().expect("UTF-8").to_owned()
+}
+
 fn slow() -> (Desk, Process) {
     let desk = Desk::new();
     std::fs::write(desk.path("slow.yaml"), SLOW).expect("written");
@@ -91,4 +97,31 @@ fn a_release_that_waits_goes_on_only_after_the_one_before_it_is_taken_back() {
     };
     assert!(at(&back, "ended") <= at(&after, "admitted"), "it went on before");
     assert_eq!(desk.say(&["status"]).all("run").len(), 2, "the way back is no run of its own");
+}
+
+/// After its end a run is taken back by a run of its own, once, and that one is not taken back.
+#[test]
+fn a_release_whose_run_has_ended_is_taken_back_by_a_linked_run() {
+    let desk = Desk::new();
+    let file = quick(&desk);
+    let released = desk.start(&["run", "--file", &file]).end();
+    assert_eq!(released.code, 0, "{}", released.text);
+    let bad = text_of(released.one("end"), "run").to_owned();
+    let back = |run: &str| desk.say(&["rollback", run, "--as", "grace", "--why", "orders are lost", "--file", &file]);
+
+    let without = desk.say(&["rollback", &bad, "--as", "grace", "--why", "orders are lost"]);
+    assert!(without.error(2).contains("no pipeline slow"), "{}", without.text);
+    let taken = back(&bad);
+    assert_eq!(taken.code, 0, "{}", taken.text);
+    let begun = taken.one("run");
+    assert_eq!((&begun["takes_back"], &begun["state"]), (&bad.as_str().into(), &"started".into()), "{begun}");
+    let last = taken.lines.iter().rev().find(|line| is_record(line, "looked")).expect("it looked");
+    let weights = &last["body"]["observed"]["weights"];
+    assert!(weights["v1"] == 100 && weights["v2"].as_u64().unwrap_or(0) == 0, "{weights}");
+
+    let again = back(&bad);
+    assert_eq!((again.code, &again.one("run")["state"]), (0, &"over".into()), "{}", again.text);
+    let other = back(text_of(begun, "run"));
+    assert!(other.error(7).contains("a rollback starts no other"), "{}", other.text);
+    assert_eq!(desk.say(&["status"]).all("run").len(), 2);
 }

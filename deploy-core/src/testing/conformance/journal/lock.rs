@@ -1,5 +1,5 @@
 use super::sample::{LEASE, Sample, owner, run};
-use crate::journal::{LockAnswer, NewRun, QueuePolicy};
+use crate::journal::{CreateError, LockAnswer, NewRun, QueuePolicy};
 use crate::operator::Act;
 
 pub(super) async fn goes_in_order(s: Sample) {
@@ -91,4 +91,74 @@ pub(super) async fn superseded_can_end(s: Sample) {
     let answer = s.journal.claim(&run("a"), &owner("host"), LEASE).await;
     assert!(answer.is_err(), "{answer:?}");
     s.lock_epoch(&s.claim("b", "host").await).await;
+}
+
+pub(super) async fn priority_goes_first(s: Sample) {
+    let holder = s.created_and_claimed("holder", "host").await;
+    s.lock_epoch(&holder).await;
+    let early = s.created_and_claimed("early", "host").await;
+    let created = s.create_with("urgent", QueuePolicy::Priority).await;
+    assert_eq!((created.behind, created.superseded), (Some(run("holder")), Vec::new()));
+    let urgent = s.claim("urgent", "host").await;
+    let late = s.created_and_claimed("late", "host").await;
+
+    let waiting = |ahead| LockAnswer::Waiting { behind: run("holder"), ahead };
+    assert_eq!(s.lock(&urgent).await, waiting(1), "the lock stays with whoever holds it");
+    assert_eq!(s.lock(&early).await, waiting(2), "it waits behind one that came later");
+    assert_eq!(s.lock(&late).await, waiting(3));
+    s.lock_epoch(&holder).await;
+    s.ended(&holder).await;
+    assert_eq!(s.lock(&early).await, LockAnswer::Waiting { behind: run("urgent"), ahead: 1 }, "whoever asks first");
+    s.lock_epoch(&urgent).await;
+    s.ended(&urgent).await;
+    assert_eq!(s.lock(&late).await, LockAnswer::Waiting { behind: run("early"), ahead: 1 });
+    s.lock_epoch(&early).await;
+}
+
+pub(super) async fn priority_is_in_order(s: Sample) {
+    let plain = s.created_and_claimed("plain", "host").await;
+    for name in ["b", "a"] {
+        s.create_with(name, QueuePolicy::Priority).await;
+    }
+    let (b, a) = (s.claim("b", "host").await, s.claim("a", "host").await);
+    assert_eq!(s.lock(&plain).await, LockAnswer::Waiting { behind: run("b"), ahead: 2 });
+    assert_eq!(
+        s.lock(&a).await,
+        LockAnswer::Waiting { behind: run("b"), ahead: 1 },
+        "in order of creation, not of names"
+    );
+    s.lock_epoch(&b).await;
+    assert_eq!(s.lock(&plain).await, LockAnswer::Waiting { behind: run("b"), ahead: 2 });
+    s.ended(&b).await;
+    s.lock_epoch(&a).await;
+    s.ended(&a).await;
+    s.lock_epoch(&plain).await;
+}
+
+pub(super) async fn priority_is_not_superseded(s: Sample) {
+    s.create("plain").await;
+    s.create_with("urgent", QueuePolicy::Priority).await;
+    let created = s.create_with("newest", QueuePolicy::NewestWins).await;
+    assert_eq!(created.superseded, [run("plain")]);
+    let (urgent, newest) = (s.claim("urgent", "one").await, s.claim("newest", "two").await);
+    assert_eq!(s.inbox("one").await, [], "nobody tells it to abort");
+    assert_eq!(s.lock(&newest).await, LockAnswer::Waiting { behind: run("urgent"), ahead: 1 });
+    s.lock_epoch(&urgent).await;
+    s.ended(&urgent).await;
+    s.lock_epoch(&newest).await;
+}
+
+pub(super) async fn priority_is_not_refused(s: Sample) {
+    let reject = |name: &str| NewRun { queue: QueuePolicy::Reject, ..s.new_run(name) };
+    let holder = s.created_and_claimed("holder", "host").await;
+    s.lock_epoch(&holder).await;
+    s.create_with("urgent", QueuePolicy::Priority).await;
+    s.ended(&holder).await;
+    let refused = s.journal.create(reject("late")).await;
+    let Err(CreateError::Rejected { holder: first }) = refused else { panic!("it does not wait: {refused:?}") };
+    assert_eq!(first, run("urgent"));
+    s.ended(&s.claim("urgent", "host").await).await;
+    assert!(!s.journal.create(reject("late")).await.expect("the way is free").already);
+    let created = s.create_with("again", QueuePolicy::Priority).await;
+    assert!(!created.already, "one that waits for nobody keeps no run of priority out");
 }

@@ -121,6 +121,10 @@ clauses! {
     "a claim that has passed gets no lock" => lock::is_fenced;
     "of those that wait the newest wins, and the others find an abort" => lock::newest_wins;
     "a superseded run can be claimed and ended" => lock::superseded_can_end;
+    "a run of priority waits before all others, behind whoever holds the lock" => lock::priority_goes_first;
+    "runs of priority come in order of creation" => lock::priority_is_in_order;
+    "a run of priority is never superseded, and the newest waits behind it" => lock::priority_is_not_superseded;
+    "a run of priority is let in where others are refused, and keeps those out who do not wait" => lock::priority_is_not_refused;
     "S10: the end of a run releases claim and lock, for good" => end::releases_all;
     "D19: no lock survives its run" => end::passes_the_lock_on;
     "S6: an input is taken once, and its id counts for ever" => inbox::is_taken_once;
