@@ -15,7 +15,8 @@
 //!
 //! Many places at a time: [`Waves`](waves::Waves). Which way back may be taken: [`way_back`]. More on how to choose stands in
 //! `docs/which-strategy.md` beside this crate, how to unit-test a strategy of your own in `docs/test-your-own-strategy.md`, and what is done
-//! otherwise than elsewhere on purpose in `docs/differences.md`.
+//! otherwise than elsewhere on purpose in `docs/differences.md`. What each strategy was shown to keep in every course, and in how many, is in
+//! `docs/explored.md`.
 //!
 //! | judge | choose it when | source |
 //! |---|---|---|

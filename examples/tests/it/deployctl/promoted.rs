@@ -100,6 +100,8 @@ fn a_release_that_waits_goes_on_only_after_the_one_before_it_is_taken_back() {
 }
 
 /// After its end a run is taken back by a run of its own, once, and that one is not taken back.
+///
+/// Rows: M233.
 #[test]
 fn a_release_whose_run_has_ended_is_taken_back_by_a_linked_run() {
     let desk = Desk::new();
