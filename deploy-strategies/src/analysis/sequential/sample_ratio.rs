@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 /// comparison is valid.
 ///
 /// It is checked where the share is known: in a strategy that splits traffic by weight, and in batches that bring their
-/// [`Traffic`].
+/// [`Traffic`](deploy_core::monitor::Traffic).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct SampleRatio {
