@@ -9,7 +9,7 @@ use deploy_core::machine::Outcome;
 use nix::sys::signal::Signal;
 
 use crate::judge::breaches;
-use crate::processes::{Host, options, the_run, until_records, world};
+use crate::processes::{Host, options, the_run, until_owned_by_another, until_records, world};
 use crate::scripted::Scripted;
 use crate::world::{Ending, World, ada, approval, name, pass, release, run_id};
 
@@ -74,13 +74,17 @@ async fn a_stopped_process_that_goes_on_after_its_lease_does_nothing_more() {
         let pipeline = world.reference(Ending::Good);
         let creator = world.engine_on(Arc::clone(&world.journal), &pipeline, options());
         creator.start_as(the_run(), name(&pipeline), release("v2"), ada()).await.expect("it starts");
+        let creators = world.journal.entry(&the_run()).await.expect("readable").expect("there").owner;
         drop(creator);
         let mut one = Host::start(folder.path(), Ending::Good, false, unit);
+        // What the creator wrote may be enough records: it is the first host that has to be stopped with the run in its hands.
+        let ones = until_owned_by_another(&*world.journal, creators).await;
         let had = until_records(&*world.journal, &mut one, 4 + round).await;
         one.stop(folder.path());
 
         let mut two = Host::start(folder.path(), Ending::Good, true, unit);
-        // It can only write after the lease of the first has passed.
+        // It can only have it, and write, after the lease of the first has passed.
+        until_owned_by_another(&*world.journal, ones).await;
         until_records(&*world.journal, &mut two, had + 6).await;
         one.signal(Signal::SIGCONT);
         let words = one.last_words().await;

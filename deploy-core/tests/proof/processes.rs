@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use deploy_core::driver::EngineOptions;
 use deploy_core::journal::Journal;
-use deploy_core::name::RunId;
+use deploy_core::name::{OwnerName, RunId};
 use deploy_core::time::{Clock, SystemClock};
 use nix::sys::signal::Signal;
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
@@ -137,6 +137,19 @@ pub(crate) async fn until_records(journal: &dyn Journal, host: &mut Host, at_lea
             let last = &records[records.len().saturating_sub(12)..];
             panic!("no record {at_least} within {PATIENCE:?}: {entry:?}: {last:#?}");
         }
+        pass(Duration::from_millis(1)).await;
+    }
+}
+
+/// Waits until the run belongs to somebody who is not this one, and says to whom.
+pub(crate) async fn until_owned_by_another(journal: &dyn Journal, than: Option<OwnerName>) -> Option<OwnerName> {
+    let bound = tokio::time::Instant::now() + PATIENCE;
+    loop {
+        let entry = journal.entry(&the_run()).await.expect("readable").expect("there");
+        if entry.owner.is_some() && entry.owner != than {
+            return entry.owner;
+        }
+        assert!(tokio::time::Instant::now() < bound, "nobody but {than:?} has it: {entry:?}");
         pass(Duration::from_millis(1)).await;
     }
 }
