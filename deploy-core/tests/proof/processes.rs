@@ -86,16 +86,24 @@ impl Host {
     }
 
     /// Stops it, and returns when it stands still without holding a file of this folder. A process that is stopped while it holds one
-    /// keeps every other from writing there, for which SQLite has no remedy: that is another story than losing a lease.
-    pub(crate) fn stop(&self, folder: &Path) {
+    /// keeps every other from writing there, for which SQLite has no remedy: that is another story than losing a lease. False if it had
+    /// ended by itself.
+    #[must_use]
+    pub(crate) fn stop(&mut self, folder: &Path) -> bool {
+        if self.has_ended() {
+            return false;
+        }
         let id = nix::unistd::Pid::from_raw(i32::try_from(self.child.id()).expect("a process id"));
         let from = tokio::time::Instant::now();
         loop {
             self.signal(Signal::SIGSTOP);
             let stands = waitpid(id, Some(WaitPidFlag::WUNTRACED)).expect("it is a child");
+            if let WaitStatus::Exited(..) = stands {
+                return false;
+            }
             assert_eq!(stands, WaitStatus::Stopped(id, Signal::SIGSTOP));
             if ["journal.db", "ledger.db"].iter().all(|file| is_free(&folder.join(file))) {
-                return;
+                return true;
             }
             assert!(from.elapsed() < PATIENCE, "it never lets go of its files");
             self.signal(Signal::SIGCONT);
@@ -142,14 +150,15 @@ pub(crate) async fn until_records(journal: &dyn Journal, host: &mut Host, at_lea
 }
 
 /// Waits until the run belongs to somebody who is not this one, and says to whom.
-pub(crate) async fn until_owned_by_another(journal: &dyn Journal, than: Option<OwnerName>) -> Option<OwnerName> {
+pub(crate) async fn until_owned_by_another(journal: &dyn Journal, than: &OwnerName) -> OwnerName {
     let bound = tokio::time::Instant::now() + PATIENCE;
     loop {
         let entry = journal.entry(&the_run()).await.expect("readable").expect("there");
-        if entry.owner.is_some() && entry.owner != than {
-            return entry.owner;
+        match &entry.owner {
+            Some(owner) if owner != than => return owner.clone(),
+            _ => {}
         }
-        assert!(tokio::time::Instant::now() < bound, "nobody but {than:?} has it: {entry:?}");
+        assert!(tokio::time::Instant::now() < bound, "nobody but {than} has it: {entry:?}");
         pass(Duration::from_millis(1)).await;
     }
 }
