@@ -249,8 +249,9 @@ impl Inner {
         let told = async {
             let holds = self.journal.entry(holder).await?.is_some_and(|entry| entry.holds_lock);
             // One whose plan this build cannot read is told: whoever drives it knows what to do.
-            let takes_back = plan_of(&*self.journal, holder).await.is_ok_and(|plan| plan.rollback_of.is_some());
-            if holds && !takes_back {
+            let takes_back =
+                async || plan_of(&*self.journal, holder).await.is_ok_and(|plan| plan.rollback_of.is_some());
+            if holds && !takes_back().await {
                 self.journal.submit(holder, &new.supersedes(holder)).await?;
             }
             Ok::<_, SubmitError>(())
