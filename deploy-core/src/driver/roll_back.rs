@@ -177,8 +177,7 @@ impl<'a> Ended<'a> {
         let Mode::Ended { outcome, .. } = machine.state().mode else {
             return Err(RollBackError::UnderWay(run.clone()));
         };
-        let stands = outcome == Outcome::Succeeded || machine.state().left_standing > 0;
-        if entry.outcome.is_none() || !stands {
+        if entry.outcome.is_none() || !stands(&machine) {
             return Err(RollBackError::NothingStands { run: run.clone(), outcome });
         }
         Ok(Self { journal, machine })
@@ -200,12 +199,11 @@ impl<'a> Ended<'a> {
         Ok((plan.pipeline.clone(), known.kind(kind)))
     }
 
-    /// The other runs of the service in the environment that went out, in order of creation.
+    /// The other runs of the service in the environment that have ended, in order of creation.
     async fn others(&self) -> Result<Vec<RunEntry>, JournalError> {
         let release = &self.machine.plan().release;
         // Another host may be asked at the same time, and its rollback be quicker than this reading.
         let own = [self.run().clone(), Engine::rollback_id(self.run())];
-        let succeeded = |entry: &RunEntry| entry.outcome.as_deref() == Some(Outcome::Succeeded.as_str());
         let mut others = Vec::new();
         let mut after: Option<RunId> = None;
         loop {
@@ -214,7 +212,7 @@ impl<'a> Ended<'a> {
             let whole = page.len() == PAGE;
             others.extend(page.into_iter().filter(|entry| {
                 let here = entry.service == release.service && entry.environment == release.environment;
-                here && succeeded(entry) && !own.contains(&entry.run)
+                here && entry.outcome.is_some() && !own.contains(&entry.run)
             }));
             if !whole {
                 return Ok(others);
@@ -230,7 +228,8 @@ impl<'a> Ended<'a> {
         for other in others.iter().rev().filter(|other| jumped || since.is_none_or(|since| other.created >= since)) {
             let unreadable = |source| RollBackError::Unreadable { run: other.run.clone(), source };
             let there = load(self.journal, &other.run).await.map_err(unreadable)?.machine;
-            if there.state().epoch > self.machine.state().epoch && !there.state().from.is_empty() {
+            let went_out = stands(&there) && !there.state().from.is_empty();
+            if there.state().epoch > self.machine.state().epoch && went_out {
                 let (run, by) = (self.run().clone(), other.run.clone());
                 return Err(RollBackError::Later { run, by, revision: there.plan().release.revision.clone() });
             }
@@ -240,7 +239,8 @@ impl<'a> Ended<'a> {
 
     /// What was recorded when this revision went out last.
     async fn released(&self, others: &[RunEntry], revision: &RevisionName) -> Option<Release> {
-        for other in others.iter().rev() {
+        let succeeded = |entry: &&RunEntry| entry.outcome.as_deref() == Some(Outcome::Succeeded.as_str());
+        for other in others.iter().rev().filter(succeeded) {
             match plan_of(self.journal, &other.run).await {
                 Ok(plan) if plan.release.revision == *revision => return Some(plan.release.clone()),
                 Ok(_) => {}
@@ -250,6 +250,12 @@ impl<'a> Ended<'a> {
         }
         None
     }
+}
+
+/// Whether a run has ended and what it rolled out, or some of it, was left as it is.
+fn stands(machine: &Machine) -> bool {
+    let succeeded = matches!(machine.state().mode, Mode::Ended { outcome: Outcome::Succeeded, .. });
+    succeeded || machine.state().left_standing > 0
 }
 
 /// The revision that served everywhere before a run, or why nothing leads back to it.

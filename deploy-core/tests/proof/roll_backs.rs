@@ -261,6 +261,32 @@ async fn what_makes_no_sense_is_refused_with_its_reason() {
     .await;
 }
 
+/// What a later run left standing serves, however that run ended.
+///
+/// Rows: M233.
+#[tokio::test(start_paused = true)]
+async fn a_later_run_that_failed_and_still_stands_is_in_the_way() {
+    in_each_world(async |world| {
+        let p = Pipeline::builder("stays");
+        p.rollback(RollbackTo::None { reason: "it is a one-way street".to_owned() });
+        let halves = Halves { soak: Duration::ZERO };
+        p.phase("out").rollout("rollout", halves, Place(world.clone())).observe_every(UNIT).add();
+        p.phase("close").task("work", world.worker("work", Work::FailFirst(u32::MAX))).add();
+        let pipeline = p.build().expect("a valid pipeline");
+        let stays = world.engine(&pipeline);
+        let engine = world.engine(&world.quick());
+        let first = world.released(&engine, "first", "v2").await;
+        let second = stays.start_as(run_id("second"), name(&pipeline), release("v3"), ada()).await;
+        assert_eq!(ended(&second.expect("it starts")).await, Outcome::Failed);
+        assert_eq!(world.serves(), "v3");
+
+        let later = engine.roll_back(&first, grace(), "orders are lost").await.expect_err("v3 serves");
+        assert!(matches!(&later, RollBackError::Later { by, .. } if by.as_str() == "second"), "{later}");
+        assert_eq!(world.runs().await, 2);
+    })
+    .await;
+}
+
 /// Rows: M233.
 #[tokio::test(start_paused = true)]
 async fn where_no_way_back_is_known_it_is_said() {
