@@ -164,6 +164,9 @@ fn bad_descriptions_are_refused_with_every_problem() {
     }
 }
 
+/// For how many looks an observation may be taken for one that is older than the last statement.
+const DOUBT: u32 = 3;
+
 /// What happens around one roll, and when.
 struct Course {
     size: u32,
@@ -231,8 +234,9 @@ impl Course {
                 run.place.kill(&name(*new));
             }
             for (_, new, count) in meddling.iter().filter(|(at, _, _)| *at == look) {
-                // So does who puts back at once what it changed.
-                let put_back = !counts && before.revision(&name(*new)).desired == *count;
+                // So does who puts back at once what it changed, which matters where an instance dies while that is in doubt.
+                let dies = deaths.iter().any(|(at, _)| (look..look + DOUBT).contains(at));
+                let put_back = !counts && dies && before.revision(&name(*new)).desired == *count;
                 if run.place.instances.contains_key(&name(*new)) && !put_back {
                     run.place.scale(&name(*new), *count);
                 }
