@@ -123,6 +123,7 @@ async fn a_failure_is_told_and_a_lost_supervisor_is_admitted() {
     let lost = tempfile::tempdir().expect("a directory");
     start(lost.path(), "once").await;
     let program = pid(lost.path(), "once").await;
+    eventually("it says that it was started", || starts(lost.path()) > 0).await;
     let stat = std::fs::read_to_string(format!("/proc/{program}/stat")).expect("it runs");
     let parent = stat.rsplit_once(')').and_then(|(_, rest)| rest.split_whitespace().nth(1)?.parse().ok());
     let supervisor = Pid::from_raw(parent.expect("a parent"));
