@@ -5,13 +5,13 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::facts::{
-    BackupFacts, BomFacts, CoverageFacts, FindingFacts, ImageFacts, KubernetesFacts, LoadFacts, PlanFacts, PolicyFacts,
-    PrometheusFacts, ProvenanceFacts, TestFacts, VexFacts, VulnerabilityFacts,
+    BackupFacts, BomFacts, CoverageFacts, FindingFacts, ImageFacts, IncidentFacts, KubernetesFacts, LoadFacts,
+    PlanFacts, PolicyFacts, PrometheusFacts, ProvenanceFacts, TestFacts, VexFacts, VulnerabilityFacts,
 };
 use super::{
-    Doubt, Problem, ReadError, Source, cargo_audit, cobertura, criterion, csaf, cyclonedx, grype, hyperfine, junit, k6,
-    kubernetes, lcov, llvm_cov, oci, oha, openvex, osv, pgbackrest, policy, prometheus, provenance, restic, sarif,
-    spdx, terraform, trivy, wrk,
+    Doubt, Problem, ReadError, Source, cargo_audit, cdevents, cobertura, criterion, csaf, cyclonedx, grype, hyperfine,
+    junit, k6, kubernetes, lcov, llvm_cov, oci, oha, openvex, osv, pgbackrest, policy, prometheus, provenance, restic,
+    sarif, spdx, terraform, trivy, wrk,
 };
 
 macro_rules! formats {
@@ -107,6 +107,8 @@ formats! {
     Conftest = "conftest" => Policies(policy::read_conftest);
     /// OPA.
     Opa = "opa" => Policies(policy::read_opa);
+    /// CDEvents about incidents.
+    CdEvents = "cdevents" => Incident(cdevents::read);
 }
 
 impl fmt::Display for Format {
@@ -161,6 +163,8 @@ pub enum Facts {
     Backups(BackupFacts),
     /// Of policies.
     Policies(PolicyFacts),
+    /// Of an incident.
+    Incident(IncidentFacts),
 }
 
 impl Facts {
@@ -182,13 +186,14 @@ impl Facts {
             Self::Prometheus(facts) => &facts.doubts,
             Self::Backups(facts) => &facts.doubts,
             Self::Policies(facts) => &facts.doubts,
+            Self::Incident(facts) => &facts.doubts,
         }
     }
 }
 
 /// The formats that are tried for an input whose format nobody stated. CycloneDX is a bill of materials here, and a bare
 /// list could be many things.
-const GUESSED: [Format; 27] = [
+const GUESSED: [Format; 28] = [
     Format::Junit,
     Format::Cobertura,
     Format::CycloneDx,
@@ -216,6 +221,7 @@ const GUESSED: [Format; 27] = [
     Format::Criterion,
     Format::Osv,
     Format::Opa,
+    Format::CdEvents,
 ];
 
 impl Format {

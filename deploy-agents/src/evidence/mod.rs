@@ -20,6 +20,7 @@
 //! | history | [`git`] | a history that is cut off, replaced or grafted; what its own configuration would run |
 //! | backups | [`pgbackrest`], [`restic`] | an unknown exit code; a backup with errors |
 //! | policies | [`policy`], `cel` (feature) | a rule without a value |
+//! | incidents | [`cdevents`] | an event of a version that is not known; that one is over |
 //!
 //! ```
 //! use deploy_agents::evidence::{DoubtKind, Source, blocking, junit};
@@ -34,6 +35,7 @@
 //! ```
 
 pub mod cargo_audit;
+pub mod cdevents;
 #[cfg(feature = "cel")]
 pub mod cel;
 pub mod cobertura;

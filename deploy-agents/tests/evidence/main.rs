@@ -10,6 +10,7 @@ mod findings;
 mod fuzz;
 mod git;
 mod hostile;
+mod incidents;
 mod infrastructure;
 mod load;
 mod models;

@@ -247,6 +247,16 @@ pub(crate) const CONFTEST: &str = r#"[{"filename": "deploy.yaml", "namespace": "
 
 pub(crate) const OPA: &str = r#"{"result": [{"expressions": [{"value": true, "text": "data.release.allow", "location": {"row": 1, "col": 1}}, {"value": ["no owner"], "text": "data.release.deny"}]}]}"#;
 
+pub(crate) const CDEVENT: &str = r#"{"context": {"version": "0.4.1", "id": "271069a8-fc18-44f1-b38f-9d70a1695819", "source": "/monitoring/eu",
+  "type": "dev.cdevents.incident.detected.0.2.0", "timestamp": "2026-11-22T02:31:07.250Z"},
+  "subject": {"id": "INC-7", "source": "/pager", "type": "incident", "content": {"description": "one request in ten fails",
+    "environment": {"id": "production"}, "service": {"id": "shop"}, "artifactId": "pkg:oci/shop@sha256%3A97e9"}},
+  "customData": {"metric": "errors"}}"#;
+
+pub(crate) const CDEVENT_IN_CLOUD_EVENT: &str = r#"{"specversion": "1.0", "id": "e-2", "source": "/pager", "type": "dev.cdevents.incident.reported.0.3.0", "datacontenttype": "application/json",
+  "data": {"context": {"specversion": "0.5.1", "id": "e-2", "source": "/pager", "type": "dev.cdevents.incident.reported.0.3.0", "timestamp": "2026-11-22T03:31:07+01:00"},
+    "subject": {"id": "INC-7", "content": {"environment": {"id": "production"}, "ticketURI": "https://tickets.example.org/7"}}}}"#;
+
 /// Every format, with a file name and an honest report of it; some formats have several.
 pub(crate) const ALL: &[(Format, &str, &str)] = &[
     (Format::Junit, "junit.xml", JUNIT),
@@ -283,4 +293,6 @@ pub(crate) const ALL: &[(Format, &str, &str)] = &[
     (Format::Restic, "snapshots.json", RESTIC),
     (Format::Conftest, "conftest.json", CONFTEST),
     (Format::Opa, "opa.json", OPA),
+    (Format::CdEvents, "incident.json", CDEVENT),
+    (Format::CdEvents, "incident-envelope.json", CDEVENT_IN_CLOUD_EVENT),
 ];

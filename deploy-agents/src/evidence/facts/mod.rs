@@ -9,6 +9,7 @@ mod bom;
 mod coverage;
 mod finding;
 mod git;
+mod incident;
 mod kubernetes;
 mod load;
 mod plan;
@@ -27,6 +28,7 @@ pub use self::finding::{
     AnalysisRun, BaselineState, CodeFinding, CodeLocation, FindingFacts, FindingKind, FindingLevel, Suppression,
 };
 pub use self::git::{ChangedFile, Commit, CommitSignature, ConventionalCommit, GitFacts, Growth};
+pub use self::incident::{IncidentFacts, IncidentPredicate};
 pub use self::kubernetes::{Condition, Container, Endpoints, KubernetesFacts, Pod, Progress, Workload};
 pub use self::load::{Benchmark, Latency, LatencyKind, LoadFacts, Quantity, Threshold, TimeUnit};
 pub use self::plan::{OutputChange, PlanAction, PlanCheck, PlanFacts, ResourceChange};

@@ -59,6 +59,10 @@ fn progress_is_an_ordered_stream_with_an_estimate_from_the_runs_before() {
 
     let told = desk.text(&["dossier", "first", "--format", "cd-events"]);
     let events: Vec<Value> = told.text.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+    for line in told.text.lines() {
+        let read = serde_json::from_str::<cdevents_sdk::CDEvent>(line);
+        assert!(read.is_ok(), "the SDK of the events does not read it: {read:?} {line}");
+    }
     let of = |event: &Value| text_of(&event["context"], "type").to_owned();
     let kinds: Vec<String> = events.iter().map(of).collect();
     assert_eq!(kinds.first().map(String::as_str), Some("dev.cdevents.pipelinerun.queued.0.2.0"), "{kinds:?}");
