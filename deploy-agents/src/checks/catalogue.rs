@@ -232,8 +232,8 @@ impl Catalogue {
         Self { checks: checks.map(|check| (check.name.clone(), check)).collect() }
     }
 
-    /// The checks of this crate that not every service has evidence for, under these thresholds: `monitoring-coverage`,
-    /// `no-slower-function` (criterion), `reviews-held`, `security-incident`. Hand them to [`with`](Self::with).
+    /// The checks of this crate that not every service has evidence for, under these thresholds: `delivery-targets`,
+    /// `monitoring-coverage`, `no-slower-function` (criterion), `reviews-held`, `security-incident`. Hand them to [`with`](Self::with).
     #[must_use]
     pub fn optional(thresholds: &Thresholds) -> Vec<CatalogueCheck> {
         let thresholds = Arc::new(thresholds.clone());

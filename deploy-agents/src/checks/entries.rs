@@ -11,7 +11,8 @@ use super::document::{Document as _, file_of};
 use super::level::ValidationLevel::{Enterprise, Minimal, Standard, Strict};
 use super::thresholds::Thresholds;
 use super::{
-    code, incident, infrastructure, kind, people, performance, reviews, rules, runs, shipping, vulnerabilities,
+    code, delivery, impact, incident, infrastructure, kind, people, performance, reviews, rules, runs, shipping,
+    vulnerabilities,
 };
 use crate::evidence::facts::{TestOutcome, VexFacts};
 
@@ -31,7 +32,7 @@ fn entry(
 
 /// All entries.
 pub(super) fn all(t: &Thresholds) -> Vec<CatalogueCheck> {
-    let parts = [code_quality(t), security(t), speed(t), ground(t), run(t), words(t), folk(t), review(t)];
+    let parts = [code_quality(t), security(t), speed(t), ground(t), run(t), words(t), folk(t), review(t), trouble()];
     parts.into_iter().flatten().collect()
 }
 
@@ -64,6 +65,13 @@ pub(super) fn optional(t: &Thresholds) -> Vec<CatalogueCheck> {
         .rows(&[9, 22, 156, 178])
         .level(Strict)
         .max_age(90 * DAY),
+        entry("delivery-targets", t.delivery.to_string(), |r, t| {
+            Ok(delivery::delivery_targets(&r.document()?, r.now(), t))
+        })
+        .reads(&[delivery::DeliveryHistory::KIND])
+        .rows(&[129])
+        .level(Strict)
+        .max_age(35 * DAY),
         entry("reviews-held", "what is to be looked at regularly was, and nothing is overdue", |r, _| {
             Ok(reviews::reviews_held(&r.document()?, &r.documents()?, r.now()))
         })
@@ -570,5 +578,30 @@ fn review(t: &Thresholds) -> Vec<CatalogueCheck> {
         .reads(&[rules::TraceMatrix::KIND, kind::JUNIT])
         .rows(&[4])
         .level(Strict),
+    ]
+}
+
+/// What is asked while something is wrong.
+fn trouble() -> Vec<CatalogueCheck> {
+    vec![
+        entry(
+            "incident-known",
+            "somebody detected or reported one incident, of this service in this environment",
+            |r, _| Ok(incident::incident_known(&r.incidents()?, r.release(), r.now())),
+        )
+        .reads(&[kind::CD_EVENTS])
+        .rows(&[116, 232])
+        .level(Standard)
+        // An answer takes as long as it takes.
+        .max_age(90 * DAY),
+        entry(
+            "impact-stated",
+            "every moment of the incident was measured, and its totals are what the measurements add up to",
+            |r, _| Ok(impact::impact_stated(&r.document()?, &r.incidents()?)),
+        )
+        .reads(&[impact::Impact::KIND, kind::CD_EVENTS])
+        .rows(&[118])
+        .level(Standard)
+        .max_age(90 * DAY),
     ]
 }

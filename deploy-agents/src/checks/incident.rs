@@ -1,13 +1,87 @@
-//! The check of how a security incident, or a drill of one, was handled.
+//! The checks of incidents: that one is known, and how a security incident, or a drill of one, was handled.
+
+use std::time::Duration;
 
 use deploy_core::digest::Digest;
 use deploy_core::evidence::{Evidence, Refusal};
+use deploy_core::name::{NameError, ServiceName};
+use deploy_core::release::Release;
 use deploy_core::time::{Spell, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::assessment::{Assessment, Assessor, Figure};
 use super::document::{Document, Read};
 use super::thresholds::Thresholds;
+use crate::evidence::facts::{IncidentFacts, IncidentPredicate};
+
+/// How much the clocks of two machines may differ.
+const SKEW: Duration = Duration::from_secs(60);
+
+/// Under which service the run goes that answers to an incident: one of its own, so that it never waits for a release of the service
+/// that is stuck, nor for the answer to another incident.
+///
+/// ```
+/// use deploy_agents::checks::incident::answering_service;
+///
+/// assert_eq!(answering_service("shop", "INC-7")?.as_str(), "shop-incident-INC-7");
+/// // What can stand in no name is told apart by its digest.
+/// assert!(answering_service("shop", "a red light").unwrap().as_str().starts_with("shop-incident-"));
+/// # Ok::<(), deploy_core::name::NameError>(())
+/// ```
+///
+/// # Errors
+///
+/// [`NameError`] if the service is no name.
+pub fn answering_service(service: &str, incident: &str) -> Result<ServiceName, NameError> {
+    let service = ServiceName::new(service)?;
+    ServiceName::new(format!("{service}-incident-{incident}")).or_else(|_| {
+        let digest = Digest::of(format!("{service} {incident}").as_bytes()).short();
+        let service: String = service.as_str().chars().take(60).collect();
+        ServiceName::new(format!("{service}-incident-{digest}"))
+    })
+}
+
+/// One incident is known, here and now: somebody detected or reported it, in the environment and of the service of the run that answers
+/// to it. That it is said to be over is a remark: what is said is checked like everything else.
+///
+/// Rows: M232.
+#[must_use]
+pub fn incident_known(events: &[IncidentFacts], release: &Release, now: Timestamp) -> Assessment {
+    let mut found = Assessor::new();
+    let Some(first) = events.first() else {
+        found.refuse(Refusal::Missing("there is no event about an incident".to_owned()));
+        return found.finish();
+    };
+    found.figure(Figure::text("incident", &first.incident.value).at(first.incident.at.clone()));
+    for event in events {
+        found.doubts(&event.doubts);
+        let (incident, at) = (&event.incident, &event.at);
+        found.figure(Figure::text(event.said.as_str(), at.value).at(at.at.clone()));
+        if incident.value != first.incident.value {
+            found.refuse(Refusal::Foreign(format!("{} and {incident} are two incidents", first.incident.value)));
+        }
+        if event.environment.value != release.environment.as_str() {
+            let theirs = &event.environment;
+            found.refuse(Refusal::Foreign(format!("it happens in {theirs}, the run is of {}", release.environment)));
+        }
+        if let Some(service) = &event.service {
+            let own = answering_service(&service.value, &incident.value);
+            let same = service.value == release.service.as_str() || own.is_ok_and(|own| own == release.service);
+            if !same {
+                found.refuse(Refusal::Foreign(format!("it happens to {service}, the run is of {}", release.service)));
+            }
+        }
+        if at.value > now.after(SKEW) {
+            found.refuse(Refusal::FutureDated(format!("it was {} at {at}, and it is {now}", event.said)));
+        }
+    }
+    let resolved = |event: &&IncidentFacts| event.said == IncidentPredicate::Resolved;
+    found.require(!events.iter().all(|event| resolved(&event)), || "nobody detected or reported it".to_owned());
+    if let Some(over) = events.iter().find(resolved) {
+        found.remark(format!("it is said to be over since {}", over.at));
+    }
+    found.finish()
+}
 
 /// The record of a security incident, or of a drill of one.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -88,6 +88,8 @@ pub const PROFILE: &str = "profile";
 pub const POLICY: &str = "policy";
 /// What runs in the environment now.
 pub const DEPLOYED: &str = "deployed";
+/// Events about an incident as CDEvents writes them.
+pub const CD_EVENTS: &str = "cdevents";
 /// Bytes that were preserved as they stood.
 pub const PRESERVED: &str = "preserved";
 /// A signed statement that another workflow did its part for a commit.

@@ -23,6 +23,8 @@ mod reading;
 mod thresholds;
 
 pub mod code;
+pub mod delivery;
+pub mod impact;
 pub mod incident;
 pub mod infrastructure;
 pub mod kind;

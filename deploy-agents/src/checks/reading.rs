@@ -10,16 +10,16 @@ use super::document::{self, Document, Read, file_of};
 use super::kind;
 use super::runs::{RunFacts, read_export};
 use super::steps::StepReport;
-use super::{code, incident, infrastructure, people, performance, reviews, rules, shipping};
+use super::{code, delivery, impact, incident, infrastructure, people, performance, reviews, rules, shipping};
 use crate::evidence::dsse::TrustedKey;
 use crate::evidence::facts::{
-    BackupFacts, BomFacts, CoverageFacts, FindingFacts, KubernetesFacts, LoadFacts, PlanFacts, PolicyFacts,
-    PrometheusFacts, ProvenanceFacts, TestFacts, VexFacts, VulnerabilityFacts,
+    BackupFacts, BomFacts, CoverageFacts, FindingFacts, IncidentFacts, KubernetesFacts, LoadFacts, PlanFacts,
+    PolicyFacts, PrometheusFacts, ProvenanceFacts, TestFacts, VexFacts, VulnerabilityFacts,
 };
 use crate::evidence::{
-    Place, Pointer, ReadError, Source, Sourced, cargo_audit, cobertura, criterion, csaf, cyclonedx, grype, hyperfine,
-    junit, k6, kubernetes, lcov, llvm_cov, oha, openvex, osv, pgbackrest, policy, prometheus, provenance, restic,
-    sarif, spdx, terraform, trivy, wrk,
+    Place, Pointer, ReadError, Source, Sourced, cargo_audit, cdevents, cobertura, criterion, csaf, cyclonedx, grype,
+    hyperfine, junit, k6, kubernetes, lcov, llvm_cov, oha, openvex, osv, pgbackrest, policy, prometheus, provenance,
+    restic, sarif, spdx, terraform, trivy, wrk,
 };
 
 /// A reader of one kind of report.
@@ -177,6 +177,18 @@ impl<'a> Reading<'a> {
     pub fn bills(&self) -> Result<Vec<BomFacts>, Refusal> {
         let readers: [(&str, Reader<BomFacts>); 2] = [(kind::CYCLONE_DX, cyclonedx::read), (kind::SPDX, spdx::read)];
         Ok(self.each(&readers)?.into_iter().map(|(_, facts)| facts).collect())
+    }
+
+    /// Events about an incident, oldest first.
+    ///
+    /// # Errors
+    ///
+    /// The refusal.
+    pub fn incidents(&self) -> Result<Vec<IncidentFacts>, Refusal> {
+        let mut events: Vec<IncidentFacts> =
+            self.each(&[(kind::CD_EVENTS, cdevents::read as Reader<_>)])?.into_iter().map(|(_, facts)| facts).collect();
+        events.sort_by_key(|event| event.at.value);
+        Ok(events)
     }
 
     /// Load tests.
@@ -348,11 +360,14 @@ impl<'a> Reading<'a> {
             kind::RESTIC => restic::read(&source).map(|_| ())?,
             kind::CONFTEST => policy::read_conftest(&source).map(|_| ())?,
             kind::OPA => policy::read_opa(&source).map(|_| ())?,
+            kind::CD_EVENTS => cdevents::read(&source).map(|_| ())?,
             kind::RUN_EXPORT | kind::DRILL_EXPORT | kind::PREREQUISITE_RUN => {
                 read_export(evidence, bytes).map(|_| ())?
             }
             code::CiRun::KIND => own::<code::CiRun>(&file, bytes)?,
             code::ChangeLog::KIND => own::<code::ChangeLog>(&file, bytes)?,
+            delivery::DeliveryHistory::KIND => own::<delivery::DeliveryHistory>(&file, bytes)?,
+            impact::Impact::KIND => own::<impact::Impact>(&file, bytes)?,
             incident::SecurityIncident::KIND => own::<incident::SecurityIncident>(&file, bytes)?,
             incident::PreservedList::KIND => own::<incident::PreservedList>(&file, bytes)?,
             kind::PRESERVED => {}

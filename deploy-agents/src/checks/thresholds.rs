@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::delivery::DeliveryTargets;
 use crate::evidence::facts::SeverityRating;
 
 const HOUR: Duration = Duration::from_secs(60 * 60);
@@ -86,6 +87,8 @@ pub struct Thresholds {
     /// How long a test alert may take to its receiver. Default 5 minutes.
     #[serde(with = "deploy_core::time::duration_ms")]
     pub alert_delivery_at_most: Duration,
+    /// What the figures of delivery are held against.
+    pub delivery: DeliveryTargets,
     /// The longest from when a security incident is found until it can do no more harm. Default 1 hour.
     #[serde(with = "deploy_core::time::duration_ms")]
     pub containment_at_most: Duration,
@@ -153,6 +156,7 @@ impl Default for Thresholds {
             capacity_headroom: 10.0,
             scrape_max_age: HOUR / 30,
             alert_delivery_at_most: HOUR / 12,
+            delivery: DeliveryTargets::default(),
             containment_at_most: HOUR,
             backup_max_age: DAY,
             restore_max_age: 30 * DAY,

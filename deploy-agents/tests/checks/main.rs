@@ -9,11 +9,13 @@ mod checklists;
 #[path = "../shared/postgres.rs"]
 mod cluster;
 mod damaged;
+mod deliveries;
 mod database;
 mod dossier;
 mod exports;
 mod flips;
 mod formats;
+mod impacts;
 mod incidents;
 mod intrusion;
 mod matrix;
