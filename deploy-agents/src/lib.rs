@@ -116,6 +116,7 @@ pub mod targets;
 pub mod testing;
 mod upgrade;
 pub mod wait;
+mod whole_file;
 pub mod workflows;
 
 /// The guide is compiled with the rest.

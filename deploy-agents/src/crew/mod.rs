@@ -28,6 +28,7 @@
 #[expect(clippy::module_inception, reason = "the crew is what its members share")]
 mod crew;
 mod duty;
+mod events;
 mod folder;
 mod gate_file;
 mod issued;
@@ -42,6 +43,7 @@ pub mod deliverables;
 
 pub use self::crew::Crew;
 pub use self::duty::Duty;
+pub use self::events::{EventFolder, KeepError};
 pub use self::folder::EvidenceFolder;
 pub(crate) use self::folder::subject_of;
 pub use self::gate_file::{gate_file, goes_on_from};

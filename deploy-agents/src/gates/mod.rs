@@ -3,6 +3,7 @@
 mod approval;
 mod change_window;
 mod criteria;
+mod evidence;
 mod go_no_go;
 mod preflight;
 mod quality;
@@ -14,6 +15,7 @@ pub use self::change_window::{
 };
 pub(crate) use self::change_window::{Edge, Zone};
 pub use self::criteria::{Criterion, ReadinessMatrix};
+pub use self::evidence::EvidenceGate;
 pub use self::go_no_go::{GoNoGo, VetoMatrix, VetoRow};
 pub use self::preflight::{Preflight, Prerequisite};
 pub use self::quality::{QualityGate, QualityGateError};

@@ -1,4 +1,4 @@
-//! The two documented workflows, ready made: three phases, or eight.
+//! The two documented workflows, ready made: three phases, or eight; and the answer to an incident.
 //!
 //! ```text
 //!  evidence source ─┐
@@ -7,6 +7,8 @@
 //!  people, calendar ─┤            └─ profiles: what each kind of release goes through
 //!  thresholds ───────┘
 //! ```
+//!
+//! An incident is answered to by a workflow of its own, [`IncidentResponse`], which an event starts ([`IncidentTrigger`]).
 //!
 //! [`three_phase`] and [`eight_phase`] return a [`WorkflowBuilder`]; what it builds is a [`Workflow`] with a
 //! [`Pipeline`](deploy_core::pipeline::Pipeline) for the engine. Every part can be replaced: agents by seat, checks by catalogue, work of
@@ -52,6 +54,8 @@ mod claimer;
 mod eight_phase;
 mod error;
 mod improvement;
+mod incident_response;
+mod incident_trigger;
 mod issue;
 mod kind_checks;
 mod make_good;
@@ -69,6 +73,8 @@ pub use self::backfill::{Backfill, BackfillError, BackfillGate, Backfills};
 pub use self::builder::{Hook, WorkflowBuilder};
 pub use self::error::WorkflowError;
 pub use self::improvement::{ClosedImprovement, Improvement, ImprovementError, Policy, PolicyChange};
+pub use self::incident_response::IncidentResponse;
+pub use self::incident_trigger::{IncidentTrigger, TriggerError, Triggered};
 pub use self::issue::{Issue, IssuePolicy, Response};
 pub use self::kind_checks::{Deployed, HOTFIX_LINES, hotfix, same_digest};
 pub use self::make_good::{BackfillReport, StillOpen};

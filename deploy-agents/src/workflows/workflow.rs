@@ -33,7 +33,7 @@ pub struct Workflow {
     /// The kinds of release that it takes.
     pub kinds: BTreeSet<ReleaseKind>,
     pub(super) agents: BTreeMap<Seat, Arc<dyn Agent>>,
-    checklist: Checklist,
+    pub(super) checklist: Checklist,
 }
 
 impl Workflow {

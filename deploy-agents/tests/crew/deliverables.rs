@@ -35,7 +35,7 @@ pub(crate) fn issued<C: Content>(seat: Seat, pieces: &[Collected]) -> Issued<C> 
 
 /// `BLESS=1` writes the file anew.
 ///
-/// Rows: M159, M160, M161, M162, M163, M164, M165, M166.
+/// Rows: M118, M159, M160, M161, M162, M163, M164, M165, M166.
 #[test]
 fn what_every_seat_hands_over_is_known() {
     let mut text = String::new();

@@ -12,6 +12,7 @@ mod gates;
 mod joins;
 mod kinds;
 mod improvements;
+mod incidents;
 mod issues;
 mod lies;
 mod options;

@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 use std::fs::{self, File, TryLockError};
-use std::io::{self, Write};
+use std::io;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
@@ -14,6 +14,7 @@ use nix::unistd::Pid;
 use serde::{Deserialize, Serialize};
 
 use crate::process::CommandLine;
+use crate::whole_file;
 
 /// One directory. Its files:
 ///
@@ -91,8 +92,8 @@ impl Marker {
             command.extend_from_slice(word.as_bytes());
             command.push(0);
         }
-        self.put("key", key.to_string().as_bytes())?;
-        self.put("command", &command)?;
+        whole_file::put(&self.file("key"), key.to_string().as_bytes())?;
+        whole_file::put(&self.file("command"), &command)?;
         // A supervisor that was withdrawn before is wanted again. Without the lock one is at work already.
         if let Some(_held) = self.lock()? {
             match fs::remove_file(self.file("withdrawn")) {
@@ -143,23 +144,23 @@ impl Marker {
             return true;
         }
         let Ok(Some(_held)) = self.lock() else { return false };
-        !self.has_begun() && self.put("withdrawn", b"").is_ok()
+        !self.has_begun() && whole_file::put(&self.file("withdrawn"), b"").is_ok()
     }
 
     pub(super) fn put_process(&self, process: Process) -> io::Result<()> {
-        self.put("process", &serde_json::to_vec(&process)?)
+        whole_file::put(&self.file("process"), &serde_json::to_vec(&process)?)
     }
 
     pub(super) fn put_exit(&self, exit: &Exit, output: &[u8]) -> io::Result<()> {
-        self.put("output", output)?;
-        self.put("exit", &serde_json::to_vec(exit)?)
+        whole_file::put(&self.file("output"), output)?;
+        whole_file::put(&self.file("exit"), &serde_json::to_vec(exit)?)
     }
 
     /// What later evidence of this effect speaks of. Best effort: without it the evidence says less.
     pub(super) fn keep_subject(&self, subject: &EvidenceSubject) {
         if let Ok(bytes) = serde_json::to_vec(subject)
             && fs::create_dir_all(&self.0).is_ok()
-            && let Err(error) = self.put("subject", &bytes)
+            && let Err(error) = whole_file::put(&self.file("subject"), &bytes)
         {
             tracing::warn!(%error, "the subject of a background program could not be kept");
         }
@@ -171,16 +172,6 @@ impl Marker {
 
     fn read<T: serde::de::DeserializeOwned>(&self, name: &str) -> Option<T> {
         serde_json::from_slice(&fs::read(self.file(name)).ok()?).ok()
-    }
-
-    /// Writes a file so that it is there whole or not at all, also after a power cut.
-    fn put(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
-        let unfinished = self.file(&format!("{name}.{}", std::process::id()));
-        let mut file = File::create(&unfinished)?;
-        file.write_all(bytes)?;
-        file.sync_all()?;
-        fs::rename(&unfinished, self.file(name))?;
-        File::open(&self.0)?.sync_all()
     }
 
     pub(super) fn standing(&self) -> Standing {
@@ -231,6 +222,7 @@ mod tests {
 
     use super::{Exit, Marker, Standing};
     use crate::process::CommandLine;
+    use crate::whole_file;
 
     #[test]
     fn a_directory_is_begun_once_and_not_at_all_once_it_is_withdrawn() {

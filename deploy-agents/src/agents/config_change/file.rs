@@ -1,13 +1,14 @@
 //! A configuration in a file, with its versions in a folder beside it.
 
 use std::fs::File;
-use std::io::{self, Write as _};
-use std::path::{Path, PathBuf};
+use std::io;
+use std::path::PathBuf;
 
 use async_trait::async_trait;
 use deploy_core::digest::Digest;
 
 use super::store::{ConfigError, ConfigStore, ConfigVersion};
+use crate::whole_file;
 
 /// A configuration in a file. The folder `<file>.versions` beside it holds every version by its digest, and `changes.jsonl`,
 /// a line for each change. The file is replaced by renaming, so that a reader sees the old or the new one.
@@ -65,7 +66,7 @@ impl ConfigFile {
 
     fn keep(&self, bytes: &[u8]) -> io::Result<()> {
         let kept = self.versions().join(Digest::of(bytes).to_string());
-        if kept.is_file() { Ok(()) } else { place(&kept, bytes) }
+        if kept.is_file() { Ok(()) } else { whole_file::put(&kept, bytes) }
     }
 
     fn note(&self, change: &ConfigVersion) -> io::Result<()> {
@@ -79,7 +80,7 @@ impl ConfigFile {
             text.push_str(&serde_json::to_string(line)?);
             text.push('\n');
         }
-        place(&self.versions().join("changes.jsonl"), text.as_bytes())
+        whole_file::put(&self.versions().join("changes.jsonl"), text.as_bytes())
     }
 
     fn replace_now(&self, change: &ConfigVersion, wanted: Option<&[u8]>) -> Result<(), ConfigError> {
@@ -99,29 +100,10 @@ impl ConfigFile {
         }
         self.note(change).map_err(&failed)?;
         match wanted {
-            Some(bytes) => place(&self.path, bytes).map_err(&failed),
+            Some(bytes) => whole_file::put(&self.path, bytes).map_err(&failed),
             None if there.is_some() => std::fs::remove_file(&self.path).map_err(&failed),
             None => Ok(()),
         }
-    }
-}
-
-/// Writes a file as a whole: beside it, to the disk, then renamed.
-fn place(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let mut beside = path.file_name().unwrap_or_default().to_owned();
-    beside.push(".new");
-    let beside = path.with_file_name(beside);
-    let mut file = File::create(&beside)?;
-    if let Ok(there) = std::fs::metadata(path) {
-        // Who may read it stays as it was.
-        file.set_permissions(there.permissions())?;
-    }
-    file.write_all(bytes)?;
-    file.sync_all()?;
-    std::fs::rename(&beside, path)?;
-    match path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
-        Some(folder) => File::open(folder)?.sync_all(),
-        None => Ok(()),
     }
 }
 

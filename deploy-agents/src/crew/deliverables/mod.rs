@@ -15,11 +15,13 @@
 //! | 8 documentation | [`ReleaseNotes`], [`DeploymentDocs`], [`TrainingPack`], [`LessonsLearned`] |
 //!
 //! The three-phase workflow hands over [`ReadinessReport`], [`CodeReview`], [`SecurityClearance`], [`InfraReadiness`],
-//! [`QaGate`], [`Coordination`], [`MonitoringSetup`], [`SecurityWatch`] and [`BusinessImpact`].
+//! [`QaGate`], [`Coordination`], [`MonitoringSetup`], [`SecurityWatch`] and [`BusinessImpact`]; the review of an incident
+//! [`ServiceImpact`] and [`UserImpact`].
 
 mod build;
 mod deployment;
 mod documentation;
+mod incident;
 mod infrastructure;
 mod monitoring;
 mod planning;
@@ -32,6 +34,7 @@ use deploy_core::evidence::Refusal;
 pub use self::build::{ArtifactSet, BuildRecord, Scan, ScanReport, VersionTag};
 pub use self::deployment::{Coordination, RolloutRecord};
 pub use self::documentation::{DeploymentDocs, LessonsLearned};
+pub use self::incident::{ServiceImpact, UserImpact};
 pub use self::infrastructure::{ComplianceReport, HardeningReport, InfraReadiness, InfraRecord};
 pub use self::monitoring::{BusinessImpact, MonitoringSetup, MonitoringStatus, PerfReport, SecurityWatch, SloStatus};
 pub use self::planning::{ReleasePlan, WindowPlan};

@@ -59,8 +59,9 @@ const POLICIES: &[&str] = &[kind::CONFTEST, kind::OPA];
 const LOADS: &[&str] = &[kind::K6, kind::OHA, kind::WRK];
 const COVERAGE: &[&str] = &[kind::LCOV, kind::COBERTURA, kind::LLVM_COV];
 
-/// Every seat of both workflows, phase by phase: first the three-phase one, then the eight-phase one.
-pub const SEATS: [Seat; 37] = [
+/// Every seat of the workflows, phase by phase: first the three-phase one, then the eight-phase one, and at last the answer to an
+/// incident ([`INCIDENT_SEATS`]).
+pub const SEATS: [Seat; 39] = [
     seat(Role::SpecValidator, 1),
     seat(Role::SpecReviewer, 1),
     seat(Role::SecuritySpecialist, 1),
@@ -98,7 +99,12 @@ pub const SEATS: [Seat; 37] = [
     seat(Role::Pm, 7),
     seat(Role::DocumentationGenerator, 8),
     seat(Role::TrainingChangeManager, 8),
+    INCIDENT_SEATS[0],
+    INCIDENT_SEATS[1],
 ];
+
+/// The seats in the review of an incident.
+pub const INCIDENT_SEATS: [Seat; 2] = [seat(Role::Qa, 4), seat(Role::Pm, 4)];
 
 const fn seat(role: Role, phase: u8) -> Seat {
     Seat { role, phase }

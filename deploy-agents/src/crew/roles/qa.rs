@@ -1,12 +1,12 @@
 //! Quality: tests, requirements of quality, the gate file.
 
 use super::*;
-use crate::checks::{code, performance, rules};
+use crate::checks::{code, impact, performance, rules};
 
 role! {
     /// Answers for quality. Before the release: it builds, its tests pass, they cover it, and the requirements of quality have
     /// targets and measurements; it writes the gate file. During it: the smoke tests ran, all of them, and the people who asked
-    /// for the change accepted it. After it: it keeps its service level.
+    /// for the change accepted it. After it: it keeps its service level. After an incident: what it cost the service.
     ///
     /// Its word advises; the checks that the readiness matrix names decide.
     ///
@@ -18,6 +18,8 @@ role! {
         during: 2,
         /// Its seat after the release, in phase 3.
         after: 3,
+        /// Its seat in the review of an incident.
+        incident: 4,
     }
 }
 
@@ -46,6 +48,11 @@ fn duties(seat: Seat) -> Option<Duty> {
                 &["error-budget", "service-level"],
             );
             Some(Duty::new(seat, step).makes::<SloStatus>())
+        }
+        4 => {
+            let documents: &[&[&str]] = &[&[impact::Impact::KIND], &[kind::CD_EVENTS]];
+            let step = VerifiedStep::new(118, "qa", 4, Standard, documents, &["impact-stated"]);
+            Some(Duty::new(seat, step).makes::<ServiceImpact>())
         }
         _ => None,
     }
