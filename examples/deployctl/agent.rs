@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Subcommand;
 use deploy_agents::checks::{EvidenceSet, Figure};
-use deploy_agents::crew::{Member, Role, SEATS, Seat, Wanted, duty};
+use deploy_agents::crew::{INCIDENT_SEATS, Member, Role, SEATS, Seat, Wanted, duty};
 use deploy_core::agent::{Agent as _, Task};
 use deploy_core::evidence::{Finding, Verdict};
 use deploy_core::plan::StepPath;
@@ -96,18 +96,22 @@ pub(crate) async fn run(args: &Args, shared: &Shared) -> Result<Code, Failure> {
 
 fn list(screen: &mut Screen) {
     for role in Role::ALL {
-        let phases: Vec<u8> = SEATS.iter().filter(|seat| seat.role == role).map(|seat| seat.phase).collect();
+        let of_releases = |seat: &&Seat| seat.role == role && !INCIDENT_SEATS.contains(seat);
+        let phases: Vec<u8> = SEATS.iter().filter(of_releases).map(|seat| seat.phase).collect();
+        let incident = INCIDENT_SEATS.iter().find(|seat| seat.role == role).map(|seat| seat.phase);
         let workflow = if role.is_of_three_phases() { "three-phase" } else { "eight-phase" };
         let shown: Vec<String> = phases.iter().map(ToString::to_string).collect();
         let text = format!(
-            "{role:<26} {}\n{:27}{workflow} workflow, phase {}; decides {}",
+            "{role:<26} {}\n{:27}{workflow} workflow, phase {}{}; decides {}",
             role.responsibility(),
             "",
             shown.join(", "),
+            incident.map(|phase| format!("; incident response, phase {phase}")).unwrap_or_default(),
             role.decides()
         );
         let facts = json!({
-            "role": role, "responsibility": role.responsibility(), "workflow": workflow, "phases": phases, "decides": role.decides(),
+            "role": role, "responsibility": role.responsibility(), "workflow": workflow, "phases": phases,
+            "incident_phase": incident, "decides": role.decides(),
         });
         screen.say("role", &text, &facts);
     }

@@ -85,12 +85,21 @@ pub(crate) async fn run(args: &Args, shared: &Shared) -> Result<Code, Failure> {
     .await
 }
 
+/// Where a host gets its pipeline.
+pub(crate) trait Pipelines {
+    /// Finds whatever is wrong with it, before anything is made or started.
+    fn check(&self, file: &JournalFile) -> Result<(), Failure>;
+
+    /// The pipeline, to be driven: what it needs is there afterwards.
+    async fn ready(&self, file: &JournalFile) -> Result<Pipeline, Failure>;
+}
+
 /// A host that drives runs: its engine, with the one pipeline that it was given.
 pub(crate) struct Host {
-    file: JournalFile,
+    pub(crate) file: JournalFile,
     pub(crate) journal: Arc<dyn Journal>,
     pub(crate) engine: Engine,
-    pipeline: Pipeline,
+    pub(crate) pipeline: Pipeline,
 }
 
 /// A run that has begun, or goes on.
@@ -102,7 +111,7 @@ pub(crate) struct Begun {
 
 /// Is a host until the run that `begin` begins has ended, or was handed back.
 pub(crate) async fn host(
-    source: &Source,
+    pipelines: &impl Pipelines,
     shared: &Shared,
     until: Until,
     begin: impl AsyncFnOnce(&Host, &mut Screen) -> Result<Begun, Failure>,
@@ -110,11 +119,11 @@ pub(crate) async fn host(
     // From here on an interrupt waits until it can be handled: nothing is left half begun.
     let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
     let file = shared.journal()?;
-    source.check()?;
+    pipelines.check(&file)?;
     let journal = file.make()?;
     let mut screen = Screen::new(shared.json);
     let ready = async {
-        let pipeline = source.ready(&file).await?;
+        let pipeline = pipelines.ready(&file).await?;
         let engine = Engine::builder(Arc::clone(&journal))
             .owner(owner()?)
             .options(EngineOptions::default().lease(LEASE).lease_margin(MARGIN).inbox_every(Duration::from_millis(100)))

@@ -13,6 +13,7 @@ use deploy_core::target::TargetState;
 
 use crate::Failure;
 use crate::demo::{self, Session};
+use crate::drive::Pipelines;
 use crate::journal::JournalFile;
 use crate::profile::{Profile, profile};
 use crate::registry::{NamedProgram, program, registry};
@@ -66,17 +67,6 @@ impl Source {
         self.workflow = Some(shape);
     }
 
-    /// Finds whatever is wrong with the pipeline, before anything is made or started.
-    pub(crate) fn check(&self) -> Result<(), Failure> {
-        self.pipeline(&Session::absent()).map(drop)
-    }
-
-    /// The pipeline, to be driven: what it releases to is there afterwards.
-    pub(crate) async fn ready(&self, file: &JournalFile) -> Result<Pipeline, Failure> {
-        let nowhere = self.pipeline(&Session::absent())?;
-        if needs_the_place(&nowhere) { self.pipeline(&Session::adopt_or_start(file).await?) } else { Ok(nowhere) }
-    }
-
     /// The pipeline, to be looked at: nothing is started.
     pub(crate) async fn look(&self, file: &JournalFile) -> Result<Pipeline, Failure> {
         self.pipeline(&Session::adopt(file).await?.unwrap_or_else(Session::absent))
@@ -111,6 +101,18 @@ impl Source {
         };
         let bound = loaded.and_then(|loaded| loaded.bind(&registry));
         bound.map_err(|errors| Trouble::usage(format!("{place}: {errors}")))
+    }
+}
+
+impl Pipelines for Source {
+    fn check(&self, _: &JournalFile) -> Result<(), Failure> {
+        self.pipeline(&Session::absent()).map(drop)
+    }
+
+    /// What it releases to is there afterwards.
+    async fn ready(&self, file: &JournalFile) -> Result<Pipeline, Failure> {
+        let nowhere = self.pipeline(&Session::absent())?;
+        if needs_the_place(&nowhere) { self.pipeline(&Session::adopt_or_start(file).await?) } else { Ok(nowhere) }
     }
 }
 

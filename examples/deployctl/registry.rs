@@ -30,8 +30,8 @@ use crate::profile::Profile;
 /// A program under the name of an agent.
 #[derive(Debug, Clone)]
 pub(crate) struct NamedProgram {
-    name: BlockName,
-    words: Vec<String>,
+    pub(crate) name: BlockName,
+    pub(crate) words: Vec<String>,
 }
 
 /// Reads `NAME=PROGRAM ARGUMENT ...`.

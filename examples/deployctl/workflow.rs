@@ -36,10 +36,11 @@ enum Command {
     /// The same as `run --workflow`, which goes on with it too. Without evidence of the release it ends with a no-go, which
     /// names every check that is missing.
     Deployment(Box<Deployment>),
-    /// Answer to an incident, as far as that is here: lists its steps, and the command of each that is.
+    /// Answer to an incident: with --event a run does, from triage to the review of what it cost.
     ///
-    /// Nothing is done. Exit code 9 as long as a step is not here, with the names of those that are not.
-    IncidentResponse(incident::Args),
+    /// Without, the steps of an answer are listed, with the command of each that is here, and nothing is done; exit code 9 as long as a
+    /// step is not here, with the names of those that are not.
+    IncidentResponse(Box<incident::Args>),
 }
 
 #[derive(Debug, clap::Args)]

@@ -25,6 +25,8 @@ use crate::gates::EvidenceGate;
 const RECOVERS_WITHIN: Duration = Duration::from_secs(24 * 60 * 60);
 /// How long the impact may take to be stated, unless said otherwise: two weeks, while people remember.
 const REVIEWED_WITHIN: Duration = Duration::from_secs(14 * 24 * 60 * 60);
+/// How long until somebody looks again whether the impact is stated, unless said otherwise.
+const LOOK_AGAIN: Duration = Duration::from_secs(60);
 
 /// The workflow that answers to an incident.
 ///
@@ -74,6 +76,7 @@ pub struct IncidentResponse {
     issues: IssuePolicy,
     recovers_within: Duration,
     reviewed_within: Duration,
+    look_again: Duration,
 }
 
 impl IncidentResponse {
@@ -91,6 +94,7 @@ impl IncidentResponse {
             issues: IssuePolicy::default(),
             recovers_within: RECOVERS_WITHIN,
             reviewed_within: REVIEWED_WITHIN,
+            look_again: LOOK_AGAIN,
         }
     }
 
@@ -154,6 +158,13 @@ impl IncidentResponse {
     #[must_use]
     pub fn reviewed_within(mut self, span: Duration) -> Self {
         self.reviewed_within = span;
+        self
+    }
+
+    /// How long until somebody looks again whether the impact is stated. Default 1 minute.
+    #[must_use]
+    pub fn look_again(mut self, after: Duration) -> Self {
+        self.look_again = after;
         self
     }
 
@@ -249,6 +260,7 @@ impl IncidentResponse {
     ) -> Result<(BTreeMap<Seat, StepPath>, BTreeMap<Seat, Arc<dyn Agent>>), WorkflowError> {
         let stated =
             EvidenceGate::new(BlockName::new("impact-is-stated")?, &self.crew, [CheckName::new("impact-stated")?]);
+        let stated = stated.look_again(self.look_again);
         let phase = p.phase("review").hold_at_most(self.reviewed_within).entry(stated.clone());
         let (mut seats, mut agents, mut weighed) = (BTreeMap::new(), BTreeMap::new(), Vec::new());
         for seat in INCIDENT_SEATS.into_iter().filter(|seat| !self.without.contains_key(seat)) {

@@ -1,4 +1,4 @@
-//! `deployctl workflow incident-response`: what answers to an incident, as far as it is here.
+//! The steps of the answer to an incident: which of them are here, and by which command.
 //!
 //! What is here is a command of this program, and named as one. What is not here is never pretended: the list says so, and the
 //! command ends with a code of its own.
@@ -11,13 +11,6 @@ use crate::select::select;
 use crate::shared::Shared;
 use crate::show::Screen;
 use crate::trouble::Trouble;
-
-/// What is asked.
-#[derive(Debug, clap::Args)]
-pub(crate) struct Args {
-    /// The run that the incident is about: its id, how its id begins, or `last`. The commands are then spelt for it.
-    run: Option<String>,
-}
 
 /// One step of the answer to an incident.
 struct Step {
@@ -38,7 +31,13 @@ enum Here {
     Nothing,
 }
 
-const STEPS: [Step; 16] = [
+const STEPS: [Step; 17] = [
+    here(
+        "answer",
+        "everybody",
+        "have one run answer to it, from the event to the review of what it cost",
+        "deployctl workflow incident-response --event FILE --serving REVISION --respond NAME=COMMAND --recovered NAME=COMMAND --evidence FOLDER",
+    ),
     here("status", "everybody", "see where the run stands", "deployctl status RUN"),
     by_itself(
         "automatic-rollback",
@@ -70,8 +69,17 @@ const STEPS: [Step; 16] = [
         "deployctl workflow deployment --kind hotfix --link INCIDENT --revision FIX --evidence FOLDER",
     ),
     nothing("coordination", "3, orchestrator", "one commander, the teams, and a freeze of what depends on it"),
-    nothing("verified-recovery", "3, orchestrator", "close it only when the service level has held again"),
-    nothing("impact", "4, business", "count users, requests and budget that it cost"),
+    by_itself(
+        "verified-recovery",
+        "close it only when recovery is shown",
+        "the run that answers to it does, by the programs of --recovered",
+    ),
+    here(
+        "impact",
+        "4, business",
+        "have what it cost added up from its measurements, in users, requests, money and budget",
+        "deployctl agent run qa --phase 4 --evidence FOLDER",
+    ),
     nothing("customers", "4, business", "tell customers, in words that somebody approved"),
     here(
         "records",
@@ -104,8 +112,9 @@ struct Line<'a> {
     how: Option<String>,
 }
 
-pub(crate) async fn run(args: &Args, shared: &Shared) -> Result<Code, Failure> {
-    let run = match &args.run {
+/// Lists them. The commands are spelt for a run, if one is meant.
+pub(super) async fn list(run: Option<&str>, shared: &Shared) -> Result<Code, Failure> {
+    let run = match run {
         Some(word) => {
             let journal = shared.journal()?.read()?;
             Some(select(&*journal, Some(word)).await?.run.to_string())
