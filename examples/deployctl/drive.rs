@@ -214,6 +214,31 @@ async fn begin(args: &Args, host: &Host, plan: Plan, screen: &mut Screen) -> Res
     Ok(Begun { run, news: 0 })
 }
 
+/// What a run does whose id follows from what it is about, so that there may be one already.
+pub(crate) struct About<'a> {
+    /// What it does, and what it did: `takes back run orders-v2-1a2b3c`.
+    pub(crate) does: String,
+    pub(crate) did: String,
+    /// What it is about, for programs.
+    pub(crate) fact: (&'a str, String),
+}
+
+impl About<'_> {
+    /// Says whether the run has just begun, goes on, or was over before.
+    pub(crate) fn begun(self, run: RunHandle, there: Option<&RunEntry>, screen: &mut Screen) -> Begun {
+        let (id, news) = (run.id(), there.map_or(0, |entry| entry.records));
+        let (state, text) = match there.map(|entry| &entry.outcome) {
+            None => ("started", format!("run {id}: {}", self.does)),
+            Some(None) => ("resumed", format!("run {id} goes on after {news} records: it {}", self.does)),
+            Some(Some(outcome)) => ("over", format!("run {id} {} and has {outcome} before", self.did)),
+        };
+        let (key, value) = self.fact;
+        let facts = json!({ "run": id, "state": state, "records": news, key: value });
+        screen.say("run", &text, &facts);
+        Begun { run, news }
+    }
+}
+
 /// The newest run of this revision that has not ended.
 async fn under_way(file: &JournalFile, journal: &Arc<dyn Journal>, plan: &Plan) -> Result<Option<RunEntry>, Failure> {
     for entry in runs(&**journal, Which::Unfinished).await?.into_iter().rev() {

@@ -196,7 +196,6 @@ impl DeliveryHistory {
     }
 
     /// How many deployments there were in each whole week, counted back from the end.
-    #[expect(clippy::cast_precision_loss, reason = "counts of deployments stay far below 2^52")]
     fn weeks(&self) -> Vec<f64> {
         let weeks = usize::try_from(self.to.since(self.from).as_secs() / WEEK.as_secs()).unwrap_or(0);
         let mut counts = vec![0_u32; weeks.min(10_000)];

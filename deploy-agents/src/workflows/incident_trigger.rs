@@ -35,7 +35,7 @@ pub enum Triggered {
     /// The run that answers to the incident; it began with this event, or had begun before.
     Answered(RunHandle),
     /// Nothing answers to it: it is said to be over, and no run ever answered to it.
-    Nothing(IncidentFacts),
+    Nothing(Box<IncidentFacts>),
 }
 
 /// An event that nothing was started for. It may be handed over again.
@@ -155,7 +155,7 @@ impl IncidentTrigger {
         }
         let release = Self::release(&event, serving)?;
         if event.said == IncidentPredicate::Resolved {
-            return Ok(Triggered::Nothing(event));
+            return Ok(Triggered::Nothing(Box::new(event)));
         }
         let planned = self.pipeline.plan(release, who);
         let plan = planned.map_err(|source| TriggerError::Plan { incident: incident(), source })?;

@@ -14,11 +14,10 @@ use deploy_core::name::RevisionName;
 use deploy_core::operator::ApprovalRequest;
 use deploy_core::pipeline::Pipeline;
 use deploy_core::report::chain;
-use serde_json::json;
 
 use crate::Failure;
 use crate::code::Code;
-use crate::drive::{Begun, Pipelines, host, wait_for_owner};
+use crate::drive::{About, Pipelines, host, wait_for_owner};
 use crate::follow::Until;
 use crate::journal::JournalFile;
 use crate::registry::{NamedProgram, program};
@@ -80,29 +79,17 @@ impl Answer {
                 wait_for_owner(&host.journal, &host.engine, there, screen).await?;
             }
             let trigger = IncidentTrigger::new(host.pipeline.clone(), events(&host.file));
-            let run = match trigger.receive(&host.engine, &bytes, serving, who).await.map_err(|e| refused(&e))? {
-                Triggered::Answered(run) => run,
-                _ => {
-                    let incident = &facts.incident.value;
-                    let text = format!(
-                        "incident {incident} is said to be over, and no run answered to it: nothing was started"
-                    );
-                    return Err(Trouble::ends(Code::Refused, text));
-                }
+            let received = trigger.receive(&host.engine, &bytes, serving, who).await.map_err(|e| refused(&e))?;
+            let Triggered::Answered(run) = received else {
+                let incident = &facts.incident.value;
+                let text =
+                    format!("incident {incident} is said to be over, and no run answered to it: nothing was started");
+                return Err(Trouble::ends(Code::Refused, text));
             };
-            let (news, state) = there.as_ref().map_or((0, "started"), |entry| match entry.outcome {
-                Some(_) => (entry.records, "over"),
-                None => (entry.records, "resumed"),
-            });
-            let (id, incident) = (run.id(), &facts.incident.value);
-            let text = match there.as_ref().map(|entry| &entry.outcome) {
-                None => format!("run {id}: answers to incident {incident}"),
-                Some(None) => format!("run {id} goes on after {news} records: it answers to incident {incident}"),
-                Some(Some(outcome)) => format!("run {id} answered to incident {incident} and has {outcome} before"),
-            };
-            let facts = json!({ "run": id, "state": state, "records": news, "incident": incident });
-            screen.say("run", &text, &facts);
-            Ok(Begun { run, news })
+            let incident = &facts.incident.value;
+            let (does, did) = (format!("answers to incident {incident}"), format!("answered to incident {incident}"));
+            let about = About { does, did, fact: ("incident", incident.clone()) };
+            Ok(about.begun(run, there.as_ref(), screen))
         })
         .await
     }

@@ -3,12 +3,11 @@
 use deploy_core::driver::{Engine, RollBackError};
 use deploy_core::journal::RunEntry;
 use deploy_core::report::chain;
-use serde_json::json;
 
 use super::Rollback;
 use crate::Failure;
 use crate::code::Code;
-use crate::drive::{Begun, host, wait_for_owner};
+use crate::drive::{About, host, wait_for_owner};
 use crate::follow::Until;
 use crate::select::select;
 use crate::shared::Shared;
@@ -37,20 +36,9 @@ pub(super) async fn take_back(said: &Rollback, ended: &RunEntry, shared: &Shared
             RollBackError::Start { .. } => Trouble::usage(format!("{}; give the pipeline that it had", chain(&error))),
             _ => Trouble::ends(Code::Refused, chain(&error)),
         })?;
-        let (news, state) = there.as_ref().map_or((0, "started"), |entry| match entry.outcome {
-            Some(_) => (entry.records, "over"),
-            None => (entry.records, "resumed"),
-        });
-        let text = match &there {
-            None => format!("run {}: takes back run {}", run.id(), ended.run),
-            Some(entry) => match &entry.outcome {
-                Some(outcome) => format!("run {} took back run {} and has {outcome} before", run.id(), ended.run),
-                None => format!("run {} goes on after {news} records: it takes back run {}", run.id(), ended.run),
-            },
-        };
-        let facts = json!({ "run": run.id(), "state": state, "records": news, "takes_back": ended.run });
-        screen.say("run", &text, &facts);
-        Ok(Begun { run, news })
+        let (does, did) = (format!("takes back run {}", ended.run), format!("took back run {}", ended.run));
+        let about = About { does, did, fact: ("takes_back", ended.run.to_string()) };
+        Ok(about.begun(run, there.as_ref(), screen))
     })
     .await
 }

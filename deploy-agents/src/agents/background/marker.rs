@@ -222,7 +222,6 @@ mod tests {
 
     use super::{Exit, Marker, Standing};
     use crate::process::CommandLine;
-    use crate::whole_file;
 
     #[test]
     fn a_directory_is_begun_once_and_not_at_all_once_it_is_withdrawn() {
