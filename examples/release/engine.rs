@@ -51,7 +51,7 @@ pub(crate) async fn run(args: &Args) -> Result<ExitCode, Failure> {
         None => Session::start(&state, args.pace).await?,
     };
     let desk = Desk::of(&session.place);
-    greet(&session, &desk, &mut screen).await?;
+    greet(&session, &mut screen).await?;
 
     let pipeline = pipeline(&session.place)?;
     let journal = SqliteJournal::open(session.journal())?;
@@ -86,8 +86,8 @@ pub(crate) async fn run(args: &Args) -> Result<ExitCode, Failure> {
     Ok(if summary.as_told { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-async fn greet(session: &Session, desk: &Desk, screen: &mut Screen) -> Result<(), Failure> {
-    let counts = desk.counts().await?;
+async fn greet(session: &Session, screen: &mut Screen) -> Result<(), Failure> {
+    let counts = session.counts().await?;
     let (pid, traffic) = (session.place.pid, session.place.traffic);
     let facts = json!({
         "adopted": session.adopted, "place_pid": pid, "engine_pid": std::process::id(), "traffic": traffic,

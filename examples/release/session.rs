@@ -14,11 +14,12 @@ use serde::{Deserialize, Serialize};
 
 use crate::Failure;
 use crate::desk::Desk;
+use crate::tally::Counts;
 
 /// How long a place may take to serve version 1. A cold start of a large debug build on a busy machine takes a few seconds.
 const START_WITHIN: Duration = Duration::from_secs(90);
-/// How long a place that stands in the file may take to answer before it counts as gone.
-const ANSWER_WITHIN: Duration = Duration::from_secs(5);
+/// How long a place that is there may take to answer before it counts as gone. One that is not there is found out at once.
+const ANSWER_WITHIN: Duration = Duration::from_secs(30);
 const EVERY: Duration = Duration::from_millis(50);
 
 /// How an engine finds its place. Lies in a file that only its owner can read.
@@ -81,16 +82,21 @@ impl Session {
         let folder = current(state);
         let Ok(text) = std::fs::read(file(&folder)) else { return Ok(None) };
         let place: PlaceFile = serde_json::from_slice(&text)?;
-        let desk = Desk::of(&place);
+        let session = Self { folder, place, adopted: true };
+        let alive = session.counts().await.is_ok();
+        Ok(alive.then_some(session))
+    }
+
+    /// How the users fare, as soon as the place says so: one that is busy is asked again.
+    pub(crate) async fn counts(&self) -> Result<Counts, Failure> {
+        let desk = Desk::of(&self.place);
         let answers = until(ANSWER_WITHIN, EVERY, || async {
             match desk.counts().await {
-                Ok(_) => Some(true),
-                Err(error) if error.nobody_there => Some(false),
-                Err(_) => None,
+                Err(error) if !error.nobody_there => None,
+                counts_or_nobody => Some(counts_or_nobody),
             }
         });
-        let alive = answers.await.unwrap_or(false);
-        Ok(alive.then_some(Self { folder, place, adopted: true }))
+        Ok(answers.await??)
     }
 
     /// Starts a place in a process of its own. What an earlier one left in the folder is kept beside it, until the next start.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -27,6 +27,8 @@ use crate::workshop::shelf::Shelf;
 use crate::workshop::tools::Tools;
 
 const PATIENCE: Duration = Duration::from_millis(100);
+/// How many ports are tried.
+const TRIES: u32 = 5;
 
 /// A Prometheus at work.
 #[derive(Debug)]
@@ -56,6 +58,32 @@ fn start(program: &Path, folder: &Path, words: &[String]) -> Result<Running, Fai
     let mut command = Command::new(program);
     command.args(words).current_dir(folder).stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
     Ok(Running(command.spawn()?))
+}
+
+/// Starts a program at a port, and waits until it is ready there; again at another port if it ends: somebody may take a port between
+/// its choice and its use. Answers with the program's URL.
+async fn listening<F: Future<Output = bool> + Send>(
+    program: &Path,
+    folder: &Path,
+    words: impl Fn(u16) -> Vec<String>,
+    is_ready: impl Fn(String) -> F + Sync,
+) -> Result<(String, Running), Failure> {
+    for _ in 0..TRIES {
+        let port = free()?;
+        let url = format!("http://127.0.0.1:{port}");
+        let running = Mutex::new(start(program, folder, &words(port))?);
+        let look = || async {
+            if is_ready(url.clone()).await {
+                return Some(true);
+            }
+            let mut running = running.lock().unwrap_or_else(PoisonError::into_inner);
+            running.0.try_wait().is_ok_and(|ended| ended.is_some()).then_some(false)
+        };
+        if until(BOUND, PATIENCE, look).await? {
+            return Ok((url, running.into_inner().unwrap_or_else(PoisonError::into_inner)));
+        }
+    }
+    Err(format!("{} ends at once; its last words are in {}", program.display(), folder.join("log").display()).into())
 }
 
 async fn get(url: &str) -> Option<Vec<u8>> {
@@ -100,32 +128,26 @@ impl Prometheus {
         });
         // JSON is YAML.
         std::fs::write(folder.join("prometheus.yml"), serde_json::to_vec_pretty(&config)?)?;
-        let port = free()?;
-        let words = [
-            "--config.file=prometheus.yml".to_owned(),
-            "--storage.tsdb.path=data".to_owned(),
-            format!("--web.listen-address=127.0.0.1:{port}"),
-            "--query.lookback-delta=15s".to_owned(),
-            "--log.level=warn".to_owned(),
-        ];
-        let running = start(&program, &folder, &words)?;
-        let this = Self { url: format!("http://127.0.0.1:{port}"), _running: running };
-        let scraped = || async {
-            let answer: Value = serde_json::from_slice(&this.targets().await?).ok()?;
-            let up = answer["data"]["activeTargets"][0]["health"] == "up";
-            let answer: Value = serde_json::from_slice(&this.rules().await?).ok()?;
-            (up && answer["data"]["groups"][0]["rules"][0]["health"] == "ok").then_some(())
+        let words = |port| {
+            vec![
+                "--config.file=prometheus.yml".to_owned(),
+                "--storage.tsdb.path=data".to_owned(),
+                format!("--web.listen-address=127.0.0.1:{port}"),
+                "--query.lookback-delta=15s".to_owned(),
+                "--log.level=warn".to_owned(),
+            ]
         };
-        until(BOUND, PATIENCE, scraped).await?;
-        Ok(Some(this))
+        let scraped = |url| async move { is_scraped(url).await.unwrap_or(false) };
+        let (url, running) = listening(&program, &folder, words, scraped).await?;
+        Ok(Some(Self { url, _running: running }))
     }
 
     pub(crate) async fn targets(&self) -> Option<Vec<u8>> {
-        get(&format!("{}/api/v1/targets", self.url)).await
+        targets(&self.url).await
     }
 
     pub(crate) async fn rules(&self) -> Option<Vec<u8>> {
-        get(&format!("{}/api/v1/rules", self.url)).await
+        rules(&self.url).await
     }
 
     /// The series of a revision.
@@ -139,6 +161,22 @@ impl Prometheus {
             .collect();
         get(&format!("{}/api/v1/query?query={query}", self.url)).await
     }
+}
+
+async fn targets(url: &str) -> Option<Vec<u8>> {
+    get(&format!("{url}/api/v1/targets")).await
+}
+
+async fn rules(url: &str) -> Option<Vec<u8>> {
+    get(&format!("{url}/api/v1/rules")).await
+}
+
+/// Whether the Prometheus there has scraped the place, and evaluated its rule.
+async fn is_scraped(url: String) -> Option<bool> {
+    let answer: Value = serde_json::from_slice(&targets(&url).await?).ok()?;
+    let up = answer["data"]["activeTargets"][0]["health"] == "up";
+    let answer: Value = serde_json::from_slice(&rules(&url).await?).ok()?;
+    Some(up && answer["data"]["groups"][0]["rules"][0]["health"] == "ok")
 }
 
 /// Sets an alert off on purpose, and waits until it arrives.
@@ -162,18 +200,17 @@ pub(crate) async fn alert_drill(
         "receivers": [{ "name": "grace", "webhook_configs": [{ "url": inbox.url() }] }],
     });
     std::fs::write(folder.join("alertmanager.yml"), serde_json::to_vec_pretty(&config)?)?;
-    let port = free()?;
-    let words = [
-        "--config.file=alertmanager.yml".to_owned(),
-        "--storage.path=data".to_owned(),
-        format!("--web.listen-address=127.0.0.1:{port}"),
-        "--cluster.listen-address=".to_owned(),
-        "--log.level=warn".to_owned(),
-    ];
-    let _running = start(&program, &folder, &words)?;
-    let url = format!("http://127.0.0.1:{port}");
-    let ready = || async { get(&format!("{url}/-/ready")).await.map(drop) };
-    until(BOUND, PATIENCE, ready).await?;
+    let words = |port| {
+        vec![
+            "--config.file=alertmanager.yml".to_owned(),
+            "--storage.path=data".to_owned(),
+            format!("--web.listen-address=127.0.0.1:{port}"),
+            "--cluster.listen-address=".to_owned(),
+            "--log.level=warn".to_owned(),
+        ]
+    };
+    let ready = |url: String| async move { get(&format!("{url}/-/ready")).await.is_some() };
+    let (url, _running) = listening(&program, &folder, words, ready).await?;
     let rule = rule();
     let drill = AlertDrill::new(BlockName::new("alert-drill")?, Alertmanager::new(&url), inbox, rule.clone());
     let step = StepPath::new("workshop/alert-drill")?;

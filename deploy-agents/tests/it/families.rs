@@ -15,6 +15,7 @@ use deploy_core::testing::conformance::monitor::MonitorSuite;
 use deploy_core::time::{Clock, Now, Timestamp};
 
 use crate::fleet::name;
+use crate::load::BOUND;
 use crate::peers::{VictoriaMetrics, free_port};
 use crate::program::task;
 use crate::prometheus_policy::{Standing, policy};
@@ -79,7 +80,7 @@ impl Clock for Hand {
 #[tokio::test]
 async fn coverage_lists_what_is_missing_and_what_is_bound_and_measures_nothing() {
     let at = service::spawn("v2").await;
-    let probe = Arc::new(ProbeMonitor::new(block("probe"), format!("http://{at}/")));
+    let probe = Arc::new(ProbeMonitor::new(block("probe"), format!("http://{at}/")).within(BOUND, BOUND));
     let meter = Arc::new(Meter::new(block("shop")));
     meter.event(&metric("orders.abandoned"), &name("v2"), false).expect("room");
     let nobody =
@@ -263,7 +264,8 @@ async fn the_way_to_a_revision_is_measured_and_nobody_at_its_end_is_a_failure() 
         "v2" => vec![at.to_string(), format!("127.0.0.1:{nobody}")],
         "v1" => vec![at.to_string()],
         _ => Vec::new(),
-    });
+    })
+    .within(BOUND);
     let all = measure(&probe).await;
     assert_eq!(reading(&all, "network.connect.failures", Arm::Candidate), counts(10, 5));
     assert_eq!(reading(&all, "network.connect.failures", Arm::Baseline), counts(10, 0));

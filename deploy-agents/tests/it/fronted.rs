@@ -1,6 +1,6 @@
 //! A fleet behind a load balancer that is a process of its own, and the walk that each such balancer is taken on.
 
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 
 use deploy_agents::targets::Balancer;
 use deploy_agents::targets::processes::ProcessFleet;
@@ -9,10 +9,11 @@ use deploy_core::target::{Applied, Capabilities, DesiredState, EffectContext, Ta
 
 use crate::fleet::{effect, reached, want};
 use crate::load::Load;
+use crate::peers::free_port;
 
-/// A loopback port that nobody listens at now.
+/// A loopback port that nobody listens at.
 pub(crate) fn free() -> SocketAddr {
-    TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr()).expect("a free port")
+    SocketAddr::from(([127, 0, 0, 1], free_port()))
 }
 
 /// Starts a balancer, again if it fails: somebody may take a port between its choice and its use.

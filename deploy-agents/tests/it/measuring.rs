@@ -18,6 +18,7 @@ use deploy_core::name::{BlockName, CheckName, MetricName};
 use deploy_core::time::Now;
 
 use crate::fleet::name;
+use crate::fronted::free;
 use crate::load::BOUND;
 use crate::program::{context, task};
 use crate::service;
@@ -106,7 +107,7 @@ async fn a_probe_whose_time_is_up_says_what_was_wrong_last() {
 #[tokio::test]
 async fn the_probe_monitor_counts_what_users_would_see() {
     let service = service::spawn("v2").await;
-    let nobody = std::net::TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr()).expect("a free port");
+    let nobody = free();
     let monitor = ProbeMonitor::new(block("probe"), "unused")
         .urls(move |revision| {
             let fails = format!("http://{service}/fail");
@@ -116,7 +117,8 @@ async fn the_probe_monitor_counts_what_users_would_see() {
                 vec![format!("http://{nobody}/")]
             }
         })
-        .requests(10);
+        .requests(10)
+        .within(BOUND, BOUND);
     let all = measure(&monitor, &question()).await;
     let counts = |bad| Reading::Counts(Counts::new(10, bad).expect("counts"));
     assert_eq!(reading(&all, "http.probe.errors", Arm::Candidate), counts(5));

@@ -11,6 +11,7 @@ use deploy_agents::monitors::prometheus::{
     Guard, PromQuery, PrometheusMonitor, PrometheusPolicy, Stale, Template, Unfit,
 };
 use deploy_agents::monitors::{Query, Selector};
+use deploy_agents::wait::until;
 use deploy_core::monitor::{Arm, MeasureContext, MeasureRequest, Monitor as _, Reading};
 use deploy_core::name::{BlockName, MetricName};
 use deploy_core::time::Now;
@@ -21,6 +22,7 @@ use hyper_util::rt::TokioIo;
 use tokio::net::TcpListener;
 
 use crate::fleet::name;
+use crate::load::{BOUND, EVERY};
 use crate::peers::{Prometheus, free_port};
 use crate::program::task;
 use crate::prometheus_policy::policy;
@@ -126,7 +128,7 @@ async fn native_histograms_are_asked_for_in_promql() {
     let metric = |text: &str| MetricName::new(text).expect("a name");
     let monitor =
         || PrometheusMonitor::new(BlockName::new("native").expect("a name"), prometheus.url(), policy.clone());
-    let ask = async |monitor: PrometheusMonitor| {
+    let ask = async |monitor: &PrometheusMonitor| {
         let request = MeasureRequest {
             monitor: monitor.name(),
             metrics: Vec::new(),
@@ -141,8 +143,13 @@ async fn native_histograms_are_asked_for_in_promql() {
     let all = format!("histogram_count({grown})");
     let slow = format!("{all} * (1 - histogram_fraction(-Inf, 0.1, {grown}))");
     let slow = PromQuery::Ratio { bad: template(&slow), all: template(&all), guard: guard() };
-    let measured = ask(monitor().metric(metric("p99"), quantile).metric(metric("slow"), slow)).await;
-    let measured = measured.unwrap_or_else(|e| panic!("{}", deploy_core::report::chain(&e)));
+    let asked = monitor().metric(metric("p99"), quantile).metric(metric("slow"), slow);
+    // A scrape that takes too long is silence until the next one.
+    let scraped = || async {
+        let measured = ask(&asked).await.unwrap_or_else(|e| panic!("{}", deploy_core::report::chain(&e)));
+        measured.iter().all(|m| m.reading != Reading::NoData).then_some(measured)
+    };
+    let measured = until(BOUND, EVERY, scraped).await.expect("it is scraped");
     let reading = |wanted: &str| {
         let found = measured.iter().find(|m| m.metric == metric(wanted) && m.arm == Arm::Candidate);
         found.unwrap_or_else(|| panic!("no {wanted}")).reading.clone()
@@ -154,6 +161,6 @@ async fn native_histograms_are_asked_for_in_promql() {
     let share = slow.ratio().expect("events");
     assert!(slow.events() > 1_000 && (share - 0.1).abs() < 0.001, "{slow:?}");
     let sums = PromQuery::Series(Query::Sum(Selector::new("seconds").is("version", "{revision}")));
-    let error = ask(monitor().metric(metric("sum"), sums)).await.expect_err("a histogram is no number");
+    let error = ask(&monitor().metric(metric("sum"), sums)).await.expect_err("a histogram is no number");
     assert!(deploy_core::report::chain(&error).contains("native histograms"), "{}", deploy_core::report::chain(&error));
 }

@@ -3,6 +3,7 @@
 use std::net::TcpListener;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -43,8 +44,23 @@ impl Drop for Running {
     }
 }
 
+/// A loopback port that nobody listens at, given to one asker of this program alone. It lies below those that the system gives to
+/// whoever asks for any, so that no listener and no connection of another test takes it between its choice and its use.
 pub(crate) fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr()).expect("a free port").port()
+    static GIVEN: AtomicU32 = AtomicU32::new(0);
+    const LOWEST: u32 = 10_000;
+    let range = std::fs::read_to_string("/proc/sys/net/ipv4/ip_local_port_range").unwrap_or_default();
+    let any = range.split_whitespace().next().and_then(|first| first.parse().ok()).unwrap_or(32_768_u32);
+    let span = any.saturating_sub(LOWEST).max(1_000);
+    // Two programs that run at the same time begin at different places.
+    let begin = std::process::id().wrapping_mul(7_919) % span;
+    let mut ports =
+        std::iter::repeat_with(|| LOWEST + (begin + GIVEN.fetch_add(1, Ordering::Relaxed)) % span).take(1_000);
+    let free = ports.find_map(|port| {
+        let port = u16::try_from(port).ok()?;
+        TcpListener::bind(("127.0.0.1", port)).is_ok().then_some(port)
+    });
+    free.expect("a free port")
 }
 
 /// Starts a program that shall say nothing.
@@ -183,6 +199,9 @@ impl VictoriaMetrics {
         let url = format!("{}/api/v1/import/prometheus", self.url());
         let (status, _) = call("POST", &url, lines.join("\n") + "\n").await.expect("an answer");
         assert_eq!(status, 204);
+        // Each month and each processor has samples that cannot be asked for yet, and the last line speaks for one of them alone.
+        let flush = format!("{}/internal/force_flush", self.url());
+        assert!(call("GET", &flush, "").await.is_some_and(|(status, _)| status == 200), "not flushed");
         let name = lines.last().and_then(|line| line.split(' ').next()).expect("a line");
         let time = last_ms as f64 / 1_000.0;
         let url = format!("{}/api/v1/query?time={time}&query={}", self.url(), form(&format!("{name}[10s]")));

@@ -23,9 +23,12 @@ use crate::load::{BOUND, eventually};
 fn behaves_as_a_child() {
     let Ok(behaviour) = std::env::var("BEHAVIOUR") else { return };
     let pids = std::env::var("PIDS").map(std::path::PathBuf::from);
+    // Whole or not at all: whoever finds the file may end this process at once.
     let note = |name: &str| {
-        std::fs::write(pids.as_ref().expect("a directory").join(name), std::process::id().to_string())
-            .expect("written");
+        let file = pids.as_ref().expect("a directory").join(name);
+        let beside = file.with_extension("unfinished");
+        std::fs::write(&beside, std::process::id().to_string()).expect("written");
+        std::fs::rename(beside, file).expect("renamed");
     };
     match behaviour.as_str() {
         "tell" => {

@@ -19,6 +19,7 @@ use deploy_core::time::{Clock, Now, Timestamp};
 use serde_json::{Value, json};
 
 use crate::fleet::name;
+use crate::load::BOUND;
 use crate::program::task;
 
 /// Each window ends here.
@@ -48,12 +49,7 @@ pub(crate) fn policy() -> PrometheusPolicy {
         warm_up: Duration::from_secs(30),
         scraped_every: Duration::from_secs(10),
         settle: Duration::ZERO,
-        server: Server {
-            within: Duration::from_secs(2),
-            attempts: NonZeroU32::MIN,
-            apart: Duration::from_millis(1),
-            most: 1 << 20,
-        },
+        server: Server { within: BOUND, attempts: NonZeroU32::MIN, apart: Duration::from_millis(1), most: 1 << 20 },
     }
 }
 

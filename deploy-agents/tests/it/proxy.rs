@@ -14,6 +14,7 @@ use hyper::body::{Frame, Incoming};
 use hyper_util::client::legacy::Client;
 use hyper_util::rt::TokioExecutor;
 
+use crate::fronted::free;
 use crate::load::{BOUND, Load, eventually};
 use crate::service;
 
@@ -37,7 +38,7 @@ async fn proxy() -> Proxy {
 
 /// An address that refuses connections.
 fn nobody() -> SocketAddr {
-    std::net::TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr()).expect("a free port")
+    free()
 }
 
 async fn send(proxy: &Proxy, request: Request<Full<Bytes>>) -> Response<Incoming> {

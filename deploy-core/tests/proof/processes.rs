@@ -20,8 +20,8 @@ use crate::world::{Ending, World, pass, run_id, sqlite};
 const PART: &str = "DEPLOY_CORE_PROOF_PART";
 /// A host is given up after this long without a sign of life.
 const LEASE: Duration = Duration::from_millis(500);
-/// No test waits longer for anything.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+/// No test waits longer for anything: far longer than anything takes, so that a busy machine fails nothing.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
 
 pub(crate) fn options() -> EngineOptions {
     EngineOptions::default()
@@ -145,6 +145,20 @@ pub(crate) async fn until_records(journal: &dyn Journal, host: &mut Host, at_lea
             let last = &records[records.len().saturating_sub(12)..];
             panic!("no record {at_least} within {PATIENCE:?}: {entry:?}: {last:#?}");
         }
+        pass(Duration::from_millis(1)).await;
+    }
+}
+
+/// Waits until whoever has the run now has written six records after these, or all that it can before a person answers.
+pub(crate) async fn until_driven_on(journal: &dyn Journal, had: u64) {
+    let bound = tokio::time::Instant::now() + PATIENCE;
+    loop {
+        let entry = journal.entry(&the_run()).await.expect("readable").expect("there");
+        let asks = entry.waits.as_ref().is_some_and(|waits| waits.starts_with("asks people"));
+        if entry.records >= had + 6 || (entry.records > had && asks) {
+            return;
+        }
+        assert!(tokio::time::Instant::now() < bound, "nobody goes on after record {had}: {entry:?}");
         pass(Duration::from_millis(1)).await;
     }
 }

@@ -22,7 +22,7 @@ use deploy_core::strategy::{Decision, Memory, Next, Outline, Reason, ReasonCode,
 use deploy_core::target::{
     Applied, Capabilities, DesiredState, EffectContext, RevisionState, Target, TargetError, TargetState,
 };
-use deploy_core::testing::VirtualClock;
+use deploy_core::testing::{Attentive, VirtualClock};
 use deploy_core::time::{Clock, Timestamp};
 
 use crate::ledger::Ledger;
@@ -314,10 +314,11 @@ impl World {
         Self::new(Ledger::in_memory(), journal, clock, UNIT)
     }
 
-    /// A world in virtual time on a journal in a file.
+    /// A world in virtual time on a journal in a file. Whoever asks the journal, its agents too, does so attentively: while the
+    /// journal's own thread is slow to answer, time does not run on.
     pub(crate) fn on_sqlite(file: &Path) -> Self {
         let clock = Arc::new(VirtualClock::new(Timestamp(1_795_334_400_000)));
-        let journal = sqlite(file, Arc::clone(&clock) as _);
+        let journal = Attentive(sqlite(file, Arc::clone(&clock) as _));
         Self::new(Ledger::in_memory(), Arc::new(journal), clock, UNIT)
     }
 

@@ -1,5 +1,6 @@
 //! The process that stays with a background program. It uses no runtime and no thread but those that read output.
 
+use std::fs::File;
 use std::io::{self, Read};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::PathBuf;
@@ -22,6 +23,9 @@ pub(super) const SECRETS: &str = "DEPLOY_SUPERVISE_SECRETS";
 const KEPT: usize = 64 * 1024;
 /// How long output may still trickle in after the program has ended.
 const LAST_WORDS: Duration = Duration::from_secs(2);
+/// How often the lock is asked for, and how many times: for about as long as whoever started this waits for it.
+const LOOK: Duration = Duration::from_millis(10);
+const MOST_LOOKS: u32 = 3_000;
 
 /// Supervises a background program if this process was started for that, and says how this process should end. Otherwise it
 /// does nothing. Call it first in `main`, before any other thread is started and before arguments are read.
@@ -40,8 +44,16 @@ pub fn supervise_if_asked() -> Option<ExitCode> {
 }
 
 fn supervise(marker: &Marker) -> io::Result<()> {
+    let mut looks = 0;
+    let again = || {
+        looks += 1;
+        if looks <= MOST_LOOKS {
+            wait();
+        }
+        looks <= MOST_LOOKS
+    };
     // Held until the end of this function, which is the end of this process.
-    let Some(_held) = marker.lock()? else { return Ok(()) };
+    let Some(_held) = take(marker, again)? else { return Ok(()) };
     let words = marker.command()?;
     if !marker.begin()? {
         return Ok(());
@@ -77,6 +89,27 @@ fn supervise(marker: &Marker) -> io::Result<()> {
     noted
 }
 
+/// Takes the lock, unless another supervisor is at work or `again` gives up. Whoever looks into the directory may hold it for a
+/// moment, and a process that is just being started elsewhere in the host for a little longer: that is no reason to leave.
+fn take(marker: &Marker, mut again: impl FnMut() -> bool) -> io::Result<Option<File>> {
+    loop {
+        if let Some(held) = marker.lock()? {
+            return Ok(Some(held));
+        }
+        if marker.has_begun() || !again() {
+            return Ok(None);
+        }
+    }
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a process without a runtime waits for a lock that others hold for a moment"
+)]
+fn wait() {
+    std::thread::sleep(LOOK);
+}
+
 fn exit(status: ExitStatus) -> Exit {
     match (status.code(), status.signal()) {
         (Some(code), _) => Exit::Code(code),
@@ -107,4 +140,30 @@ fn keep(mut stream: impl Read + Send + 'static, capture: Capture, open: mpsc::Se
         }
         drop(open);
     });
+}
+
+#[cfg(test)]
+mod tests {
+    use deploy_core::effect::EffectKey;
+    use deploy_core::name::RunId;
+    use deploy_core::plan::StepPath;
+
+    use super::{Marker, take};
+    use crate::process::CommandLine;
+
+    #[test]
+    fn whoever_looks_in_for_a_moment_does_not_send_the_supervisor_away() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let (run, step) = (RunId::new("run-1").expect("a name"), StepPath::new("a/b").expect("a path"));
+        let key = EffectKey { run, step, undo: false, iteration: 0, attempt: 1 };
+        let marker = Marker::of(dir.path(), &key);
+        marker.prepare(&CommandLine::new("program"), &key).expect("written");
+        let mut looking = marker.lock().expect("a lock");
+        let taken = take(&marker, || looking.take().is_some()).expect("readable");
+        assert!(taken.is_some(), "it waited until nobody held the lock");
+        // Another one is on its way, and this one has not begun yet.
+        assert!(take(&marker, || false).expect("readable").is_none(), "it gives up when it is told to");
+        assert!(marker.begin().expect("written"));
+        assert!(take(&marker, || panic!("another is at work")).expect("readable").is_none());
+    }
 }

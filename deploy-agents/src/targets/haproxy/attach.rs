@@ -9,7 +9,8 @@ use super::order::ServerCheck;
 /// - `stats socket PATH level admin expose-fd listeners` in the section `global`;
 /// - a backend with `balance roundrobin`: `static-rr` and `source` do not take weights at run time;
 /// - `retries 3`, `option redispatch 1` and `retry-on conn-failure empty-response response-timeout`, or a killed instance costs requests
-///   until its health check fails.
+///   until its health check fails;
+/// - `timeout check`, longer than the time between two checks, or an instance that is busy is taken for dead.
 ///
 /// Only servers that were added here are changed; the host's own in the same backend stay as they are, and are not counted.
 #[derive(Debug, Clone, PartialEq, Eq)]

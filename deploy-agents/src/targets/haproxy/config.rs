@@ -119,6 +119,9 @@ impl HaproxyConfig {
             format!("timeout connect {connect}ms"),
             format!("timeout client {answer}ms"),
             format!("timeout server {answer}ms"),
+            // Without it a check fails that takes longer than the time between two: an instance that is busy is not dead, and one
+            // that is dead refuses at once.
+            format!("timeout check {}ms", millis(CHECK_WITHIN)),
             // An instance that dies between two health checks costs nobody a request.
             "retries 3".to_owned(),
             "option redispatch 1".to_owned(),
@@ -152,6 +155,9 @@ impl HaproxyConfig {
         text.push_str(&server_lines(servers, self.check));
     }
 }
+
+/// How long the answer to a health check may take, as with [`HealthCheck`](crate::targets::processes::HealthCheck).
+const CHECK_WITHIN: Duration = Duration::from_secs(2);
 
 /// The backend that users meet.
 pub(super) const USERS: &str = "users";

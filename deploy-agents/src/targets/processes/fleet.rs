@@ -318,3 +318,79 @@ fn alone(goal: &DesiredState) -> Option<RevisionName> {
         _ => None,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::net::SocketAddr;
+    use std::sync::atomic::{AtomicBool, Ordering};
+    use std::sync::{Arc, OnceLock, Weak};
+    use std::time::Duration;
+
+    use async_trait::async_trait;
+    use deploy_core::name::{RevisionName, TargetName};
+    use deploy_core::target::{Capabilities, Target as _};
+    use tokio::sync::watch;
+
+    use super::{Fleet, Member};
+    use crate::process::CommandLine;
+    use crate::targets::balancer::{Balancer, BalancerError, Draining, Upstreams};
+    use crate::targets::processes::{FleetConfig, Instance, InstancePhase, Launch, ProcessFleet};
+    use crate::targets::proxy::Routing;
+
+    fn revision(text: &str) -> RevisionName {
+        RevisionName::new(text).expect("a name")
+    }
+
+    /// While it is read for the first time, traffic moves from v1 to v2, and v1's instance leaves: the answer is of before.
+    #[derive(Debug, Default)]
+    struct Moving {
+        fleet: OnceLock<Weak<Fleet>>,
+        moved: AtomicBool,
+    }
+
+    #[async_trait]
+    impl Balancer for Moving {
+        fn capabilities(&self) -> Capabilities {
+            Capabilities { weights: true, ..Capabilities::default() }
+        }
+        async fn routing(&self) -> Result<Routing, BalancerError> {
+            let serves = if self.moved.swap(true, Ordering::SeqCst) { "v2" } else { "v1" };
+            if let Some(fleet) = self.fleet.get().and_then(Weak::upgrade) {
+                fleet.update(1, |instance| instance.phase = InstancePhase::Draining);
+            }
+            Ok(Routing { weights: [(revision(serves), 100)].into(), max_weight: 100, ..Routing::default() })
+        }
+        async fn use_upstreams(&self, _: &Upstreams) -> Result<(), BalancerError> {
+            Ok(())
+        }
+        async fn route(&self, _: &Routing) -> Result<bool, BalancerError> {
+            Ok(false)
+        }
+        async fn retire(&self, _: &RevisionName, _: SocketAddr, _: Duration) -> Result<Draining, BalancerError> {
+            Ok(Box::pin(std::future::ready(0)))
+        }
+        async fn close(&self, _: Duration) {}
+    }
+
+    #[tokio::test]
+    async fn nobody_is_told_of_traffic_and_instances_of_two_moments() {
+        let balancer = Arc::new(Moving::default());
+        let launch = Launch::template(CommandLine::new("true"));
+        let config = FleetConfig::new(TargetName::new("here").expect("a name"), launch);
+        let fleet = Fleet::new(config, Arc::clone(&balancer) as Arc<dyn Balancer>);
+        for (id, name) in [(1, "v1"), (2, "v2")] {
+            let instance = Instance { phase: InstancePhase::Ready, ..Instance::new(id, revision(name)) };
+            fleet.state().members.insert(id, Member { instance, stop: watch::channel(false).0 });
+        }
+        balancer.fleet.set(Arc::downgrade(&fleet)).expect("not set before");
+        let place = ProcessFleet { fleet, balancer, reconciler: tokio::spawn(std::future::pending()) };
+
+        let seen = place.observe().await.expect("a state");
+
+        assert_eq!(seen.weight(&revision("v2")), 100);
+        for name in seen.weights.keys() {
+            assert!(seen.revision(name).ready > 0, "{name} serves, and nobody is there: {seen:?}");
+        }
+        assert_eq!(seen.version, Some(place.fleet.state().version), "it is of now");
+    }
+}

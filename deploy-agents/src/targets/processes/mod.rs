@@ -21,7 +21,7 @@ pub use self::effects::{EffectSeen, digest_of};
 use self::fleet::{Fleet, State};
 pub use self::instance::{Instance, InstancePhase};
 use crate::targets::balancer::{Balancer, BalancerError};
-use crate::targets::proxy::Proxy;
+use crate::targets::proxy::{Proxy, Routing};
 
 /// Runs instances as child processes and has a [`Balancer`] send them traffic: the [`Proxy`] in this process, or
 /// [HAProxy](super::haproxy::Haproxy).
@@ -156,6 +156,32 @@ impl<B: Balancer> ProcessFleet<B> {
     }
 }
 
+/// How often traffic and instances are read until both are of one moment. Few changes follow upon each other; a place that never
+/// stands still is told as it was seen last.
+const MOST_LOOKS: u32 = 32;
+
+/// Traffic and instances as one state.
+fn together(state: &State, routing: Routing, version: u64) -> TargetState {
+    let mut seen = TargetState {
+        weights: routing.weights,
+        max_weight: if routing.max_weight == 0 { 100 } else { routing.max_weight },
+        routes: routing.routes,
+        mirror: routing.mirror,
+        preview: routing.preview,
+        version: Some(version),
+        ..TargetState::default()
+    };
+    for (revision, wanted) in state.goal.capacity.iter().filter(|(_, wanted)| **wanted > 0) {
+        seen.revisions.insert(revision.clone(), RevisionState { desired: *wanted, ..RevisionState::default() });
+    }
+    for member in state.members.values() {
+        let revision = seen.revisions.entry(member.instance.revision.clone()).or_default();
+        revision.ready += u32::from(member.instance.phase == InstancePhase::Ready);
+        revision.terminating += u32::from(member.instance.is_leaving());
+    }
+    seen
+}
+
 impl<B> Drop for ProcessFleet<B> {
     fn drop(&mut self) {
         self.fleet.state().closing = true;
@@ -188,29 +214,20 @@ impl<B: Balancer> Target for ProcessFleet<B> {
 
     async fn observe(&self) -> Result<TargetState, TargetError> {
         self.fleet.state().last_call = self.fleet.clock.monotonic();
-        let (routing, version) = self.fleet.read_back().await.map_err(|error| {
-            TargetError::transient(format!("what is in force at {} could not be read", self.fleet.config.name))
-                .because(error)
-        })?;
-        let state = self.fleet.state();
-        let mut seen = TargetState {
-            weights: routing.weights,
-            max_weight: if routing.max_weight == 0 { 100 } else { routing.max_weight },
-            routes: routing.routes,
-            mirror: routing.mirror,
-            preview: routing.preview,
-            version: Some(version),
-            ..TargetState::default()
-        };
-        for (revision, wanted) in state.goal.capacity.iter().filter(|(_, wanted)| **wanted > 0) {
-            seen.revisions.insert(revision.clone(), RevisionState { desired: *wanted, ..RevisionState::default() });
+        let mut looks = 0;
+        loop {
+            let (routing, version) = self.fleet.read_back().await.map_err(|error| {
+                TargetError::transient(format!("what is in force at {} could not be read", self.fleet.config.name))
+                    .because(error)
+            })?;
+            let state = self.fleet.state();
+            looks += 1;
+            // Instances that changed while the balancer was read are of another moment than the traffic: put together they would tell
+            // of a revision that serves and has nobody.
+            if state.version == version || looks == MOST_LOOKS {
+                return Ok(together(&state, routing, version));
+            }
         }
-        for member in state.members.values() {
-            let revision = seen.revisions.entry(member.instance.revision.clone()).or_default();
-            revision.ready += u32::from(member.instance.phase == InstancePhase::Ready);
-            revision.terminating += u32::from(member.instance.is_leaving());
-        }
-        Ok(seen)
     }
 
     async fn apply(&self, desired: &DesiredState, cx: &EffectContext) -> Result<Applied, TargetError> {

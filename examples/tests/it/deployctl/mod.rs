@@ -31,6 +31,9 @@ use crate::program::program;
 /// Far longer than anything takes, so that a busy machine fails nothing.
 const BOUND: Duration = Duration::from_secs(180);
 const EVERY: Duration = Duration::from_millis(50);
+/// The commands that say something to a run, and wait for its answer.
+const SAY: [&str; 11] =
+    ["abort", "acknowledge", "approve", "pause", "promote", "reject", "resume", "retry", "rollback", "settle", "waive"];
 
 /// A journal of its own. What `deployctl` started beside it is ended when this is dropped.
 struct Desk {
@@ -91,6 +94,10 @@ impl Desk {
     fn command(&self, args: &[&str]) -> Command {
         let mut command = Command::new(program("deployctl"));
         command.arg("--journal").arg(self.journal()).args(args).env("DEPLOYCTL_AS", "ada").stderr(Stdio::piped());
+        if args.first().is_some_and(|word| SAY.contains(word)) {
+            // Whoever drives the run answers within a moment, unless the machine is busy with something else.
+            command.args(["--wait", "180s"]);
+        }
         command
     }
 
