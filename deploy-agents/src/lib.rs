@@ -25,6 +25,7 @@
 //! | [`agents::Migration`] | `Agent` | a database | a table in it says what is applied, in the same transaction |
 //! | [`crew::Member`], behind each of the 21 roles | `Agent` | an [`EvidenceSource`](crew::EvidenceSource); reads only | it has no effect |
 //! | [`gates::GoNoGo`], of [`gates::QualityGate`] too | `Gate` | nothing | it has no effect |
+//! | [`gates::EvidenceGate`] | `Gate` | an [`EvidenceSource`](crew::EvidenceSource); reads only | it has no effect |
 //! | [`gates::ApprovalGate`] | `Gate` | what the host reads answers from; a notifier for reminders | one key for each reminder and person |
 //! | [`gates::ChangeWindowGate`] | `Gate` | nothing | it has no effect |
 //! | [`monitors::ProbeMonitor`] | `Monitor` | a URL, with GET | it has no effect |
@@ -56,7 +57,8 @@
 //! `docs/balancers.md`, `docs/custom-agents.md`, `docs/evidence.md`, `docs/flags.md`, `docs/kubernetes.md`, `docs/notifiers.md` and `docs/pipelines-as-data.md`
 //! beside this crate say what each can do, and why it does it so.
 //!
-//! [`workflows`] are the two documented workflows, ready made of all of this; `docs/crew.md` and `docs/workflows.md` say how.
+//! [`workflows`] are the two documented workflows and the answer to an incident, ready made of all of this; `docs/crew.md` and
+//! `docs/workflows.md` say how.
 //!
 //! Beside them: [`checks`], what evidence must say, as a catalogue; [`documents`], pipelines as data and as pages; `model` (feature `model`),
 //! agents whose reports a language model reads over; [`dossier`], a run as one value for people;

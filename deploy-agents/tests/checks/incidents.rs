@@ -7,7 +7,7 @@ use deploy_core::evidence::{Collected, Refusal, Verdict};
 use deploy_core::name::BlockName;
 
 use crate::performed::once;
-use crate::sample::{claimer, set};
+use crate::sample::{claimer, pieces, set};
 use crate::world::{at, now, release};
 
 /// The names under which the two files of the drill are kept.
@@ -90,4 +90,46 @@ async fn an_incident_is_handled_only_if_its_evidence_was_kept_before_it_was_cont
     changed[0].bytes.push(b'!');
     let changed = judge(&record(&drill), &changed);
     assert!(matches!(changed, Verdict::Inconclusive { refusal: Refusal::Unparseable(_) }), "{changed:?}");
+}
+
+/// What is said of the incident of the sample, changed.
+fn said(changes: &[fn(&mut serde_json::Value)]) -> Verdict {
+    let good = pieces().into_iter().find(|piece| piece.evidence.kind == "cdevents").expect("an event");
+    let events = (0..).zip(changes).map(|(index, change)| {
+        let mut json: serde_json::Value = serde_json::from_slice(&good.bytes).expect("JSON");
+        json["context"]["id"] = format!("event-{index}").into();
+        change(&mut json);
+        let e = good.evidence.clone();
+        let bytes = serde_json::to_vec(&json).expect("JSON");
+        Collected::new(e.kind, e.producer.name, e.subject, e.observed_at, bytes).summary(format!("event-{index}.json"))
+    });
+    let catalogue = Catalogue::standard(&Thresholds::default());
+    let check = catalogue.check("incident-known").expect("a check");
+    set(&events.collect::<Vec<_>>()).judge(check, &release(), &claimer(), None, now()).receipt.verdict
+}
+
+/// Rows: M232.
+#[test]
+fn an_incident_is_known_by_what_everybody_says_of_it() {
+    let same: fn(&mut serde_json::Value) = |_| {};
+    assert_eq!(said(&[same, same]), Verdict::Pass);
+    assert_eq!(said(&[|json| drop(json["subject"]["content"]["service"].take())]), Verdict::Pass);
+    let two = said(&[same, |json| json["subject"]["id"] = "INC-8".into()]);
+    assert!(
+        matches!(&two, Verdict::Inconclusive { refusal: Refusal::Foreign(why) } if why.contains("INC-8")),
+        "{two:?}"
+    );
+    let elsewhere = said(&[same, |json| json["subject"]["content"]["service"]["id"] = "cart".into()]);
+    assert!(matches!(elsewhere, Verdict::Inconclusive { refusal: Refusal::Foreign(_) }), "{elsewhere:?}");
+    // The run that answers to it is of a service of its own; that of another incident is not.
+    let own = said(&[|json| json["subject"]["content"]["service"]["id"] = "sho".into()]);
+    assert!(matches!(own, Verdict::Inconclusive { .. }), "{own:?}");
+    let over: fn(&mut serde_json::Value) =
+        |json| json["context"]["type"] = "dev.cdevents.incident.resolved.0.2.0".into();
+    let said_over = said(&[same, over]);
+    assert!(
+        matches!(&said_over, Verdict::Concerns { remarks } if remarks[0].contains("said to be over")),
+        "{said_over:?}"
+    );
+    assert!(matches!(said(&[over, over]), Verdict::Fail { .. }));
 }

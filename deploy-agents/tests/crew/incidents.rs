@@ -300,6 +300,22 @@ async fn an_event_that_was_kept_and_not_answered_to_is_answered_to_when_it_comes
     assert_eq!(std::fs::read_dir(events.path()).expect("a folder").count(), 1);
 }
 
+/// The engine takes no run any more: the event is not lost, and the next host answers to it.
+///
+/// Rows: M232.
+#[tokio::test(start_paused = true)]
+async fn an_event_is_kept_before_it_is_answered_to() {
+    let (events, done) = (tempfile::tempdir().expect("a folder"), Done::default());
+    let workflow = workflow(events.path(), &done);
+    let stopping = host(&workflow, events.path());
+    stopping.engine.shutdown(Duration::from_secs(1)).await;
+    let refused = stopping.receive(&detected()).await;
+    assert!(matches!(&refused, Err(TriggerError::Start { incident, .. }) if incident == "INC-7"), "{refused:?}");
+    assert_eq!((stopping.runs().await, std::fs::read_dir(events.path()).expect("a folder").count()), (0, 1));
+    let end = host(&workflow, events.path()).answered(&detected()).await.wait().await.expect("it ends");
+    assert_eq!(end.outcome, Outcome::Succeeded, "{}", end.because);
+}
+
 /// The strategies of a plan.
 struct Bounded(Bound);
 

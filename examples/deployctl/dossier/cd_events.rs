@@ -1,7 +1,8 @@
 //! A dossier as CDEvents: one event a line, in the order of the records, for whatever collects them.
 //!
 //! The events are those of version 0.4.1 of the specification: `pipelinerun` and `taskrun` for the run and its steps, `service` for
-//! what is out or back.
+//! what is out or back. Where the specification asks for a URL of a run and there is no page of it, its name as a URN stands there; where it
+//! asks for an artifact and none was built, the service at its revision does.
 
 use deploy_agents::dossier::Dossier;
 use deploy_core::machine::{Event, Machine, Outcome, Record, StepState};
@@ -37,15 +38,16 @@ type Said = ((&'static str, String, Value), &'static str);
 
 fn of_run(dossier: &Dossier, record: &Record) -> Vec<Said> {
     let name = &dossier.plan.pipeline;
+    let url = format!("urn:deployctl:run:{}", dossier.run);
     let about = |content: Value| ("pipelineRun", dossier.run.to_string(), content);
     match &record.event {
-        Event::Started(_) => vec![(about(json!({ "pipelineName": name })), "queued")],
-        Event::Admitted(_) => vec![(about(json!({ "pipelineName": name })), "started")],
+        Event::Started(_) => vec![(about(json!({ "pipelineName": name, "url": url })), "queued")],
+        Event::Admitted(_) => vec![(about(json!({ "pipelineName": name, "url": url })), "started")],
         Event::Ended(ended) => {
             let content = match ended.outcome {
-                Outcome::Succeeded => json!({ "pipelineName": name, "outcome": "success" }),
+                Outcome::Succeeded => json!({ "pipelineName": name, "url": url, "outcome": "success" }),
                 Outcome::RolledBack | Outcome::Failed | Outcome::Aborted => {
-                    json!({ "pipelineName": name, "outcome": "failure", "errors": ended.because })
+                    json!({ "pipelineName": name, "url": url, "outcome": "failure", "errors": ended.because })
                 }
             };
             vec![(about(content), "finished")]
@@ -75,10 +77,10 @@ fn of_step(dossier: &Dossier, planned: &PlannedStep, before: &StepState, after: 
     let (went_out, came_back) = (matches!(after, StepState::Done) && !ended(before), undone(after) && !undone(before));
     if matches!(planned.work, Work::Rollout(_)) && (went_out || came_back) {
         let release = &dossier.plan.release;
-        let mut content = json!({ "environment": { "id": release.environment } });
-        if let Some(artifact) = release.artifacts.first() {
-            content["artifactId"] = format!("pkg:generic/{}?checksum={}", release.service, artifact.digest).into();
-        }
+        let checksum = release.artifacts.first().map(|artifact| format!("?checksum={}", artifact.digest));
+        let (service, revision) = (&release.service, &release.revision);
+        let artifact = format!("pkg:generic/{service}@{revision}{}", checksum.unwrap_or_default());
+        let content = json!({ "environment": { "id": release.environment }, "artifactId": artifact });
         let service = ("service", release.service.to_string(), content);
         said.push((service, if went_out { "deployed" } else { "rolledback" }));
     }

@@ -238,13 +238,11 @@ impl CiWorkflow {
         Ok(collected)
     }
 
-    #[cfg(feature = "zip")]
     fn wants_none(&self) -> bool {
-        self.artifacts.is_empty() && self.files.is_empty()
-    }
-
-    #[cfg(not(feature = "zip"))]
-    fn wants_none(&self) -> bool {
+        #[cfg(feature = "zip")]
+        if !self.files.is_empty() {
+            return false;
+        }
         self.artifacts.is_empty()
     }
 

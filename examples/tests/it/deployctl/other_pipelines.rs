@@ -134,7 +134,7 @@ fn one_agent_looks_on_demand() {
     let other = run("security-specialist", &["--check", "weather"]);
     assert!(other.error(2).contains("has no check \"weather\"; it has: access, compliance"), "{}", other.text);
     let seat = run("qa", &["--phase", "7"]);
-    assert!(seat.error(2).contains("qa has a seat in phase 1, 2, 3, and no other"), "{}", seat.text);
+    assert!(seat.error(2).contains("qa has a seat in phase 1, 2, 3, 4, and no other"), "{}", seat.text);
     let nowhere = desk.say(&["agent", "run", "qa", "--evidence", "/nowhere"]);
     assert!(nowhere.error(2).contains("no folder of evidence at /nowhere"), "{}", nowhere.text);
 }
