@@ -126,7 +126,6 @@ fn a_good_version_goes_out_and_a_broken_one_comes_back() {
     let weights = weights_of(summary, 0);
     assert!([5, 25, 50, 100].iter().all(|rung| weights.contains(rung)), "every rung was reached: {weights:?}");
     assert!(weights.is_sorted() && shown.is_sorted() && !shown.is_empty(), "{weights:?} {shown:?}");
-    assert!(shown.iter().all(|weight| *weight == 0 || weights.contains(weight)), "{weights:?} {shown:?}");
 }
 
 /// Kills the engine at a record, sees that the place lives on, and lets another engine finish.
