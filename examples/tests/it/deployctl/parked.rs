@@ -1,7 +1,5 @@
 //! A run that parks: a person finds the way out, by each of its exits.
 
-use std::os::unix::fs::PermissionsExt as _;
-
 use super::{Desk, Process, Said, is_record, text_of, wait_for};
 
 /// Ends so that nobody can tell what became of it.
@@ -61,8 +59,8 @@ impl Bench {
             // The programs look for their files beside themselves.
             let text = text.replacen('\n', &format!("\ncd '{}'\n", desk.folder.path().display()), 1);
             std::fs::write(desk.path(name), text).expect("written");
-            std::fs::set_permissions(desk.path(name), std::fs::Permissions::from_mode(0o755)).expect("executable");
-            args.extend([(*option).to_owned(), format!("{name}={}", path(name))]);
+            // Not as a program of its own: a file that was written a moment ago is busy while another thread of ours forks.
+            args.extend([(*option).to_owned(), format!("{name}=sh {}", path(name))]);
         }
         Self { desk, args }
     }
