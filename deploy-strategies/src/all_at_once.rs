@@ -7,6 +7,7 @@ use deploy_core::name::BlockName;
 use deploy_core::release::Release;
 use deploy_core::strategy::{Decision, Exposure, Memory, Next, Outline, OutlineStage, Situation, Stage, Strategy};
 use deploy_core::target::{Capabilities, TargetState};
+use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 
 use crate::field::Field;
@@ -118,18 +119,17 @@ impl Strategy for AllAtOnce {
     }
 
     fn decide(&self, situation: &Situation<'_>) -> Decision {
-        lag::through(situation, |_| false, |s, known| self.forward(s, known))
+        lag::through(situation, |_| false, |s, known, memory| self.forward(s, known, memory))
     }
 
     fn revert(&self, situation: &Situation<'_>) -> Decision {
-        lag::through(situation, |_| false, |s, known| self.back(s, known))
+        lag::through(situation, |_| false, |s, known, _: IgnoredAny| self.back(s, known))
     }
 }
 
 impl AllAtOnce {
-    fn forward(&self, situation: &Situation<'_>, known: Known<'_>) -> Decision {
+    fn forward(&self, situation: &Situation<'_>, known: Known<'_>, mut memory: Remembered) -> Decision {
         let field = Field::of(situation, self.instances.map(NonZeroU32::get)).knowing(known);
-        let mut memory: Remembered = situation.memory.read().ok().flatten().unwrap_or_default();
         let tick = memory.watch.tick(situation);
         let limits = HandoverLimits {
             scale_down_delay: self.scale_down_delay,

@@ -7,8 +7,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use deploy_core::name::RevisionName;
 use deploy_core::strategy::{Decision, Exposure, Memory, Next, Situation};
 use deploy_core::target::{DesiredState, RevisionState, TargetState};
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
+use crate::beside::Beside;
 use crate::exposure::{Met, share};
 use crate::share::part_down;
 
@@ -48,18 +50,6 @@ fn is_zero(n: &u32) -> bool {
     *n == 0
 }
 
-/// What stands in a memory beside what the strategy itself remembers, which has no field of these names. `L` is a [`Lag`], or a reference
-/// to one.
-#[derive(Serialize, Deserialize, Default)]
-struct Beside<L> {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    lag: Option<L>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    others: Option<Others>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    met: Option<Met>,
-}
-
 /// What was really seen, beside the worst that can be there.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Known<'a> {
@@ -69,13 +59,14 @@ pub(crate) struct Known<'a> {
 }
 
 /// Decides on what can be relied upon, and remembers what was asked for until it is seen. `proven` says whether what is in place after
-/// a decision counts as good.
-pub(crate) fn through(
+/// a decision counts as good. What is decided on is handed what the strategy itself remembers: a beginning if there is nothing, or
+/// nothing that can be read.
+pub(crate) fn through<M: DeserializeOwned + Default>(
     situation: &Situation<'_>,
     proven: impl FnOnce(&Decision) -> bool,
-    decide: impl FnOnce(&Situation<'_>, Known<'_>) -> Decision,
+    decide: impl FnOnce(&Situation<'_>, Known<'_>, M) -> Decision,
 ) -> Decision {
-    let kept: Beside<Lag> = situation.memory.read().ok().flatten().unwrap_or_default();
+    let (kept, memory) = Beside::of(situation.memory);
     let mut met = kept.met.unwrap_or_default();
     met.look(situation, share(situation));
     let others = situation.observed.wanted_by_others.map(|wanted| Others::look(kept.others, wanted));
@@ -91,7 +82,7 @@ pub(crate) fn through(
     if let Some(worst) = &worst {
         shown.observed = worst;
     }
-    let mut decision = decide(&shown, Known { seen: situation.observed, met: met.met });
+    let mut decision = decide(&shown, Known { seen: situation.observed, met: met.met }, memory);
     let good = proven(&decision);
     met.tell(&mut decision, good);
     if decision.next == Next::RollBack {
@@ -107,14 +98,15 @@ pub(crate) fn through(
         decision.want.weights.clone_from(&wanted.weights);
     }
     let seen = taken(situation.observed, &decision.want);
-    let before = match (&lag, situation.wanted) {
-        (Some(_), Some(wanted)) => wanted.capacity.clone(),
-        _ => situation.observed.as_desired().capacity,
-    };
+    let waited = lag.is_some();
     let mut lag = lag.unwrap_or_default();
     lag.looks = lag.looks.saturating_add(1);
     // The engine states again what is new, and what is seen to be otherwise.
     if !seen || situation.wanted.is_some_and(|wanted| !wanted.says_as(&decision.want)) {
+        let before = match situation.wanted {
+            Some(wanted) if waited => wanted.capacity.clone(),
+            _ => situation.observed.as_desired().capacity,
+        };
         lag.ask(&before, &decision.want, situation.observed);
         // What is there already cannot be told from what will be there.
         lag.statements = lag.statements.saturating_add(u8::from(seen)).min(SEVERAL);
@@ -206,13 +198,13 @@ impl Lag {
 /// The memory with these in it.
 fn kept_with(memory: &Memory, lag: Option<&Lag>, others: Option<Others>, met: Met) -> Memory {
     let met = Some(met).filter(|met| *met != Met::default());
-    memory.with(&Beside { lag, others, met }).unwrap_or_else(|_| memory.clone())
+    Beside { lag, others, met }.kept_with(memory)
 }
 
 /// How many instances an autoscaler wants, without its flutter: a larger number is followed at once, a smaller one when it
 /// has stood for [`STEADY`] looks in a row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-struct Others {
+pub(crate) struct Others {
     follows: u32,
     looks: u8,
 }

@@ -41,6 +41,7 @@ pub mod all_at_once;
 pub mod analysis;
 pub mod blue_green;
 pub mod canary;
+mod beside;
 mod checked;
 mod date;
 mod exposure;

@@ -44,10 +44,10 @@ impl Said {
 
     /// Takes over what one analysis says.
     pub(crate) fn take(&mut self, field: &Field<'_>, analysis: &Analysis, state: &mut AnalysisState, live: bool) {
-        let verdict = analysis.look(state, field.s, field.baseline(), live);
+        let mut verdict = analysis.look(state, field.s, field.baseline(), live);
         if verdict.standing > self.standing || (self.because.is_empty() && verdict.standing == self.standing) {
             self.standing = verdict.standing;
-            let worst = verdict.judgements.iter().max_by_key(|j| (j.advice, j.result));
+            let worst = verdict.worst_mut();
             (self.because, self.otherwise) =
                 worst.map(|j| (j.because.clone(), j.otherwise.clone())).unwrap_or_default();
             if self.otherwise.is_empty() {

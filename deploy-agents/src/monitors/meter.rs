@@ -16,7 +16,7 @@ use deploy_core::time::{Clock, SystemClock, Timestamp, millis};
 /// Counts events and sizes by metric and revision in the host's own process, in slots of time, and is the monitor of them.
 ///
 /// Cheap to clone: all clones count together. Recording takes a lock for some nanoseconds and never waits for anything else. What
-/// it holds is bounded: so many series, and for each so many slots; a histogram takes 10 KB for each slot in which it was
+/// it holds is bounded: so many series, and for each so many slots; a histogram takes 10 KB at most for each slot in which it was
 /// used. A series beyond the bound is [`MeterError::Full`], so that a label made of user input is noticed and takes no memory.
 ///
 /// | recorded by | reading |

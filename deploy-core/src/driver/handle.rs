@@ -9,7 +9,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use super::clock::wait;
 use super::driven::{Inner, Message, Progress, Standing};
 use super::error::{OperatorError, RunError, StatusError};
-use crate::journal::{Envelope, Submitted};
+use crate::journal::Submitted;
 use crate::machine::{Outcome, Record, Reply};
 use crate::name::RunId;
 use crate::operator::{Act, OperatorInput, Principal};
@@ -180,8 +180,7 @@ impl Reader {
         loop {
             if let Some(stored) = self.page.next() {
                 self.next = stored.position + 1;
-                let record = Envelope::parse(&stored.bytes).map_err(StatusError::from);
-                let record = record.and_then(|envelope| Record::open(&envelope).map_err(StatusError::from));
+                let record = Record::read::<StatusError>(&stored.bytes);
                 if let Ok(record) = &record {
                     self.over = matches!(record.event, crate::machine::Event::Ended(_));
                 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::error::StatusError;
-use crate::journal::{Envelope, Head, Journal, JournalError, Stored};
+use crate::journal::{Head, Journal, JournalError, Stored};
 use crate::machine::{Event, MACHINE_VERSION, Machine, Record, State};
 use crate::name::RunId;
 use crate::plan::Plan;
@@ -41,7 +41,7 @@ pub(crate) async fn load(journal: &dyn Journal, run: &RunId) -> Result<Loaded, S
         let page = journal.read(run, head.next, PAGE).await?;
         for stored in &page {
             check_chain(run, &head, stored)?;
-            machine.apply(&open(stored)?);
+            machine.apply(&Record::read::<StatusError>(&stored.bytes)?);
             head = Head { next: stored.position + 1, hash: stored.hash };
         }
         if page.len() < PAGE {
@@ -62,7 +62,7 @@ pub(crate) async fn plan_of(journal: &dyn Journal, run: &RunId) -> Result<Arc<Pl
 /// The first record, as it is stored and read, with the plan in it.
 async fn begun(journal: &dyn Journal, run: &RunId) -> Result<(Stored, Record, Arc<Plan>), StatusError> {
     let first = journal.read(run, 0, 1).await?.pop().ok_or_else(|| StatusError::NoPlan(run.clone()))?;
-    let record = open(&first)?;
+    let record = Record::read::<StatusError>(&first.bytes)?;
     let Event::Started(started) = &record.event else { return Err(StatusError::NoPlan(run.clone())) };
     if started.machine != MACHINE_VERSION {
         return Err(StatusError::MachineVersion { found: started.machine, known: MACHINE_VERSION });
@@ -92,8 +92,4 @@ fn check_chain(run: &RunId, head: &Head, stored: &Stored) -> Result<(), JournalE
     }
     let what = format!("record {} of run {run} does not follow from the one before it", stored.position);
     Err(JournalError::Damaged { what, source: None })
-}
-
-fn open(stored: &Stored) -> Result<Record, StatusError> {
-    Ok(Record::open(&Envelope::parse(&stored.bytes)?)?)
 }

@@ -16,7 +16,8 @@ use crate::real::Real;
 /// values at or above a bin's edge is exact, and that is what sequential judges need: see [`Threshold`]. Smaller values
 /// go to the first bin, larger ones to the last.
 ///
-/// The size is 10 KB in memory; written down, only the bins that are not empty count.
+/// In memory it takes 256 bytes for each octave from that of its smallest value to that of its largest: 2 KB for the times of a
+/// service, and 10 KB at most. Written down, only the bins that are not empty count.
 ///
 /// # Examples
 ///
@@ -34,7 +35,10 @@ use crate::real::Real;
 /// ```
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Histogram {
-    bins: Box<[u32]>,
+    /// The bin that the first count is of, where an octave begins; the first of all while there is no count.
+    first: u16,
+    /// Counts of whole octaves, of which the first and the last are not empty: equal contents are equal field by field.
+    counts: Vec<u32>,
 }
 
 /// A value or a histogram that cannot be taken in.
@@ -111,7 +115,7 @@ impl Histogram {
     /// An empty one.
     #[must_use]
     pub fn new() -> Self {
-        Self { bins: vec![0; Self::BINS].into_boxed_slice() }
+        Self { first: 0, counts: Vec::new() }
     }
 
     /// One of these samples.
@@ -134,9 +138,9 @@ impl Histogram {
     /// [`HistogramError`] if it is negative or not finite, or its bin is full. Nothing is counted then.
     #[inline]
     pub fn insert(&mut self, value: f64) -> Result<(), HistogramError> {
-        // The common case is one subtraction and one comparison: everything else has a bit pattern outside the bins.
-        let bin = (value.to_bits() >> SHIFT).wrapping_sub(FIRST);
-        match usize::try_from(bin).ok().and_then(|bin| self.bins.get_mut(bin)) {
+        // The common case is one subtraction and one comparison: everything else has a bit pattern outside the octaves.
+        let at = (value.to_bits() >> SHIFT).wrapping_sub(FIRST + u64::from(self.first));
+        match usize::try_from(at).ok().and_then(|at| self.counts.get_mut(at)) {
             Some(count) => {
                 *count = count.checked_add(1).ok_or(HistogramError::Full)?;
                 Ok(())
@@ -151,8 +155,12 @@ impl Histogram {
     ///
     /// As [`Histogram::insert`].
     pub fn insert_many(&mut self, value: f64, times: u32) -> Result<(), HistogramError> {
-        let bin = usize::from(slot(value)?);
-        self.bins[bin] = self.bins[bin].checked_add(times).ok_or(HistogramError::Full)?;
+        let bin = slot(value)?;
+        if times > 0 {
+            // A bin that is full is inside already: octaves are added only where something is counted in them.
+            let count = self.count_of(bin);
+            *count = count.checked_add(times).ok_or(HistogramError::Full)?;
+        }
         Ok(())
     }
 
@@ -162,10 +170,16 @@ impl Histogram {
     ///
     /// [`HistogramError::Full`] if a bin would overflow. Nothing is added then.
     pub fn merge(&mut self, other: &Self) -> Result<(), HistogramError> {
-        if self.bins.iter().zip(&other.bins).any(|(a, b)| a.checked_add(*b).is_none()) {
+        if other.counts.is_empty() {
+            return Ok(());
+        }
+        let both = self.from(other.first).iter().zip(other.from(self.first));
+        if both.into_iter().any(|(a, b)| a.checked_add(*b).is_none()) {
             return Err(HistogramError::Full);
         }
-        for (into, from) in self.bins.iter_mut().zip(&other.bins) {
+        self.make_room(other.first, other.counts.len());
+        let there = self.counts.iter_mut().skip(usize::from(other.first - self.first));
+        for (into, from) in there.zip(&other.counts) {
             *into += from;
         }
         Ok(())
@@ -174,13 +188,13 @@ impl Histogram {
     /// How many values were counted.
     #[must_use]
     pub fn count(&self) -> u64 {
-        self.bins.iter().map(|count| u64::from(*count)).sum()
+        self.counts.iter().map(|count| u64::from(*count)).sum()
     }
 
     /// How many values are at or above this edge. Exact.
     #[must_use]
     pub fn at_least(&self, threshold: Threshold) -> u64 {
-        self.bins[usize::from(threshold.0)..].iter().map(|count| u64::from(*count)).sum()
+        self.from(threshold.0).iter().map(|count| u64::from(*count)).sum()
     }
 
     /// The edge that `share` (0 to 1) of the values lie below, at the least: the upper edge of the bin that holds the
@@ -204,10 +218,7 @@ impl Histogram {
 
     /// The bins that are not empty, from the smallest values up: lower edge and count.
     pub fn filled(&self) -> impl Iterator<Item = (Threshold, u32)> + '_ {
-        self.bins.iter().enumerate().filter(|(_, count)| **count > 0).filter_map(|(bin, count)| {
-            let bin = u16::try_from(bin).ok()?;
-            Some((Threshold(bin), *count))
-        })
+        (self.first..).zip(&self.counts).filter(|(_, count)| **count > 0).map(|(bin, count)| (Threshold(bin), *count))
     }
 
     fn quantile_bin(&self, share: f64) -> Option<usize> {
@@ -223,13 +234,41 @@ impl Histogram {
         )]
         let rank = ((share * total as f64).ceil() as u64).clamp(1, total);
         let mut below = 0;
-        for (bin, count) in self.bins.iter().enumerate() {
+        for (bin, count) in (usize::from(self.first)..).zip(&self.counts) {
             below += u64::from(*count);
             if below >= rank {
                 return Some(bin);
             }
         }
         None
+    }
+
+    /// The counts of this bin and those above it, as far as there are any.
+    fn from(&self, bin: u16) -> &[u32] {
+        self.counts.get(usize::from(bin.saturating_sub(self.first))..).unwrap_or_default()
+    }
+
+    /// The count of a bin, for which there is room from now on: something must be counted there.
+    fn count_of(&mut self, bin: u16) -> &mut u32 {
+        self.make_room(bin - bin % OCTAVE, usize::from(OCTAVE));
+        &mut self.counts[usize::from(bin - self.first)]
+    }
+
+    /// Room for so many counts of whole octaves from the bin `first` on: something must be counted in the outermost of them.
+    fn make_room(&mut self, first: u16, count: usize) {
+        if self.counts.is_empty() {
+            self.first = first;
+            self.counts.reserve_exact(count.max(AT_ONCE));
+        }
+        if first < self.first {
+            let more = usize::from(self.first - first);
+            self.counts.splice(0..0, std::iter::repeat_n(0, more));
+            self.first = first;
+        }
+        let end = usize::from(first - self.first) + count;
+        if self.counts.len() < end {
+            self.counts.resize(end, 0);
+        }
     }
 }
 
@@ -275,7 +314,7 @@ impl<'de> Visitor<'de> for Filled {
                 return Err(A::Error::custom(format!("bin {} is empty, or stands after a higher one", edge.0)));
             }
             least = edge.0 + 1;
-            histogram.bins[usize::from(edge.0)] = count;
+            *histogram.count_of(edge.0) = count;
         }
         Ok(histogram)
     }
@@ -292,6 +331,10 @@ fn slot(value: f64) -> Result<u16, HistogramError> {
     Ok(u16::try_from(bin).unwrap_or(u16::MAX))
 }
 
+/// Bins of an octave.
+const OCTAVE: u16 = 64;
+/// Room for so many counts is made with the first: eight octaves, as far as the times of a service are apart.
+const AT_ONCE: usize = 8 * OCTAVE as usize;
 /// Leaves the sign, the exponent and the six leading bits of the mantissa.
 const SHIFT: u32 = 52 - 6;
 /// What is left of 2⁻²⁰, the first lower edge.
@@ -347,7 +390,40 @@ mod tests {
         assert!(serde_json::from_str::<Histogram>("[[2560,1]]").is_err());
     }
 
+    #[test]
+    fn only_octaves_in_which_something_was_counted_take_room() {
+        let mut histogram = Histogram::new();
+        for (value, octaves) in [(100.0, 1), (127.9, 1), (128.0, 2), (64.0, 2), (63.9, 3), (1_000.0, 5)] {
+            histogram.insert(value).expect("a size");
+            assert_eq!(histogram.counts.len(), octaves * 64, "after {value}");
+            histogram.insert_many(0.001, 0).expect("a size");
+        }
+        for value in [0.0, f64::MAX] {
+            histogram.insert(value).expect("a size");
+        }
+        assert_eq!(histogram.counts.len(), Histogram::BINS);
+        assert_eq!(histogram.count(), 8);
+    }
+
     proptest! {
+        #[test]
+        fn contents_are_the_same_whatever_order_they_came_in(values in proptest::collection::vec(1e-7f64..1e6, 0..50)) {
+            let of = |values: &mut dyn Iterator<Item = &f64>| {
+                let mut histogram = Histogram::new();
+                values.for_each(|value| histogram.insert(*value).expect("a size"));
+                histogram
+            };
+            let (there, back) = (of(&mut values.iter()), of(&mut values.iter().rev()));
+            prop_assert_eq!(&there, &back);
+            prop_assert_eq!(there.count(), values.len() as u64);
+            prop_assert_eq!(there.filled().map(|(_, count)| u64::from(count)).sum::<u64>(), values.len() as u64);
+            for value in &values {
+                let own = Threshold::at_or_above(*value).expect("inside");
+                let below = back.filled().filter(|(edge, _)| *edge < own).map(|(_, count)| u64::from(count)).sum::<u64>();
+                prop_assert_eq!(back.at_least(own) + below, values.len() as u64);
+            }
+        }
+
         #[test]
         fn counting_above_an_edge_is_exact(values in proptest::collection::vec(1e-7f64..2e6, 0..200), edge in 0u16..2560) {
             let mut histogram = Histogram::new();

@@ -12,7 +12,6 @@ use crate::agent::Certainty;
 use crate::digest::Digest;
 use crate::effect::{EffectKey, Fence};
 use crate::gate::GateDecision;
-use crate::journal::Envelope;
 use crate::machine::{
     Answer, Call, Command, Fault, IllegalInput, Input, Machine, Mode, Outcome, Record, RecordError, Strategies, Try,
 };
@@ -214,6 +213,24 @@ impl Simulation {
     ///
     /// [`SimulationError`]: the engine is at fault.
     pub fn run(self, strategies: &dyn Strategies) -> Result<Finished, SimulationError> {
+        let mut driver = self.driver(strategies);
+        driver.begin()?;
+        driver.drive()?;
+        driver.check()?;
+        Ok(Finished {
+            outcome: match &driver.machine.state().mode {
+                Mode::Ended { outcome, .. } => Some(*outcome),
+                Mode::Forward | Mode::Undoing { .. } => None,
+            },
+            records: driver.journal,
+            world: driver.world,
+            at: driver.now,
+            stops: driver.stopped,
+            machine: driver.machine,
+        })
+    }
+
+    fn driver(self, strategies: &dyn Strategies) -> Driver<'_> {
         let mut queue = BTreeMap::new();
         for (n, (at, act)) in (0u64..).zip(self.said) {
             queue.insert((at, n), Happening::Said(act));
@@ -221,7 +238,7 @@ impl Simulation {
         let seed = self.seed;
         let run = self.run;
         let machine = Machine::new(self.plan, &run);
-        let mut driver = Driver {
+        Driver {
             machine,
             run,
             strategies,
@@ -234,28 +251,13 @@ impl Simulation {
             queue,
             world: self.world,
             journal: Vec::new(),
+            written: Vec::new(),
             under_way: BTreeSet::new(),
             now: RunTime::START,
             epoch: 0,
             inputs: 0,
             stopped: 0,
-        };
-        driver.begin()?;
-        driver.drive()?;
-        if driver.rebuilt()? != driver.machine {
-            return Err(SimulationError::Differs { records: driver.journal.len() });
         }
-        Ok(Finished {
-            outcome: match &driver.machine.state().mode {
-                Mode::Ended { outcome, .. } => Some(*outcome),
-                Mode::Forward | Mode::Undoing { .. } => None,
-            },
-            records: driver.journal,
-            world: driver.world,
-            at: driver.now,
-            stops: driver.stopped,
-            machine: driver.machine,
-        })
     }
 }
 
@@ -285,6 +287,8 @@ struct Driver<'a> {
     sequence: u64,
     world: World,
     journal: Vec<Vec<u8>>,
+    /// Where records are written before their length is known.
+    written: Vec<u8>,
     under_way: BTreeSet<Try>,
     now: RunTime,
     epoch: u64,
@@ -403,7 +407,9 @@ impl Driver<'_> {
             return Ok(Written::Dropped);
         }
         for record in records {
-            self.journal.push(record.seal()?.to_bytes());
+            self.written.clear();
+            record.write_to(&mut self.written)?;
+            self.journal.push(self.written.clone());
         }
         let unacknowledged = records.iter().any(|r| self.unacknowledged.remove(&r.position));
         Ok(if unacknowledged || fault == AppendFault::Unknown { Written::Dropped } else { Written::Acknowledged })
@@ -434,10 +440,19 @@ impl Driver<'_> {
         }
     }
 
+    /// Every stored record is read back, and what they give must be what is live.
+    fn check(&self) -> Result<(), SimulationError> {
+        if self.rebuilt()? == self.machine {
+            Ok(())
+        } else {
+            Err(SimulationError::Differs { records: self.journal.len() })
+        }
+    }
+
     fn rebuilt(&self) -> Result<Machine, SimulationError> {
         let mut machine = Machine::new(Arc::clone(self.machine.plan()), &self.run);
         for bytes in &self.journal {
-            machine.apply(&Record::open(&Envelope::parse(bytes)?)?);
+            machine.apply(&Record::read::<SimulationError>(bytes)?);
         }
         Ok(machine)
     }
@@ -544,5 +559,57 @@ fn failed(command: &Command, fault: Fault) -> Answer {
         Call::Evaluate => Answer::Evaluated(Err(fault)),
         Call::Look(_) => Answer::Looked(Err(fault)),
         Call::Apply(_) => Answer::Applied(Err(fault)),
+    }
+}
+
+#[cfg(all(test, feature = "testing"))]
+mod tests {
+    use super::{Simulation, SimulationError};
+    use crate::machine::Strategies;
+    use crate::name::{BlockName, TargetName};
+    use crate::strategy::Strategy;
+    use crate::testing::explore::{Judged, ScriptedStrategy};
+    use crate::testing::plans;
+
+    struct StraightOn(ScriptedStrategy);
+
+    impl Strategies for StraightOn {
+        fn strategy(&self, _name: &BlockName) -> Option<&dyn Strategy> {
+            Some(&self.0)
+        }
+    }
+
+    #[test]
+    fn records_that_do_not_give_what_was_live_are_found() {
+        let name = BlockName::new("roll").expect("a name");
+        let straight_on = StraightOn(ScriptedStrategy::new(name, Judged::Promote));
+        let mut looks = 0;
+        for (what, plan) in plans::small().expect("fixed names") {
+            let target = TargetName::new("roll").expect("a name");
+            let simulation = Simulation::new(plan, 1).target(target, plans::before().expect("fixed names"));
+            let mut driver = simulation.driver(&straight_on);
+            driver.begin().expect("it begins");
+            driver.drive().expect("it ends");
+            driver.check().expect("the same");
+            let differs = |driver: &super::Driver<'_>| matches!(driver.check(), Err(SimulationError::Differs { .. }));
+            let last = driver.journal.pop().expect("a record");
+            assert!(differs(&driver), "{what}: without its last record");
+            let mut changed: serde_json::Value = serde_json::from_slice(&last).expect("JSON");
+            changed["at"]["wall"] = 1.into();
+            driver.journal.push(serde_json::to_vec(&changed).expect("written"));
+            assert!(differs(&driver), "{what}: at another time");
+            driver.journal.pop();
+            driver.journal.push(last);
+            driver.check().expect("the same again");
+            // What a strategy remembered last stays in the state.
+            let looked = driver.journal.iter().rposition(|bytes| bytes.windows(8).any(|part| part == b"\"looked\""));
+            let Some(at) = looked else { continue };
+            looks += 1;
+            let mut changed: serde_json::Value = serde_json::from_slice(&driver.journal[at]).expect("JSON");
+            changed["body"]["decision"]["memory"] = "{\"other\":1}".into();
+            driver.journal[at] = serde_json::to_vec(&changed).expect("written");
+            assert!(differs(&driver), "{what}: with another memory");
+        }
+        assert!(looks > 0, "some plan has a rollout");
     }
 }

@@ -208,6 +208,9 @@ pub enum MemoryError {
     Shape(#[from] serde_json::Error),
 }
 
+/// Room for so many bytes is made before a memory is written: as long as most are.
+const AT_ONCE: usize = 2 * 1024;
+
 impl Memory {
     /// The longest memory, in bytes: it stands in every record of a rollout.
     pub const LONGEST: usize = 16 * 1024;
@@ -224,7 +227,10 @@ impl Memory {
     ///
     /// [`MemoryError`] if it cannot be written or is too long.
     pub fn of<T: Serialize>(value: &T) -> Result<Self, MemoryError> {
-        Self::kept(serde_json::to_string(value)?)
+        let mut json = Vec::with_capacity(AT_ONCE);
+        serde_json::to_writer(&mut json, value)?;
+        // What is written is text; were it not, it could not be read back.
+        Self::kept(String::from_utf8(json).map_err(<serde_json::Error as serde::ser::Error>::custom)?)
     }
 
     /// The same with the fields of `more` after its own, without reading what is there: each look of a rollout does this. Both must be

@@ -55,6 +55,13 @@ pub struct Verdict {
     pub judgements: Vec<Judgement>,
 }
 
+impl Verdict {
+    /// The judgement that decides: its reasons are those of the whole.
+    pub(crate) fn worst_mut(&mut self) -> Option<&mut Judgement> {
+        self.judgements.iter_mut().max_by_key(|judgement| (judgement.advice, judgement.result))
+    }
+}
+
 /// Which side the new revision is compared with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

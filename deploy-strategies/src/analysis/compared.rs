@@ -162,15 +162,15 @@ impl ComparedState {
         };
         why.push(said.because);
         why.retain(|part| !part.is_empty());
-        let why = why.join("; ");
-        for judgement in &mut judgements {
-            judgement.because = match judgement.because.as_str() {
-                "" => why.clone(),
-                own => format!("{why}; {}: {own}", judgement.metric),
-            };
-            judgement.otherwise.clone_from(&said.otherwise);
+        let mut verdict = Verdict { standing, judgements };
+        // What is said of all together is said once, where it is looked for; the others keep to what is so of their own metric.
+        if let Some(worst) = verdict.worst_mut() {
+            if !worst.because.is_empty() {
+                why.push(format!("{}: {}", worst.metric, worst.because));
+            }
+            (worst.because, worst.otherwise) = (why.join("; "), said.otherwise);
         }
-        Verdict { standing, judgements }
+        verdict
     }
 }
 

@@ -10,6 +10,7 @@ use deploy_core::name::BlockName;
 use deploy_core::release::Release;
 use deploy_core::strategy::{Decision, Memory, Outline, OutlineStage, Situation, Strategy};
 use deploy_core::target::{Capabilities, TargetState};
+use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 
 pub use self::build::{BlueGreenBuilder, Promote};
@@ -122,10 +123,14 @@ impl Strategy for BlueGreen {
     }
 
     fn decide(&self, situation: &Situation<'_>) -> Decision {
-        lag::through(situation, |_| false, |s, known| phases::decide(self, &self.field(s).knowing(known)))
+        lag::through(
+            situation,
+            |_| false,
+            |s, known, memory| phases::decide(self, &self.field(s).knowing(known), memory),
+        )
     }
 
     fn revert(&self, situation: &Situation<'_>) -> Decision {
-        lag::through(situation, |_| false, |s, known| self.back(&self.field(s).knowing(known)))
+        lag::through(situation, |_| false, |s, known, _: IgnoredAny| self.back(&self.field(s).knowing(known)))
     }
 }

@@ -46,8 +46,7 @@ impl Remembered {
     }
 }
 
-pub(super) fn decide(strategy: &BlueGreen, field: &Field<'_>) -> Decision {
-    let mut memory: Remembered = field.s.memory.read().ok().flatten().unwrap_or_default();
+pub(super) fn decide(strategy: &BlueGreen, field: &Field<'_>, mut memory: Remembered) -> Decision {
     let tick = memory.watch.tick(field.s);
     if field.s.promotion == Promotion::Full && !memory.full {
         memory.full = true;

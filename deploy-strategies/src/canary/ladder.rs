@@ -19,8 +19,7 @@ use crate::hold::{Hold, Then};
 use crate::said::Said;
 use crate::share::part_up;
 
-pub(super) fn decide(canary: &Canary, field: &Field<'_>) -> Decision {
-    let mut memory = Remembered::of(field.s.memory);
+pub(super) fn decide(canary: &Canary, field: &Field<'_>, mut memory: Remembered) -> Decision {
     let tick = memory.watch.tick(field.s);
     let last = finish::stage(canary).index;
     if field.s.promotion == Promotion::Full && !memory.full {

@@ -15,6 +15,7 @@ use deploy_core::name::BlockName;
 use deploy_core::release::Release;
 use deploy_core::strategy::{Decision, Memory, Outline, Situation, Strategy};
 use deploy_core::target::{Capabilities, TargetState};
+use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 
 pub use self::build::CanaryBuilder;
@@ -130,10 +131,10 @@ impl Strategy for Canary {
     fn decide(&self, situation: &Situation<'_>) -> Decision {
         // Its steps prove it: what comes after them is meant for everybody.
         let proven = |decision: &Decision| decision.stage.index as usize >= self.spec.steps.len();
-        lag::through(situation, proven, |s, known| ladder::decide(self, &self.field(s).knowing(known)))
+        lag::through(situation, proven, |s, known, memory| ladder::decide(self, &self.field(s).knowing(known), memory))
     }
 
     fn revert(&self, situation: &Situation<'_>) -> Decision {
-        lag::through(situation, |_| false, |s, known| self.back(&self.field(s).knowing(known)))
+        lag::through(situation, |_| false, |s, known, _: IgnoredAny| self.back(&self.field(s).knowing(known)))
     }
 }

@@ -20,6 +20,7 @@ use deploy_core::name::BlockName;
 use deploy_core::release::Release;
 use deploy_core::strategy::{Decision, Outline, OutlineStage, Situation, Strategy};
 use deploy_core::target::{Capabilities, TargetState};
+use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 
 use crate::analysis::{Analysis, monitors_of};
@@ -112,10 +113,10 @@ impl Strategy for Rolling {
     }
 
     fn decide(&self, situation: &Situation<'_>) -> Decision {
-        lag::through(situation, |_| false, |s, known| roll::decide(self, &self.field(s).knowing(known)))
+        lag::through(situation, |_| false, |s, known, memory| roll::decide(self, &self.field(s).knowing(known), memory))
     }
 
     fn revert(&self, situation: &Situation<'_>) -> Decision {
-        lag::through(situation, |_| false, |s, known| roll::revert(self, &self.field(s).knowing(known)))
+        lag::through(situation, |_| false, |s, known, _: IgnoredAny| roll::revert(self, &self.field(s).knowing(known)))
     }
 }

@@ -16,9 +16,8 @@ use crate::field::{Field, without_zeros};
 use crate::hold::{Hold, Then};
 use crate::said::Said;
 
-pub(super) fn decide(rolling: &Rolling, field: &Field<'_>) -> Decision {
+pub(super) fn decide(rolling: &Rolling, field: &Field<'_>, mut memory: Remembered) -> Decision {
     let (spec, s) = (rolling.spec(), field.s);
-    let mut memory: Remembered = s.memory.read().ok().flatten().unwrap_or_default();
     let tick = memory.watch.tick(s);
     if s.wanted.is_none() {
         memory.new = Healthy::already(field.new_now().ready);

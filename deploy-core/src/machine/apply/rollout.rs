@@ -7,7 +7,7 @@ use crate::machine::command::Try;
 use crate::machine::event::{AfterLook, Looked};
 use crate::machine::state::{Asking, Doing, LeftAt, Rolling, StepState};
 use crate::plan::StepId;
-use crate::strategy::Promotion;
+use crate::strategy::{Decision, Promotion};
 use crate::time::RunTime;
 
 impl Machine {
@@ -24,8 +24,11 @@ impl Machine {
             self.state.from.entry(e.of.step).or_insert_with(|| observed.clone());
         }
         if !e.of.undo {
-            let left = LeftAt { want: e.decision.want.clone(), memory: e.decision.memory.clone() };
-            self.state.left_at.insert(e.of.step, left);
+            let Decision { want, memory, .. } = &*e.decision;
+            let left = || LeftAt { want: want.clone(), memory: memory.clone() };
+            let there = self.state.left_at.entry(e.of.step).or_insert_with(left);
+            keep(&mut there.want, want);
+            keep(&mut there.memory, memory);
         }
         self.roll(e.of.step, seq, |rolling| {
             if let Some(observed) = &e.observed {
@@ -49,9 +52,9 @@ impl Machine {
             }
             let as_wanted = rolling.observed.as_ref().is_some_and(|o| o.routes_as(&e.decision.want));
             rolling.settled = rolling.settled || (rolling.applied && as_wanted);
-            rolling.measure.clone_from(&e.decision.measure);
-            rolling.memory = e.decision.memory.clone();
-            rolling.stage = e.decision.stage.clone();
+            keep(&mut rolling.measure, &e.decision.measure);
+            keep(&mut rolling.memory, &e.decision.memory);
+            keep(&mut rolling.stage, &e.decision.stage);
             rolling.reason = Some(e.decision.reason.clone());
             rolling.judgements.clone_from(&e.decision.judgements);
             rolling.exposure = rolling.exposure.max(e.decision.exposure);
@@ -81,6 +84,13 @@ impl Machine {
             AfterLook::Fail => self.fail(e.of.step, &e.decision.reason.to_string(), seq),
             AfterLook::Apply | AfterLook::Rest { .. } | AfterLook::Ask { .. } => {}
         }
+    }
+}
+
+/// Makes this the same as that: from look to look most of it stays.
+fn keep<T: Clone + PartialEq>(this: &mut T, that: &T) {
+    if this != that {
+        this.clone_from(that);
     }
 }
 

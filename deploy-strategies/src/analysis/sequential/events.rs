@@ -1,15 +1,16 @@
 //! The evidence on one kind of bad event.
 
 use deploy_core::monitor::{Counts, Histogram, Threshold};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 
 use super::Pair;
-use super::sums::Sums;
+use super::sums::{Joined, Sums};
 use crate::analysis::evidence::stratified::ln_likelihood;
 use crate::analysis::special::{length, ln_sum_exp, real};
 
 /// The evidence on one kind of bad event: an error, or an event slower than a threshold.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(try_from = "Read")]
 pub(super) struct EventSeries {
     /// For each onset and each effect: the log likelihood beyond the margin, relative to the margin.
     harm: Sums,
@@ -20,14 +21,65 @@ pub(super) struct EventSeries {
     /// For the estimate of Mantel and Haenszel: Σ a d / n and Σ b c / n.
     ratio: Sums,
     /// This stage's events.
-    #[serde(with = "four")]
     pub(super) here: Pair,
     /// From which size on an event is slow, and from which on one of the candidate is beyond the margin.
-    #[serde(rename = "slow", default, skip_serializing_if = "Option::is_none")]
     pub(super) threshold: Option<(Threshold, Threshold)>,
     /// Batches in a row that lacked this metric.
-    #[serde(default, skip_serializing_if = "is_zero")]
     pub(super) stale: u32,
+}
+
+/// As it is written: all sums in one text, those last that are zero before their stage.
+#[derive(Serialize)]
+struct Written<'a> {
+    sums: Joined<'a, 4>,
+    #[serde(with = "four")]
+    here: Pair,
+    #[serde(rename = "slow", skip_serializing_if = "Option::is_none")]
+    threshold: Option<(Threshold, Threshold)>,
+    #[serde(skip_serializing_if = "is_zero")]
+    stale: u32,
+}
+
+impl Serialize for EventSeries {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let sums = Joined([&self.proof, &self.ratio, &self.curve, &self.harm]);
+        Written { sums, here: self.here, threshold: self.threshold, stale: self.stale }.serialize(serializer)
+    }
+}
+
+/// As it is read: all sums in one text, or each in its own, as they were written before.
+#[derive(Deserialize)]
+struct Read {
+    sums: Option<Sums>,
+    harm: Option<Sums>,
+    curve: Option<Sums>,
+    proof: Option<Sums>,
+    ratio: Option<Sums>,
+    #[serde(with = "four")]
+    here: Pair,
+    #[serde(rename = "slow", default)]
+    threshold: Option<(Threshold, Threshold)>,
+    #[serde(default)]
+    stale: u32,
+}
+
+impl TryFrom<Read> for EventSeries {
+    type Error = &'static str;
+
+    fn try_from(read: Read) -> Result<Self, Self::Error> {
+        let Read { sums, harm, curve, proof, ratio, here, threshold, stale } = read;
+        let (proof, ratio, curve, harm) = match (sums, proof, ratio, curve, harm) {
+            (Some(sums), None, None, None, None) => {
+                let counts = [PROOF.len(), ESTIMATE, BETTER.len() + EFFECTS.len()];
+                let ([proof, ratio, curve], harm) =
+                    sums.parts(counts).ok_or("there are fewer sums than a series has")?;
+                (proof, ratio, curve, harm)
+            }
+            (None, Some(proof), Some(ratio), Some(curve), Some(harm)) => (proof, ratio, curve, harm),
+            _ => return Err("a series has all its sums in one text, or each in its own"),
+        };
+        Ok(Self { harm, curve, proof, ratio, here, threshold, stale })
+    }
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature that serde calls")]
@@ -76,6 +128,9 @@ const BETTER: [f64; 5] = [-3.0, -1.2, -0.5, -0.2, -0.08];
 /// The log odds ratios that are expected of a release that does no harm, with their weights.
 const PROOF: [(f64, f64); 3] = [(-0.3, 0.2), (0.0, 0.6), (0.15, 0.2)];
 
+/// How many sums the estimate is made of.
+const ESTIMATE: usize = 2;
+
 /// The shares of bad events, as parts of what is negligible, that are expected of a release with next to none, with their weights.
 const BELOW: [(f64, f64); 3] = [(0.01, 0.5), (0.2, 0.25), (0.5, 0.25)];
 
@@ -88,7 +143,7 @@ impl EventSeries {
             harm: Sums::zero(onsets * EFFECTS.len()),
             curve: Sums::zero(BETTER.len() + EFFECTS.len()),
             proof: Sums::zero(PROOF.len()),
-            ratio: Sums::zero(2),
+            ratio: Sums::zero(ESTIMATE),
             here: (Counts::default(), Counts::default()),
             threshold: None,
             stale: 0,
@@ -307,6 +362,74 @@ mod tests {
 
     fn tuned(stage: u32) -> Tuned {
         Tuned { onsets: 4, stages: 4, stage, current: true }
+    }
+
+    fn some_batches() -> EventSeries {
+        let mut series = EventSeries::new(4);
+        for stage in 0..2 {
+            let counts = |n, bad| Counts::new(n, bad).expect("fewer than all");
+            let batch = (counts(300, 6), counts(5700, 50));
+            series.take(batch, batch, 0.1, 0.4, &tuned(stage));
+        }
+        series
+    }
+
+    #[test]
+    fn all_sums_are_in_one_text_and_those_of_later_stages_take_no_room() {
+        let series = some_batches();
+        let text = serde_json::to_string(&series).expect("written");
+        assert_eq!(serde_json::from_str::<EventSeries>(&text).expect("read"), series);
+        assert!(text.contains("*24\""), "{text}");
+        assert!(text.len() < 430, "{text}");
+    }
+
+    #[test]
+    fn what_was_written_with_each_sum_in_its_own_text_is_read() {
+        let series = some_batches();
+        let own = |sums: &super::Sums| serde_json::to_value(sums).expect("written");
+        let mut before = serde_json::json!({
+            "harm": own(&series.harm), "curve": own(&series.curve), "proof": own(&series.proof), "ratio": own(&series.ratio),
+            "here": [600, 12, 11_400, 100],
+        });
+        assert_eq!(serde_json::from_value::<EventSeries>(before.clone()).expect("read"), series);
+        let both = serde_json::to_value(&series).expect("written")["sums"].clone();
+        before["sums"] = both;
+        assert!(serde_json::from_value::<EventSeries>(before.clone()).is_err(), "it would be said twice");
+        for missing in ["harm", "curve", "proof", "ratio"] {
+            let mut part = before.clone();
+            let fields = part.as_object_mut().expect("an object");
+            fields.remove("sums");
+            fields.remove(missing);
+            assert!(serde_json::from_value::<EventSeries>(part).is_err(), "without {missing}");
+        }
+        let few = serde_json::json!({ "sums": "*21", "here": [0, 0, 0, 0] });
+        assert!(serde_json::from_value::<EventSeries>(few).is_err());
+    }
+
+    /// From the record of a run that an earlier build drove.
+    #[test]
+    fn a_series_of_an_earlier_build_is_read_and_goes_on() {
+        const HARM: &str = "wHu7bd2ewI0fqUvowJqGK201wKR1KR7nwK3gR/XHwLWSoZvo\
+            wL9bWOnZwMd1JT9uwNLXikidwN57mUpmwOncFtJjwPU6qagZ";
+        const CURVE: &str = "wO4PxcaKwMhbzGFpwKIBr5sfwHd3d9tXwE40GNaOwE5hG/LFwGrA2baJwIEoJsQewJA9+JxV\
+            wJuaVzxCwKaVW/CAwLJEx3MgwL4T9f7vwMpxshccwNb4kPEfwOSr4YpewPGrOBRi";
+        const PROOF: &str = "QIbRfcOCQJiJ8ht+QJUx1uSp";
+        const RATIO: &str = "QNJ9OzeVQNJ9OzeV";
+        let none = "AAAAAAAA".repeat(36);
+        let before = format!(
+            r#"{{"harm":"{HARM}{none}","curve":"{CURVE}","proof":"{PROOF}","ratio":"{RATIO}","here":[80928,35568,1537632,675792],"slow":[1708,1719]}}"#
+        );
+        let mut series: EventSeries = serde_json::from_str(&before).expect("read");
+        let after = format!(
+            r#"{{"sums":"{PROOF}{RATIO}{CURVE}{HARM}*36","here":[80928,35568,1537632,675792],"slow":[1708,1719]}}"#
+        );
+        assert_eq!(serde_json::to_string(&series).expect("written"), after, "the same numbers, to the bit");
+        assert_eq!(series.harm.get().len(), 48);
+        let counts = |n, bad| Counts::new(n, bad).expect("fewer than all");
+        let batch = (counts(1000, 440), counts(5000, 2200));
+        let (harm, proof) = (series.ln_harm(), series.ln_proof());
+        series.take(batch, batch, 0.1, 0.4, &tuned(3));
+        assert!(series.ln_harm() < harm && series.ln_proof() > proof, "a good batch counts on top");
     }
 
     #[test]

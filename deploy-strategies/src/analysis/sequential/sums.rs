@@ -8,9 +8,19 @@ use serde::de::Visitor;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// Running sums, each kept to 36 bits of mantissa: ten digits, which is what the terms themselves are good for. What is
-/// in memory is what is written, so that a replay gives the same bytes, and it is written in six bytes each.
+/// in memory is what is written, so that a replay gives the same bytes, and it is written in six bytes each. Zeros at the end, as those
+/// of stages to come, are counted instead: `QEVUX2XK*36` is one number and 36 zeros.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Sums(Vec<f64>);
+
+/// Several sums in one text, one after the other.
+pub(super) struct Joined<'a, const N: usize>(pub(super) [&'a Sums; N]);
+
+/// What stands between the numbers and how many zeros follow; no letter of the numbers.
+const ZEROS: char = '*';
+
+/// So many zeros may follow: far more than any judge has, and little memory.
+const MOST_ZEROS: usize = 1024;
 
 impl Sums {
     pub(super) fn zero(count: usize) -> Self {
@@ -54,11 +64,41 @@ pub(in crate::analysis) fn from_six_bytes(six: &[u8]) -> f64 {
 
 impl Serialize for Sums {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut bytes = Vec::with_capacity(6 * self.0.len());
-        for sum in &self.0 {
-            bytes.extend_from_slice(&six_bytes(*sum));
+        Joined([self]).serialize(serializer)
+    }
+}
+
+impl<const N: usize> Serialize for Joined<'_, N> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let (mut bytes, mut zeros) = (Vec::with_capacity(6 * self.0.iter().map(|sums| sums.0.len()).sum::<usize>()), 0);
+        for sum in self.0.iter().flat_map(|sums| &sums.0) {
+            if sum.to_bits() == 0 {
+                zeros += 1;
+            } else {
+                bytes.resize(bytes.len() + 6 * zeros, 0);
+                bytes.extend_from_slice(&six_bytes(*sum));
+                zeros = 0;
+            }
         }
-        serializer.serialize_str(&STANDARD_NO_PAD.encode(bytes))
+        let mut text = STANDARD_NO_PAD.encode(bytes);
+        if zeros > 0 {
+            text.push(ZEROS);
+            text.push_str(&zeros.to_string());
+        }
+        serializer.serialize_str(&text)
+    }
+}
+
+impl Sums {
+    /// The sums that were joined: so many each, and the rest. Nothing if there are fewer.
+    pub(super) fn parts<const N: usize>(self, counts: [usize; N]) -> Option<([Self; N], Self)> {
+        let mut rest = self.0.as_slice();
+        let mut parts = [(); N].map(|()| Self(Vec::new()));
+        for (part, count) in parts.iter_mut().zip(counts) {
+            let (own, after) = rest.split_at_checked(count)?;
+            (part.0, rest) = (own.to_vec(), after);
+        }
+        Some((parts, Self(rest.to_vec())))
     }
 }
 
@@ -79,39 +119,83 @@ impl Visitor<'_> for Written {
     }
 
     fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Sums, E> {
-        let bytes = STANDARD_NO_PAD.decode(text).map_err(E::custom)?;
+        let (numbers, zeros) = match text.rsplit_once(ZEROS) {
+            Some((numbers, zeros)) => (numbers, zeros.parse().map_err(E::custom)?),
+            None => (text, 0),
+        };
+        if zeros > MOST_ZEROS {
+            return Err(E::custom(format!("{zeros} sums of nothing are more than {MOST_ZEROS}")));
+        }
+        let bytes = STANDARD_NO_PAD.decode(numbers).map_err(E::custom)?;
         if bytes.len() % 6 != 0 {
             return Err(E::custom("sums are six bytes each"));
         }
-        let sums: Vec<f64> = bytes.chunks_exact(6).map(from_six_bytes).collect();
-        if sums.iter().all(|sum| sum.is_finite()) { Ok(Sums(sums)) } else { Err(E::custom("a sum is not finite")) }
+        let mut sums = Vec::with_capacity(bytes.len() / 6 + zeros);
+        sums.extend(bytes.chunks_exact(6).map(from_six_bytes));
+        if !sums.iter().all(|sum| sum.is_finite()) {
+            return Err(E::custom("a sum is not finite"));
+        }
+        sums.resize(sums.len() + zeros, 0.0);
+        Ok(Sums(sums))
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use proptest::prelude::{prop_assert, prop_assert_eq, proptest};
+    use proptest::prelude::{Just, Strategy, prop_assert, prop_assert_eq, prop_oneof, proptest};
 
-    use super::Sums;
+    use super::{Joined, Sums};
+
+    fn of(terms: &[f64]) -> Sums {
+        let mut sums = Sums::zero(terms.len());
+        sums.add(terms.iter().copied());
+        sums
+    }
+
+    /// With zeros, of both signs, anywhere among them.
+    fn terms() -> impl Strategy<Value = Vec<f64>> {
+        proptest::collection::vec(prop_oneof![-1e6f64..1e6, Just(0.0), Just(-1e-320), Just(-0.0)], 0..20)
+    }
 
     proptest! {
         #[test]
-        fn what_is_kept_is_what_is_written(terms in proptest::collection::vec(-1e6f64..1e6, 1..20)) {
-            let mut sums = Sums::zero(terms.len());
-            sums.add(terms.iter().copied());
+        fn what_is_kept_is_what_is_written(terms in terms()) {
+            let sums = of(&terms);
             for (sum, term) in sums.get().iter().zip(&terms) {
-                prop_assert!((sum - term).abs() <= 1e-11 * term.abs());
+                prop_assert!((sum - term).abs() <= 1e-11 * term.abs() + 1e-300);
             }
             let text = serde_json::to_string(&sums).expect("written");
-            prop_assert_eq!(text.len(), (terms.len() * 6 * 8).div_ceil(6) + 2);
+            prop_assert!(text.len() <= terms.len() * 8 + 2 + 3);
             let back: Sums = serde_json::from_str(&text).expect("read");
-            prop_assert_eq!(back, sums);
+            let bits = |sums: &Sums| sums.get().iter().map(|sum| sum.to_bits()).collect::<Vec<_>>();
+            prop_assert_eq!(bits(&back), bits(&sums));
+        }
+
+        #[test]
+        fn what_was_joined_is_taken_apart_again(a in terms(), b in terms(), c in terms()) {
+            let (a, b, c) = (of(&a), of(&b), of(&c));
+            let text = serde_json::to_string(&Joined([&a, &b, &c])).expect("written");
+            let all: Sums = serde_json::from_str(&text).expect("read");
+            let counts = [a.get().len(), b.get().len()];
+            prop_assert_eq!(all.clone().parts(counts), Some(([a, b], c)));
+            prop_assert_eq!(all.clone().parts([all.get().len(), 1]), None);
         }
     }
 
     #[test]
+    fn zeros_at_the_end_are_counted() {
+        let text = |terms: &[f64]| serde_json::to_string(&of(terms)).expect("written");
+        assert_eq!(text(&[1.0, 0.0, 2.0, 0.0, 0.0]), "\"P/AAAAAAAAAAAAAAQAAAAAAA*2\"");
+        assert_eq!(text(&[0.0; 48]), "\"*48\"");
+        // As it was written before they were counted.
+        let plain: Sums = serde_json::from_str("\"P/AAAAAAAAAAAAAAQAAAAAAAAAAAAAAAAAAAAAAA\"").expect("read");
+        assert_eq!(plain, of(&[1.0, 0.0, 2.0, 0.0, 0.0]));
+    }
+
+    #[test]
     fn what_is_no_sum_is_refused() {
-        assert!(serde_json::from_str::<Sums>("\"AAAA\"").is_err());
-        assert!(serde_json::from_str::<Sums>("\"f/AAAAAA\"").is_err());
+        for text in ["AAAA", "f/AAAAAA", "*", "*-1", "*x", "1*", "*1025", "*1*1", "AAAA*1", "f/AAAAAA*1"] {
+            assert!(serde_json::from_str::<Sums>(&format!("\"{text}\"")).is_err(), "{text}");
+        }
     }
 }
