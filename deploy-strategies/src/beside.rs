@@ -44,6 +44,15 @@ impl Beside<Lag> {
     }
 }
 
+/// The memory without what stands beside: a decision that hands back the memory it was shown would have it twice.
+pub(crate) fn own(memory: &Memory) -> Memory {
+    let Ok(Some(mut fields)) = memory.read::<serde_json::Map<String, serde_json::Value>>() else {
+        return memory.clone();
+    };
+    fields.retain(|name, _| !matches!(name.as_str(), "lag" | "others" | "met"));
+    Memory::of(&fields).unwrap_or_else(|_| memory.clone())
+}
+
 impl<L: Serialize> Beside<L> {
     /// The memory with these in it.
     pub(crate) fn kept_with(&self, memory: &Memory) -> Memory {

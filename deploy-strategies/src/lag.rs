@@ -10,7 +10,7 @@ use deploy_core::target::{DesiredState, RevisionState, TargetState};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use crate::beside::Beside;
+use crate::beside::{self, Beside};
 use crate::exposure::{Met, share};
 use crate::share::part_down;
 
@@ -83,6 +83,9 @@ pub(crate) fn through<M: DeserializeOwned + Default>(
         shown.observed = worst;
     }
     let mut decision = decide(&shown, Known { seen: situation.observed, met: met.met }, memory);
+    if decision.memory == *situation.memory {
+        decision.memory = beside::own(situation.memory);
+    }
     let good = proven(&decision);
     met.tell(&mut decision, good);
     if decision.next == Next::RollBack {
@@ -238,5 +241,45 @@ fn between(s: &Situation<'_>, wanted: &DesiredState) -> BTreeMap<RevisionName, u
             BTreeMap::from([(new.clone(), middle), (others, whole - middle)])
         }
         _ => s.observed.weights.clone(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use deploy_core::name::{EnvironmentName, RevisionName, ServiceName};
+    use deploy_core::release::Release;
+    use deploy_core::strategy::{Memory, Situation};
+    use deploy_core::target::{RevisionState, TargetState};
+    use deploy_core::time::RunTime;
+    use serde::de::IgnoredAny;
+
+    use super::{Beside, Lag, through};
+
+    /// The way back of a first installation hands back the memory that it is shown, look after look.
+    #[test]
+    fn what_stands_beside_is_remembered_once_however_often_the_same_memory_is_handed_back() {
+        let (service, environment) = (ServiceName::new("shop"), EnvironmentName::new("production"));
+        let v1 = RevisionName::new("v1").expect("a name");
+        let release = Release::new(service.expect("a name"), environment.expect("a name"), v1.clone());
+        let leaving = RevisionState { desired: 2, ready: 2, terminating: 0 };
+        let there = TargetState {
+            revisions: [(v1.clone(), leaving)].into(),
+            weights: [(v1, 100)].into(),
+            ..TargetState::default()
+        };
+        let before = TargetState { max_weight: 100, ..TargetState::default() };
+        let mut memory = Memory::of(&serde_json::json!({ "step": 2 })).expect("it is short");
+        let mut longest = 0;
+        for look in 0..20 {
+            let mut situation = Situation::first(&release, &there);
+            (situation.memory, situation.from, situation.now) = (&memory, &before, RunTime(look * 5_000));
+            let decision = through(&situation, |_| false, |s, _, _: IgnoredAny| s.restore());
+            let (beside, own) = Beside::<Lag>::of::<serde_json::Value>(&decision.memory);
+            assert!(beside.lag.is_some() && beside.met.is_some(), "look {look}: {:?}", decision.memory);
+            assert_eq!(own, serde_json::json!({ "step": 2 }), "look {look}");
+            longest = longest.max(decision.memory.len());
+            memory = decision.memory;
+        }
+        assert!(longest < 400, "{longest}: {memory:?}");
     }
 }
