@@ -117,6 +117,11 @@ pub enum RunError {
 }
 
 impl RunError {
+    /// Whether the run had ended before it could be taken up.
+    pub(super) fn has_ended(&self) -> bool {
+        matches!(self, Self::Claim { source: ClaimError::Ended { .. }, .. })
+    }
+
     /// Whether the same thing tried again on this host may go well without anybody doing anything.
     pub(super) fn is_retryable(&self) -> bool {
         match self {

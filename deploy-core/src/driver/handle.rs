@@ -150,6 +150,8 @@ impl RunHandle {
             let over = progress.wait_for(|p| !matches!(p.standing, Standing::Driven)).await;
             match over.map(|p| p.standing.clone()) {
                 Ok(Standing::Ended { outcome, because }) => return Ok(RunEnd { outcome, because }),
+                // It ended while it was being taken up: the journal says how.
+                Ok(Standing::Stopped(error)) if error.has_ended() => {}
                 Ok(Standing::Stopped(error)) => return Err(error),
                 Ok(Standing::Driven) => {}
                 // The engine is gone; whoever drives the run now writes its end into the journal.

@@ -37,6 +37,25 @@ async fn of_two_engines_that_reach_for_a_run_one_gets_it() {
 }
 
 /// D11, D13, I6: a host that believes in a lease which it does not have any more is stopped by the epoch of its claim.
+/// Whoever reaches for a run just as it ends is told how it ended.
+#[tokio::test(start_paused = true)]
+async fn a_run_that_ends_while_somebody_reaches_for_it_has_ended_for_them_too() {
+    let world = World::in_memory();
+    let pipeline = world.small();
+    let journal = Arc::new(Scripted::new(Arc::clone(&world.journal)));
+    let engine = world.engine_on(Arc::clone(&journal) as _, &pipeline, EngineOptions::default());
+    let run = run_id("ends");
+    let handle = engine.start_as(run.clone(), name(&pipeline), release("v2"), ada()).await.expect("it starts");
+    let before = world.journal.entry(&run).await.expect("readable").expect("it is there");
+    let end = handle.wait().await.expect("it ends");
+    assert_eq!(before.outcome, None, "it was read before the end");
+
+    *journal.said_before.lock().expect("not poisoned") = Some(before);
+    let late = engine.run(&run).await.expect("it is there");
+    let seen = late.wait().await.expect("it has ended");
+    assert_eq!((seen.outcome, seen.because), (end.outcome, end.because));
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_host_that_was_taken_over_writes_nothing_more() {
     let world = World::in_memory();

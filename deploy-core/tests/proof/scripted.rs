@@ -75,6 +75,8 @@ pub(crate) struct Scripted {
     pub(crate) appends_hang: AtomicBool,
     /// What happens to the next run that is created.
     pub(crate) create: Mutex<Option<Fault>>,
+    /// What is said of a run the next time, as if it had been read earlier.
+    pub(crate) said_before: Mutex<Option<RunEntry>>,
 }
 
 impl Scripted {
@@ -95,6 +97,7 @@ impl Scripted {
             claim_fails: AtomicU64::default(),
             appends_hang: AtomicBool::default(),
             create: Mutex::default(),
+            said_before: Mutex::default(),
         }
     }
 
@@ -272,6 +275,9 @@ impl Journal for Scripted {
     }
 
     async fn entry(&self, run: &RunId) -> Result<Option<RunEntry>, JournalError> {
+        if let Some(before) = self.said_before.lock().expect("not poisoned").take() {
+            return Ok(Some(before));
+        }
         attentive(self.inner.entry(run)).await
     }
 
