@@ -16,9 +16,10 @@ use super::claimer::Claimer;
 use super::error::WorkflowError;
 use super::make_good::{MakesGood, report_check};
 use super::phase_gate::{PhaseGate, Shown};
+use super::sitting::Sitting;
 use super::{kind_checks, profile};
 use crate::checks::CatalogueCheck;
-use crate::crew::{Crew, Member, Role, Seat, duty};
+use crate::crew::{Crew, Role, Seat, duty};
 use crate::gates::{ChangeWindowGate, Criterion, WhenShut};
 
 /// What the steps of an assessing phase say of a check that is not met: all of it is to be known before anybody decides.
@@ -104,14 +105,8 @@ impl<'b> Assembly<'b> {
         if let Some(level) = self.of.level {
             duty = duty.at_level(level);
         }
-        let (lines, asked) = (duty.step().checks(self.crew.catalogue()), duty.step().asked_of(self.crew.catalogue()));
-        let checks: Vec<CheckName> = asked.into_iter().map(|check| check.name().clone()).collect();
-        let member = Member::new(duty, &self.crew);
-        let verifications = member.verifications();
-        let agent: Arc<dyn Agent> = match self.of.agents.get(&seat) {
-            Some(agent) => Arc::clone(agent),
-            None => Arc::new(member),
-        };
+        let sitting = Sitting::of(duty, &self.crew, &self.of.agents);
+        let (agent, lines) = (Arc::clone(&sitting.agent), sitting.line_names());
         self.agents.insert(seat, Arc::clone(&agent));
         let step_name = self.free_name(room.name, seat);
         let path = StepPath::new(format!("{}/{step_name}", room.name)).ok();
@@ -121,7 +116,7 @@ impl<'b> Assembly<'b> {
             room.phase.supporting(Arc::clone(&agent));
         }
         let mut step = room.phase.task(&step_name, agent).only_for(kinds.clone()).retry(self.of.issues.retry());
-        for wanted in verifications {
+        for wanted in sitting.verifications {
             step = step.verify(wanted);
         }
         if miss == Miss::Weigh {
@@ -130,10 +125,9 @@ impl<'b> Assembly<'b> {
         let added = step.after_all(after).add();
         if let Some(path) = path {
             self.taken.insert(seat, path.clone());
-            let lines_named = lines.iter().map(|line| line.name().clone()).collect();
-            self.shown.push(Shown { step: path, kinds, lines: lines_named, checks });
+            self.shown.push(Shown { step: path, kinds, lines, checks: sitting.checks });
         }
-        for line in lines {
+        for line in sitting.lines {
             self.p.check(line);
         }
         Ok(Some(added))

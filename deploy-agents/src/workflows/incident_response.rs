@@ -16,9 +16,10 @@ use super::claimer::Claimer;
 use super::error::WorkflowError;
 use super::issue::IssuePolicy;
 use super::phase_gate::{PhaseGate, Shown};
+use super::sitting::Sitting;
 use super::workflow::Workflow;
 use crate::checks::{Checklist, Thresholds};
-use crate::crew::{Crew, EvidenceSource, INCIDENT_SEATS, Member, Role, Seat, duty};
+use crate::crew::{Crew, EvidenceSource, INCIDENT_SEATS, Role, Seat, duty};
 use crate::gates::EvidenceGate;
 
 /// How long a service may take to be shown well again, unless said otherwise: until the next working day.
@@ -192,7 +193,7 @@ impl IncidentResponse {
         let retry = self.issues.retry();
         self.triage(&p, retry.clone())?;
         self.response(&p, &retry)?;
-        self.recovery(&p)?;
+        self.recovery(&p);
         let (seats, agents) = self.review(&p, &retry)?;
         Ok(Workflow {
             pipeline: p.build()?,
@@ -238,7 +239,7 @@ impl IncidentResponse {
         Ok(())
     }
 
-    fn recovery(&self, p: &PipelineBuilder) -> Result<(), WorkflowError> {
+    fn recovery(&self, p: &PipelineBuilder) {
         let phase = p.phase("recovery").hold_at_most(self.recovers_within);
         let mut after: Vec<StepRef> = Vec::new();
         for (name, gate) in &self.recovered {
@@ -249,7 +250,6 @@ impl IncidentResponse {
         for (_, gate) in &self.recovered {
             phase.exit(Arc::clone(gate));
         }
-        Ok(())
     }
 
     #[expect(clippy::type_complexity, reason = "what a workflow keeps of its seats")]
@@ -265,31 +265,22 @@ impl IncidentResponse {
         let (mut seats, mut agents, mut weighed) = (BTreeMap::new(), BTreeMap::new(), Vec::new());
         for seat in INCIDENT_SEATS.into_iter().filter(|seat| !self.without.contains_key(seat)) {
             let Some(duty) = duty(seat) else { continue };
-            let catalogue = self.crew.catalogue();
-            let (lines, asked) = (duty.step().checks(catalogue), duty.step().asked_of(catalogue));
-            let checks = asked.into_iter().map(|check| check.name().clone()).collect();
-            let member = Member::new(duty, &self.crew);
-            let verifications = member.verifications();
-            let agent: Arc<dyn Agent> = match self.agents.get(&seat) {
-                Some(agent) => Arc::clone(agent),
-                None => Arc::new(member),
-            };
+            let sitting = Sitting::of(duty, &self.crew, &self.agents);
             match seat.role {
-                Role::Qa => phase.lead(Arc::clone(&agent)),
-                _ => phase.supporting(Arc::clone(&agent)),
+                Role::Qa => phase.lead(Arc::clone(&sitting.agent)),
+                _ => phase.supporting(Arc::clone(&sitting.agent)),
             };
-            let mut step = phase.task(seat.role.slug(), Arc::clone(&agent)).retry(retry.clone());
-            for wanted in verifications {
-                step = step.verify(wanted);
-            }
-            step.add();
-            let named = lines.iter().map(|line| line.name().clone()).collect();
-            if let Some(shown) = shown(&format!("review/{}", seat.role), named, checks) {
+            if let Some(shown) = shown(&format!("review/{}", seat.role), sitting.line_names(), sitting.checks) {
                 seats.insert(seat, shown.step.clone());
                 weighed.push(shown);
             }
-            agents.insert(seat, agent);
-            for line in lines {
+            let mut step = phase.task(seat.role.slug(), Arc::clone(&sitting.agent)).retry(retry.clone());
+            for wanted in sitting.verifications {
+                step = step.verify(wanted);
+            }
+            step.add();
+            agents.insert(seat, sitting.agent);
+            for line in sitting.lines {
                 p.check(line);
             }
         }

@@ -63,6 +63,7 @@ mod manual;
 mod phase_gate;
 mod prerequisite;
 mod site;
+mod sitting;
 mod three_phase;
 mod workflow;
 
