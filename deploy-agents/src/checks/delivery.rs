@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::assessment::{Assessment, Assessor, Figure};
 use super::document::{Document, Read};
+use super::performance::median;
 use super::thresholds::Thresholds;
 
 const WEEK: Duration = Duration::from_secs(7 * 24 * 60 * 60);
@@ -187,10 +188,10 @@ impl DeliveryHistory {
         let failures = || all.iter().filter_map(|deployment| deployment.failure);
         let recovery = |failure: DeploymentFailure| failure.recovered_at.unwrap_or(self.to).since(failure.at);
         DeliveryFigures {
-            deployments_per_week: middle(self.weeks()),
-            lead_time: middle_time(all.iter().flat_map(lead).collect()),
+            deployments_per_week: middle(&self.weeks()),
+            lead_time: middle_time(all.iter().flat_map(lead)),
             change_fail_rate: share(failures().count()),
-            recovery: middle_time(failures().map(recovery).collect()),
+            recovery: middle_time(failures().map(recovery)),
             rework_rate: share(all.iter().filter(|deployment| deployment.unplanned).count()),
         }
     }
@@ -211,16 +212,14 @@ impl DeliveryHistory {
     }
 }
 
-/// The middle; of an even number of values, between the two in the middle.
-fn middle(mut values: Vec<f64>) -> Option<f64> {
-    values.sort_by(f64::total_cmp);
-    let half = values.len() / 2;
-    let upper = *values.get(half)?;
-    Some(if values.len() % 2 == 1 { upper } else { f64::midpoint(values[half - 1], upper) })
+/// The middle, where there is anything.
+fn middle(values: &[f64]) -> Option<f64> {
+    (!values.is_empty()).then(|| median(values))
 }
 
-fn middle_time(times: Vec<Duration>) -> Option<Duration> {
-    middle(times.iter().map(Duration::as_secs_f64).collect()).map(Duration::from_secs_f64)
+fn middle_time(times: impl Iterator<Item = Duration>) -> Option<Duration> {
+    let seconds: Vec<f64> = times.map(|time| time.as_secs_f64()).collect();
+    middle(&seconds).map(Duration::from_secs_f64)
 }
 
 /// The five figures of delivery, computed from what went out, are within their targets.

@@ -25,7 +25,7 @@ const SKEW: Duration = Duration::from_secs(60);
 ///
 /// assert_eq!(answering_service("shop", "INC-7")?.as_str(), "shop-incident-INC-7");
 /// // What can stand in no name is told apart by its digest.
-/// assert!(answering_service("shop", "a red light").unwrap().as_str().starts_with("shop-incident-"));
+/// assert!(answering_service("shop", "a red light")?.as_str().starts_with("shop-incident-"));
 /// # Ok::<(), deploy_core::name::NameError>(())
 /// ```
 ///

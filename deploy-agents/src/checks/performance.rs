@@ -165,7 +165,8 @@ pub fn no_slowdown(new: &[LoadFacts], old: &[LoadFacts], t: &Thresholds) -> Asse
     found.finish()
 }
 
-fn median(samples: &[f64]) -> f64 {
+/// The middle; of an even number of samples, between the two in the middle. There must be one at least.
+pub(super) fn median(samples: &[f64]) -> f64 {
     let mut sorted = samples.to_vec();
     sorted.sort_by(f64::total_cmp);
     let middle = sorted.len() / 2;
