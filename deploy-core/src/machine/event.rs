@@ -1,11 +1,10 @@
 //! What is recorded as fact.
 
-use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde::de::{MapAccess, Visitor};
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::de::MapAccess;
+use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use super::command::Try;
@@ -13,54 +12,16 @@ use super::input::{Fault, Reported};
 use super::state::{Outcome, Park};
 use crate::agent::Handle;
 use crate::evidence::Receipt;
-use crate::journal::{Envelope, JournalError};
 use crate::monitor::Measured;
 use crate::name::{InputId, RunId};
 use crate::operator::OperatorInput;
 use crate::plan::{Plan, StepId};
 use crate::strategy::{Decision, Promotion};
 use crate::target::TargetState;
-use crate::time::{Now, RunTime};
+use crate::time::RunTime;
 
 /// Version 1 of the rules that [`apply`](super::Machine::apply) follows. A run is driven under the version in its first record.
 pub const MACHINE_VERSION: u32 = 1;
-
-/// One fact, with its place and time.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Record {
-    /// Its place in the run, from 0.
-    pub position: u64,
-    /// When, as its writer read the clocks. Never before the record in front of it.
-    pub at: Now,
-    /// The fact.
-    pub event: Event,
-}
-
-/// Why a stored record could not be read.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum RecordError {
-    /// A newer build wrote it: the run waits for a host that knows the kind.
-    #[error("record {position} is of kind {kind} version {version}, which this build does not know")]
-    Unknown {
-        /// Where.
-        position: u64,
-        /// Its kind.
-        kind: String,
-        /// Its version.
-        version: u32,
-    },
-    /// A known kind whose body does not have its shape: the store is damaged.
-    #[error("record {position} is of kind {kind}, and its body cannot be read")]
-    Damaged {
-        /// Where.
-        position: u64,
-        /// Its kind.
-        kind: String,
-        /// The reader's own words.
-        source: serde_json::Error,
-    },
-}
 
 /// Which steps an event touches: those whose command may have changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -74,7 +35,7 @@ pub enum Touches {
 }
 
 macro_rules! events {
-    ($($(#[$doc:meta])* $name:ident = $kind:literal { $($(#[$field_doc:meta])* $field:ident: $type:ty,)* } touches $touches:expr;)*) => {
+    ($($(#[$doc:meta])* $name:ident = $kind:literal $version:literal { $($(#[$field_doc:meta])* $field:ident: $type:ty,)* } touches $touches:expr;)*) => {
         $(
             $(#[$doc])*
             #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -82,7 +43,7 @@ macro_rules! events {
             pub struct $name { $($(#[$field_doc])* pub $field: $type,)* }
         )*
 
-        /// One fact about a run. The kinds and their bodies are for years: a changed body is a new version.
+        /// One fact about a run. The kinds and their bodies are for years: a changed body is a new version, and the older ones are read.
         #[derive(Debug, Clone, PartialEq, Eq, Hash)]
         pub enum Event { $($(#[$doc])* $name($name),)* }
 
@@ -108,26 +69,31 @@ macro_rules! events {
                 match self { $(Self::$name(event) => { let touches: fn(&$name) -> Touches = $touches; touches(event) })* }
             }
 
-            fn body(&self) -> Result<Box<RawValue>, serde_json::Error> {
+            /// The version of its body, as records write it. Every version from 1 up to this one is read.
+            pub(super) fn version(&self) -> u32 {
+                match self { $(Self::$name(_) => $version,)* }
+            }
+
+            pub(super) fn body(&self) -> Result<Box<RawValue>, serde_json::Error> {
                 match self { $(Self::$name(event) => serde_json::value::to_raw_value(event),)* }
             }
 
             #[cfg(feature = "simulation")]
-            fn write<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+            pub(super) fn write<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
                 match self { $(Self::$name(event) => event.serialize(serializer),)* }
             }
 
-            fn read(kind: &str, version: u32, body: &str) -> Option<Result<Self, serde_json::Error>> {
+            pub(super) fn read(kind: &str, version: u32, body: &str) -> Option<Result<Self, serde_json::Error>> {
                 match (kind, version) {
-                    $(($kind, 1) => Some(serde_json::from_str::<$name>(body).map(Self::$name)),)*
+                    $(($kind, 1..=$version) => Some(serde_json::from_str::<$name>(body).map(Self::$name)),)*
                     _ => None,
                 }
             }
 
             /// The value that comes next, as the body of this kind and version; nothing if this build does not know them.
-            fn next<'de, A: MapAccess<'de>>(kind: &str, version: u32, map: &mut A) -> Result<Option<Self>, A::Error> {
+            pub(super) fn next<'de, A: MapAccess<'de>>(kind: &str, version: u32, map: &mut A) -> Result<Option<Self>, A::Error> {
                 match (kind, version) {
-                    $(($kind, 1) => map.next_value::<$name>().map(|event| Some(Self::$name(event))),)*
+                    $(($kind, 1..=$version) => map.next_value::<$name>().map(|event| Some(Self::$name(event))),)*
                     _ => Ok(None),
                 }
             }
@@ -179,7 +145,7 @@ pub enum AfterLook {
 
 events! {
     /// The first record of a run: pins the plan and the machine version.
-    Started = "started" {
+    Started = "started" 1 {
         /// The run.
         run: RunId,
         /// The version of the machine's rules.
@@ -189,13 +155,13 @@ events! {
     } touches |_| Touches::None;
 
     /// The run got its lock.
-    Admitted = "admitted" {
+    Admitted = "admitted" 1 {
         /// The lock's epoch.
         epoch: u64,
     } touches |_| Touches::Open;
 
     /// A driver took the run up again.
-    Attached = "attached" {
+    Attached = "attached" 1 {
         /// The lock's epoch, if the run holds the lock.
         epoch: Option<u64>,
         /// How long nobody looked.
@@ -204,7 +170,7 @@ events! {
     } touches |_| Touches::Open;
 
     /// A step was started.
-    Opened = "opened" {
+    Opened = "opened" 1 {
         /// The step.
         step: StepId,
         /// When it is cancelled, given up, expires or is over, by what it is.
@@ -212,13 +178,13 @@ events! {
     } touches |e| Touches::One(e.step);
 
     /// A step that is a mere join was passed.
-    Joined = "joined" {
+    Joined = "joined" 1 {
         /// The step.
         step: StepId,
     } touches |e| Touches::One(e.step);
 
     /// Long work is under way.
-    Running = "running" {
+    Running = "running" 1 {
         /// The attempt.
         of: Try,
         /// Names the work where it runs.
@@ -230,7 +196,7 @@ events! {
     } touches |e| Touches::One(e.of.step);
 
     /// An attempt is done.
-    Completed = "completed" {
+    Completed = "completed" 1 {
         /// The attempt.
         of: Try,
         /// Its report.
@@ -242,7 +208,7 @@ events! {
     } touches |e| Touches::One(e.of.step);
 
     /// The mandatory checks of a step are met.
-    Verified = "verified" {
+    Verified = "verified" 1 {
         /// The attempt.
         of: Try,
         /// What the verifier found.
@@ -250,7 +216,7 @@ events! {
     } touches |e| Touches::One(e.of.step);
 
     /// A gate opened.
-    Passed = "passed" {
+    Passed = "passed" 1 {
         /// The question.
         of: Try,
         /// What was let through, and why.
@@ -258,7 +224,7 @@ events! {
     } touches |e| Touches::One(e.of.step);
 
     /// A gate holds.
-    Held = "held" {
+    Held = "held" 1 {
         /// The question.
         of: Try,
         /// When to ask again.
@@ -268,7 +234,7 @@ events! {
     } touches |e| Touches::One(e.of.step);
 
     /// An attempt failed.
-    AttemptFailed = "attempt_failed" {
+    AttemptFailed = "attempt_failed" 1 {
         /// The attempt.
         of: Try,
         /// Why.
@@ -281,7 +247,7 @@ events! {
     } touches |e| Touches::One(e.of.step);
 
     /// Nobody knows what became of an attempt; it is looked up.
-    BecameUnsure = "became_unsure" {
+    BecameUnsure = "became_unsure" 1 {
         /// The attempt.
         of: Try,
         /// What was last heard.
@@ -295,13 +261,13 @@ events! {
     } touches |e| Touches::One(e.of.step);
 
     /// An attempt took too long; it is being stopped.
-    TimedOut = "timed_out" {
+    TimedOut = "timed_out" 1 {
         /// The attempt.
         of: Try,
     } touches |e| Touches::One(e.of.step);
 
     /// An attempt is made: again after a back-off, or again because an operator said so.
-    Retried = "retried" {
+    Retried = "retried" 1 {
         /// The attempt.
         of: Try,
         /// When it is cancelled.
@@ -309,21 +275,21 @@ events! {
     } touches |e| Touches::One(e.of.step);
 
     /// A soak is over.
-    Soaked = "soaked" {
+    Soaked = "soaked" 1 {
         /// The soak.
         of: Try,
     } touches |e| Touches::One(e.of.step);
 
     /// People said yes.
-    Granted = "granted" {
+    Granted = "granted" 1 {
         /// The question.
         of: Try,
         /// When to look again, where a rollout asked.
         at: RunTime,
     } touches |e| Touches::One(e.of.step);
 
-    /// A look at a rollout, and what its strategy decided.
-    Looked = "looked" {
+    /// A look at a rollout, and what its strategy decided. In version 1 the decision's memory is a text, since then JSON.
+    Looked = "looked" 2 {
         /// The look.
         of: Try,
         /// What is there; absent if it is as it was.
@@ -341,7 +307,7 @@ events! {
     } touches |e| Touches::One(e.of.step);
 
     /// A look was not judged, because the run is paused or going another way.
-    PutOff = "put_off" {
+    PutOff = "put_off" 1 {
         /// The look.
         of: Try,
         /// When to look again.
@@ -349,7 +315,7 @@ events! {
     } touches |e| Touches::One(e.of.step);
 
     /// A look or a change failed.
-    Stumbled = "stumbled" {
+    Stumbled = "stumbled" 1 {
         /// The command.
         of: Try,
         /// Why.
@@ -361,7 +327,7 @@ events! {
     } touches |e| Touches::One(e.of.step);
 
     /// The target took what is wanted.
-    Applied = "applied" {
+    Applied = "applied" 1 {
         /// The command.
         of: Try,
         /// When to look.
@@ -369,7 +335,7 @@ events! {
     } touches |e| Touches::One(e.of.step);
 
     /// Somebody else changed the target; what is wanted is put back.
-    Drifted = "drifted" {
+    Drifted = "drifted" 1 {
         /// The look.
         of: Try,
         /// What was found.
@@ -379,7 +345,7 @@ events! {
     } touches |e| Touches::One(e.of.step);
 
     /// An operator skipped a wait of a rollout.
-    Promoted = "promoted" {
+    Promoted = "promoted" 1 {
         /// The rollout.
         of: Try,
         /// Which.
@@ -389,7 +355,7 @@ events! {
     } touches |e| Touches::One(e.of.step);
 
     /// A step failed.
-    StepFailed = "step_failed" {
+    StepFailed = "step_failed" 1 {
         /// The step.
         step: StepId,
         /// Why.
@@ -397,19 +363,19 @@ events! {
     } touches |e| Touches::One(e.step);
 
     /// An operator's input was taken.
-    Took = "took" {
+    Took = "took" 1 {
         /// The input.
         input: OperatorInput,
     } touches |_| Touches::Open;
 
     /// An operator's input came early and is kept.
-    Kept = "kept" {
+    Kept = "kept" 1 {
         /// The input.
         input: OperatorInput,
     } touches |_| Touches::None;
 
     /// An early input could not be taken after all.
-    Dropped = "dropped" {
+    Dropped = "dropped" 1 {
         /// The input.
         id: InputId,
         /// Why.
@@ -417,7 +383,7 @@ events! {
     } touches |_| Touches::None;
 
     /// The run turns back.
-    TurnedBack = "turned_back" {
+    TurnedBack = "turned_back" 1 {
         /// What it ends as when everything is undone.
         to: Outcome,
         /// Why.
@@ -425,7 +391,7 @@ events! {
     } touches |_| Touches::Open;
 
     /// The undo of a step was started.
-    UndoOpened = "undo_opened" {
+    UndoOpened = "undo_opened" 1 {
         /// The attempt.
         of: Try,
         /// When it is cancelled.
@@ -433,7 +399,7 @@ events! {
     } touches |e| Touches::One(e.of.step);
 
     /// A started step is passed on the way back.
-    UndoPassed = "undo_passed" {
+    UndoPassed = "undo_passed" 1 {
         /// The step.
         step: StepId,
         /// Why there is nothing to undo, or no way back.
@@ -443,7 +409,7 @@ events! {
     } touches |e| Touches::One(e.step);
 
     /// A step waits for a person to find a way out.
-    Parked = "parked" {
+    Parked = "parked" 1 {
         /// The attempt.
         of: Try,
         /// Why.
@@ -451,219 +417,10 @@ events! {
     } touches |e| Touches::One(e.of.step);
 
     /// The run is over.
-    Ended = "ended" {
+    Ended = "ended" 1 {
         /// How.
         outcome: Outcome,
         /// Why, in a sentence.
         because: String,
     } touches |_| Touches::Open;
-}
-
-impl Record {
-    /// As it goes into the journal.
-    ///
-    /// # Errors
-    ///
-    /// Those of the serializer; our own types have none.
-    pub fn seal(&self) -> Result<Envelope, serde_json::Error> {
-        Ok(Envelope {
-            position: self.position,
-            at: self.at,
-            kind: self.event.kind().to_owned(),
-            version: 1,
-            body: self.event.body()?,
-        })
-    }
-
-    /// The bytes of [`Record::seal`], without an envelope on the way.
-    ///
-    /// # Errors
-    ///
-    /// As there.
-    #[cfg(feature = "simulation")]
-    pub(crate) fn write_to(&self, bytes: &mut Vec<u8>) -> Result<(), serde_json::Error> {
-        #[derive(Serialize)]
-        struct Written<'a> {
-            position: u64,
-            at: Now,
-            kind: &'static str,
-            v: u32,
-            #[serde(serialize_with = "Event::write")]
-            body: &'a Event,
-        }
-        let Self { position, at, event } = self;
-        let written = Written { position: *position, at: *at, kind: event.kind(), v: 1, body: event };
-        serde_json::to_writer(bytes, &written)
-    }
-
-    /// As it comes from the journal. A known kind is parsed strictly; an unknown one is an error that names it.
-    ///
-    /// # Errors
-    ///
-    /// [`RecordError`].
-    pub fn open(envelope: &Envelope) -> Result<Self, RecordError> {
-        let Envelope { position, at, kind, version, body } = envelope;
-        match Event::read(kind, *version, body.get()) {
-            Some(Ok(event)) => Ok(Self { position: *position, at: *at, event }),
-            Some(Err(source)) => Err(RecordError::Damaged { position: *position, kind: kind.clone(), source }),
-            None => Err(RecordError::Unknown { position: *position, kind: kind.clone(), version: *version }),
-        }
-    }
-
-    /// As it stands in the journal: what [`Envelope::parse`] and [`Record::open`] make of these bytes, in one pass where they are as
-    /// [`Envelope::to_bytes`] writes them.
-    ///
-    /// # Errors
-    ///
-    /// Theirs.
-    pub(crate) fn read<E: From<JournalError> + From<RecordError>>(bytes: &[u8]) -> Result<Self, E> {
-        let read = std::str::from_utf8(bytes).ok().and_then(|text| serde_json::from_str::<AsWritten>(text).ok());
-        match read {
-            Some(AsWritten(record)) => Ok(record),
-            None => Ok(Self::open(&Envelope::parse(bytes)?)?),
-        }
-    }
-}
-
-/// A record that is read in one pass: the fields of its envelope, each once, and the body after what says how to read it.
-struct AsWritten(Record);
-
-impl<'de> Deserialize<'de> for AsWritten {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_map(Fields).map(Self)
-    }
-}
-
-struct Fields;
-
-impl<'de> Visitor<'de> for Fields {
-    type Value = Record;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a record as it is written")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Record, A::Error> {
-        let position = next(&mut map, "position")?;
-        let at = next(&mut map, "at")?;
-        let kind: &str = next(&mut map, "kind")?;
-        let version = next(&mut map, "v")?;
-        key(&mut map, Some("body"))?;
-        let event = Event::next(kind, version, &mut map)?.ok_or_else(otherwise)?;
-        key(&mut map, None)?;
-        Ok(Record { position, at, event })
-    }
-}
-
-/// The value of the field that comes next, which must be this one.
-fn next<'de, A: MapAccess<'de>, T: Deserialize<'de>>(map: &mut A, name: &str) -> Result<T, A::Error> {
-    key(map, Some(name))?;
-    map.next_value()
-}
-
-fn key<'de, A: MapAccess<'de>>(map: &mut A, due: Option<&str>) -> Result<(), A::Error> {
-    if map.next_key::<&str>()? == due { Ok(()) } else { Err(otherwise()) }
-}
-
-/// Nobody sees it: the record is read in two passes then.
-fn otherwise<E: serde::de::Error>() -> E {
-    E::custom("it is written otherwise")
-}
-
-#[cfg(all(test, feature = "testing"))]
-mod tests {
-    use std::collections::BTreeSet;
-
-    use super::{AsWritten, Event, Record, RecordError};
-    use crate::journal::{Envelope, JournalError};
-    use crate::machine::Strategies;
-    use crate::name::{BlockName, TargetName};
-    use crate::simulation::{Faults, Simulation};
-    use crate::strategy::Strategy;
-    use crate::testing::explore::{Judged, ScriptedStrategy};
-    use crate::testing::plans;
-
-    struct StraightOn(ScriptedStrategy);
-
-    impl Strategies for StraightOn {
-        fn strategy(&self, _name: &BlockName) -> Option<&dyn Strategy> {
-            Some(&self.0)
-        }
-    }
-
-    #[derive(Debug, thiserror::Error)]
-    enum Unread {
-        #[error(transparent)]
-        Journal(#[from] JournalError),
-        #[error(transparent)]
-        Record(#[from] RecordError),
-    }
-
-    fn in_two_passes(bytes: &[u8]) -> Result<Record, Unread> {
-        Ok(Record::open(&Envelope::parse(bytes)?)?)
-    }
-
-    /// Of runs in which everything goes wrong that can.
-    fn stored() -> Vec<Vec<u8>> {
-        let name = BlockName::new("roll").expect("a name");
-        let straight_on = StraightOn(ScriptedStrategy::new(name, Judged::Promote));
-        let plans = plans::small().expect("fixed names").into_iter().chain(plans::larger().expect("fixed names"));
-        let runs = plans.flat_map(|(_, plan)| (0..3).map(move |seed| (std::sync::Arc::clone(&plan), seed)));
-        let run = |(plan, seed)| {
-            Simulation::new(plan, seed)
-                .target(TargetName::new("roll").expect("a name"), plans::before().expect("fixed names"))
-                .faults(Faults::of_every_kind())
-                .run(&straight_on)
-                .expect("it ends")
-                .records
-        };
-        runs.flat_map(run).collect()
-    }
-
-    #[test]
-    fn one_pass_writes_and_reads_what_two_do() {
-        let mut kinds = BTreeSet::new();
-        for bytes in stored() {
-            let record = in_two_passes(&bytes).expect("a record");
-            kinds.insert(record.event.kind());
-            assert_eq!(record.seal().expect("it is written").to_bytes(), bytes);
-            let mut written = Vec::new();
-            record.write_to(&mut written).expect("it is written");
-            assert_eq!(written, bytes);
-            let text = std::str::from_utf8(&bytes).expect("it is text");
-            assert_eq!(serde_json::from_str::<AsWritten>(text).expect("as we write it").0, record);
-        }
-        assert!(kinds.len() * 2 > Event::KINDS.len(), "{kinds:?}");
-    }
-
-    #[test]
-    fn what_is_written_otherwise_is_read_or_refused_as_in_two_passes() {
-        let written = r#"{"position":4,"at":{"wall":5,"run":6},"kind":"admitted","v":1,"body":{"epoch":7}}"#;
-        let otherwise = [
-            ("\"kind\":\"admitted\",\"v\":1", "\"v\":1,\"kind\":\"admitted\""),
-            ("{\"position\":4,", "{\"more\":[1],\"position\":4,"),
-            ("{\"epoch\":7}}", "{\"epoch\":7},\"more\":{}}"),
-            ("\"admitted\"", "\"\\u0061dmitted\""),
-            ("\"position\"", "\"p\\u006fsition\""),
-            (",\"v\"", " , \"v\" "),
-            ("\"admitted\"", "\"of_tomorrow\""),
-            ("\"v\":1", "\"v\":2"),
-            ("{\"epoch\":7}", "{\"epoch\":-7}"),
-            ("{\"epoch\":7}", "{\"epoch\":7,\"more\":1}"),
-            ("{\"epoch\":7}", "{\"epoch\":7,\"epoch\":7}"),
-            ("\"position\":4,", "\"position\":4,\"position\":4,"),
-            ("\"position\":4,", ""),
-            ("{\"epoch\":7}}", "{\"epoch\":7}}}"),
-            ("{\"epoch\":7}}", "{\"epoch\":7}"),
-            ("\"admitted\"", "\"\u{e4}\""),
-        ];
-        for (part, instead) in otherwise {
-            assert!(written.contains(part), "{part}");
-            let bytes = written.replacen(part, instead, 1).into_bytes();
-            for bytes in [&bytes[..], &bytes[..bytes.len() / 2], &[&bytes[..], &[0xff]].concat()] {
-                let (read, due) = (Record::read::<Unread>(bytes), in_two_passes(bytes));
-                assert_eq!(format!("{read:?}"), format!("{due:?}"), "{}", String::from_utf8_lossy(bytes));
-            }
-        }
-    }
 }

@@ -48,6 +48,7 @@ mod command;
 mod decide;
 mod event;
 mod input;
+mod record;
 mod state;
 
 use std::sync::Arc;
@@ -57,10 +58,11 @@ pub use self::decide::Decided;
 pub use self::event::{
     Admitted, AfterFailure, AfterLook, Applied, Attached, AttemptFailed, BecameUnsure, Completed, Drifted, Dropped,
     Ended, Event, Granted, Held, Joined, Kept, Looked, MACHINE_VERSION, Opened, Parked, Passed, Promoted, PutOff,
-    Record, RecordError, Retried, Running, Soaked, Started, StepFailed, Stumbled, TimedOut, Took, Touches, TurnedBack,
-    UndoOpened, UndoPassed, Verified,
+    Retried, Running, Soaked, Started, StepFailed, Stumbled, TimedOut, Took, Touches, TurnedBack, UndoOpened,
+    UndoPassed, Verified,
 };
 pub use self::input::{Answer, Fault, Found, IllegalInput, Input, Look, Progress, Reply, Reported};
+pub use self::record::{Record, RecordError};
 pub use self::state::{
     ASK_AGAIN_AFTER, Asking, Doing, EARLY_AT_MOST, Failure, LOOKUPS_AT_MOST, LeftAt, Mode, Outcome, Park, Rolling,
     State, Step, StepState, TAKEN_AT_MOST,

@@ -606,7 +606,7 @@ mod tests {
             let Some(at) = looked else { continue };
             looks += 1;
             let mut changed: serde_json::Value = serde_json::from_slice(&driver.journal[at]).expect("JSON");
-            changed["body"]["decision"]["memory"] = "{\"other\":1}".into();
+            changed["body"]["decision"]["memory"] = serde_json::json!({ "other": 1 });
             driver.journal[at] = serde_json::to_vec(&changed).expect("written");
             assert!(differs(&driver), "{what}: with another memory");
         }

@@ -2,6 +2,7 @@
 
 mod decision;
 mod exposure;
+mod memory;
 mod outline;
 mod situation;
 
@@ -9,8 +10,9 @@ use std::fmt::Debug;
 
 pub use self::decision::{Decision, Next, Reason, ReasonCode, Stage};
 pub use self::exposure::Exposure;
+pub use self::memory::{Memory, MemoryError};
 pub use self::outline::{Outline, OutlineStage};
-pub use self::situation::{Memory, MemoryError, Promotion, Situation};
+pub use self::situation::{Promotion, Situation};
 use crate::identity::Identity;
 use crate::name::BlockName;
 use crate::release::Release;

@@ -8,7 +8,8 @@ use std::collections::BTreeSet;
 
 pub(super) use self::attached::attach;
 use self::rollout::again;
-use super::event::{AfterFailure, Event, Record};
+use super::event::{AfterFailure, Event};
+use super::record::Record;
 use super::state::{CHANGE_SETTLES_WITHIN, Doing, EARLY_AT_MOST, Failure, Mode, Rolling, StepState, TURNED_BACK};
 use super::{Machine, command::Try};
 use crate::agent::Handle;
