@@ -3,7 +3,7 @@
 use std::fmt;
 
 use serde::de::{MapAccess, Visitor};
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Deserializer};
 
 use super::event::Event;
 use crate::journal::{Envelope, JournalError};
@@ -69,7 +69,7 @@ impl Record {
     /// As there.
     #[cfg(feature = "simulation")]
     pub(crate) fn write_to(&self, bytes: &mut Vec<u8>) -> Result<(), serde_json::Error> {
-        #[derive(Serialize)]
+        #[derive(serde::Serialize)]
         struct Written<'a> {
             position: u64,
             at: Now,

@@ -44,7 +44,7 @@ pub enum MemoryError {
 }
 
 /// Room for so many bytes is made before a memory is written: as long as most are.
-const AT_ONCE: usize = 2 * 1024;
+const AT_ONCE: usize = 4 * 1024;
 
 impl Memory {
     /// The longest memory, in bytes: it stands in every record of a rollout.

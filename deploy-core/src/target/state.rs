@@ -94,10 +94,9 @@ impl TargetState {
     #[must_use]
     pub fn satisfies(&self, desired: &DesiredState) -> bool {
         let fresh = desired.experiment.as_ref().map(Experiment::revision);
-        let names: std::collections::BTreeSet<_> =
-            self.revisions.keys().chain(desired.capacity.keys()).chain(fresh.as_ref()).collect();
+        let mut names = self.revisions.keys().chain(desired.capacity.keys()).chain(fresh.as_ref());
         self.routes_as(desired)
-            && names.into_iter().all(|name| {
+            && names.all(|name| {
                 let (is, wanted) = (self.revision(name), desired.instances(name));
                 is.desired == wanted && is.ready >= wanted && is.terminating == 0
             })

@@ -26,6 +26,9 @@ const STALE_AFTER: u32 = 3;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(super) struct ComparedState {
     sums: JudgeState,
+    /// Whether the judge took a batch into `sums` at this look: then they are known to be of its configuration.
+    #[serde(skip)]
+    fitting: bool,
     /// The stage of the strategy.
     stage: u32,
     /// How many batches there were.
@@ -52,6 +55,7 @@ impl ComparedState {
     pub(super) fn begin(judge: &Judge) -> Result<Self, JudgeError> {
         Ok(Self {
             sums: judge.begin()?,
+            fitting: false,
             stage: 0,
             windows: 0,
             counted: 0,
@@ -82,7 +86,8 @@ impl ComparedState {
     /// Notes what follows from what was taken in, and says what the judge says now, of windows of this length.
     pub(super) fn settle(&mut self, judge: &Judge, absence: &Absence, now: RunTime, lookback: Duration) -> Verdict {
         // The judge is asked once a look: it is what a look costs.
-        let said = self.said(judge);
+        let fitting = std::mem::take(&mut self.fitting);
+        let said = self.said(judge, fitting);
         let absent = said.as_ref().is_ok_and(|said| self.is_absent(judge, said));
         self.absent.settle(absence, absent, now);
         let due = |after: Duration| self.counted > 0 && Duration::from_millis(self.observed) >= after;
@@ -111,6 +116,7 @@ impl ComparedState {
             batch.traffic = sequential.traffic(&batch, share);
         }
         let taken = judge.take(&mut self.sums, &batch).map_err(|error| error.to_string())?;
+        self.fitting = true;
         if taken == Taken::Counted {
             self.counted = self.counted.saturating_add(1);
         }
@@ -119,8 +125,9 @@ impl ComparedState {
         Ok(())
     }
 
-    fn said(&self, judge: &Judge) -> Result<Said, JudgeError> {
-        judge.verdict(&self.sums, &Look { stage: self.stage, observed_for: Duration::from_millis(self.observed) })
+    fn said(&self, judge: &Judge, fitting: bool) -> Result<Said, JudgeError> {
+        let look = Look { stage: self.stage, observed_for: Duration::from_millis(self.observed) };
+        if fitting { judge.verdict_of_fitting(&self.sums, &look) } else { judge.verdict(&self.sums, &look) }
     }
 
     /// Whether what decides was looked for and is not there.
@@ -131,7 +138,7 @@ impl ComparedState {
 
     /// What the judge says now, of windows of this length.
     pub(super) fn verdict(&self, judge: &Judge, absence: &Absence, now: RunTime, lookback: Duration) -> Verdict {
-        self.verdict_of(self.said(judge), judge, absence, now, lookback)
+        self.verdict_of(self.said(judge, false), judge, absence, now, lookback)
     }
 
     fn verdict_of(

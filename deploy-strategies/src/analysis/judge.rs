@@ -169,11 +169,19 @@ impl Judge {
     ///
     /// [`JudgeError`] if the state belongs to another judge or another configuration.
     pub fn verdict(&self, state: &JudgeState, look: &Look) -> Result<Verdict, JudgeError> {
+        if let (Self::Sequential(judge), JudgeState::Sequential(state)) = (self, state) {
+            judge.fits(state)?;
+        }
+        self.verdict_of_fitting(state, look)
+    }
+
+    /// The same of a state that is known to belong to this configuration, as after a batch was taken into it.
+    pub(super) fn verdict_of_fitting(&self, state: &JudgeState, look: &Look) -> Result<Verdict, JudgeError> {
         match (self, state) {
             (Self::Threshold(judge), JudgeState::Threshold(limits)) => {
                 Ok(judge.verdict(&limits.metrics, limits.now).into())
             }
-            (Self::Sequential(judge), JudgeState::Sequential(state)) => Ok(judge.verdict(state, look)?),
+            (Self::Sequential(judge), JudgeState::Sequential(state)) => Ok(judge.verdict_of_fitting(state, look)),
             (Self::Kayenta(judge), JudgeState::Numbers(history)) => {
                 let points = |metric: &MetricName| Points {
                     experiment: history.of(metric).map(|(number, _)| number.unwrap_or(f64::NAN)).collect(),

@@ -327,7 +327,8 @@ impl Sequential {
         Ok(Taken::Counted)
     }
 
-    fn fits(&self, state: &SequentialState) -> Result<(), SequentialError> {
+    /// That the state belongs to this configuration.
+    pub(in crate::analysis) fn fits(&self, state: &SequentialState) -> Result<(), SequentialError> {
         if state.version != VERSION {
             return Err(SequentialError::Version(state.version));
         }

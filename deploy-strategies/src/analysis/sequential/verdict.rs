@@ -69,6 +69,11 @@ impl Sequential {
     /// [`SequentialError`] if the state belongs to another configuration.
     pub fn verdict(&self, state: &SequentialState, look: &Look) -> Result<Verdict, SequentialError> {
         self.fits(state)?;
+        Ok(self.verdict_of_fitting(state, look))
+    }
+
+    /// The same of a state that is known to belong to this configuration.
+    pub(in crate::analysis) fn verdict_of_fitting(&self, state: &SequentialState, look: &Look) -> Verdict {
         let totals = self.totals_of(state);
         let enough = -libm::log(self.alpha);
         // The stage of the look may have no batch yet; then nothing of it is proven.
@@ -167,7 +172,7 @@ impl Sequential {
             Cause::SampleRatio | Cause::WithinMargin => (JudgementResult::Inconclusive, Advice::Warn),
             _ => (JudgementResult::Inconclusive, Advice::Continue),
         };
-        Ok(Verdict { result, advice, cause, because, otherwise, explanations })
+        Verdict { result, advice, cause, because, otherwise, explanations }
     }
 
     fn least_events_of(&self, series: &Series) -> u64 {
