@@ -5,20 +5,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::attendant;
-use super::faults::{AppendFault, Draw, EffectFault, Faults};
+use super::faults::{AppendFault, Draw, EffectFault};
+use super::finished::{Finished, SimulationError};
 use super::random::Random;
-use super::world::{Answers, World};
+use super::setup::Simulation;
+use super::world::World;
 use crate::agent::Certainty;
-use crate::digest::Digest;
 use crate::effect::{EffectKey, Fence};
 use crate::gate::GateDecision;
-use crate::machine::{
-    Answer, Call, Command, Fault, IllegalInput, Input, Machine, Mode, Outcome, Record, RecordError, Strategies, Try,
-};
-use crate::name::{InputId, RunId, TargetName};
+use crate::machine::{Answer, Call, Command, Fault, IllegalInput, Input, Machine, Mode, Record, Strategies, Try};
+use crate::name::{InputId, RunId};
 use crate::operator::{Act, OperatorInput, Principal};
-use crate::plan::{Plan, StepPath};
-use crate::target::TargetState;
 use crate::time::{Now, RunTime, Timestamp};
 
 /// How long simulated work asks to be left alone between two polls.
@@ -34,179 +31,9 @@ const NOTICES_AFTER: Duration = Duration::from_secs(60);
 /// When simulated runs begin: a fixed day, so that nothing in them depends on today.
 const EPOCH: Timestamp = Timestamp(1_767_225_600_000);
 /// A run that takes more turns than this does not end.
-const TURNS_AT_MOST: u32 = 20_000;
-
-/// A run to be simulated.
-#[derive(Debug)]
-pub struct Simulation {
-    plan: Arc<Plan>,
-    run: RunId,
-    seed: u64,
-    faults: Faults,
-    stops: BTreeSet<u64>,
-    unacknowledged: BTreeSet<u64>,
-    said: Vec<(RunTime, Act)>,
-    world: World,
-    attended: bool,
-}
-
-/// How a simulated run went.
-#[derive(Debug, Clone)]
-pub struct Finished {
-    /// How it ended; nothing if it waits for a person.
-    pub outcome: Option<Outcome>,
-    /// Its records, as they were stored.
-    pub records: Vec<Vec<u8>>,
-    /// The world afterwards, with every effect counted.
-    pub world: World,
-    /// When it was over.
-    pub at: RunTime,
-    /// How often its driver stopped.
-    pub stops: u32,
-    /// The machine as it was at the end.
-    pub machine: Machine,
-}
-
-impl Finished {
-    /// One digest over every stored byte: the same seed gives the same.
-    #[must_use]
-    pub fn digest(&self) -> Digest {
-        self.records.iter().fold(Digest::ZERO, |chain, record| chain.then(record))
-    }
-
-    /// Every effect that happened. With the outcome, this is what any driver must agree on, given the same plan and the same
-    /// results.
-    #[must_use]
-    pub fn effect_keys(&self) -> BTreeSet<EffectKey> {
-        self.world.effects.iter().filter(|(_, c)| c.happened > 0).map(|(key, _)| key.clone()).collect()
-    }
-}
-
-/// A simulation that could not go on: a fault of the engine, since the world does nothing that it may not do.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum SimulationError {
-    /// It goes round for ever: the records show where.
-    #[error("the run took more than {TURNS_AT_MOST} turns; its newest records: {0}")]
-    Endless(String),
-    /// Nothing is under way and nothing is due, yet it has not ended and asks nobody.
-    #[error("the run is stuck at {0}: nothing is under way, nothing is due, and nobody is asked")]
-    Stuck(RunTime),
-    /// The driver told the machine what it holds impossible.
-    #[error(transparent)]
-    Illegal(#[from] IllegalInput),
-    /// A stored record does not read back.
-    #[error(transparent)]
-    Record(#[from] RecordError),
-    /// A stored record is no envelope.
-    #[error(transparent)]
-    Journal(#[from] crate::journal::JournalError),
-    /// A record could not be written.
-    #[error("a record could not be written")]
-    Write(#[from] serde_json::Error),
-    /// A rebuild from the stored records is not what was live.
-    #[error("rebuilt from its {records} records, the run is not what it was")]
-    Differs {
-        /// How many records there were.
-        records: usize,
-    },
-}
+pub(super) const TURNS_AT_MOST: u32 = 20_000;
 
 impl Simulation {
-    /// A run of this plan in which nothing goes wrong, looked after by a person who approves what is asked.
-    #[must_use]
-    pub fn new(plan: Arc<Plan>, seed: u64) -> Self {
-        Self {
-            plan,
-            run: RunId::new("simulated").unwrap_or_else(|_| RunId::generate()),
-            seed,
-            faults: Faults::default(),
-            stops: BTreeSet::new(),
-            unacknowledged: BTreeSet::new(),
-            said: Vec::new(),
-            world: World::default(),
-            attended: true,
-        }
-    }
-
-    /// The same run with another name, so that its keys compare with those of a run of another driver. The default is
-    /// `simulated`.
-    #[must_use]
-    pub fn named(mut self, run: RunId) -> Self {
-        self.run = run;
-        self
-    }
-
-    /// The same run with other chances. Its name stays, and so do its keys.
-    #[must_use]
-    pub fn seed(mut self, seed: u64) -> Self {
-        self.seed = seed;
-        self
-    }
-
-    /// The same run with faults.
-    #[must_use]
-    pub fn faults(mut self, faults: Faults) -> Self {
-        self.faults = faults;
-        self
-    }
-
-    /// The same run; its driver stops as soon as the record at this position is durable.
-    #[must_use]
-    pub fn stop_after(mut self, position: u64) -> Self {
-        self.stops.insert(position);
-        self
-    }
-
-    /// The same run; the append that holds this position is written and never acknowledged.
-    #[must_use]
-    pub fn unacknowledged(mut self, position: u64) -> Self {
-        self.unacknowledged.insert(position);
-        self
-    }
-
-    /// The same run; an operator says something at this time. Refused if it cannot be done then.
-    #[must_use]
-    pub fn says(mut self, at: Duration, act: Act) -> Self {
-        self.said.push((RunTime::START + at, act));
-        self
-    }
-
-    /// The same run; this is at a target before it begins.
-    #[must_use]
-    pub fn target(mut self, name: TargetName, there: TargetState) -> Self {
-        self.world.targets.insert(name, there);
-        self
-    }
-
-    /// The same run; the work of this step takes so many polls.
-    #[must_use]
-    pub fn polls(mut self, step: StepPath, polls: u32) -> Self {
-        self.world.polls.insert(step, polls);
-        self
-    }
-
-    /// The same run; so many attempts of this step fail for good before one succeeds.
-    #[must_use]
-    pub fn failing(mut self, step: StepPath, attempts: u32) -> Self {
-        self.world.failing.insert(step, attempts);
-        self
-    }
-
-    /// The same run; monitors answer so.
-    #[must_use]
-    pub fn answers(mut self, answers: Answers) -> Self {
-        self.world.answers = answers;
-        self
-    }
-
-    /// The same run with nobody to look after it: it is over when it waits for a person.
-    #[must_use]
-    pub fn unattended(mut self) -> Self {
-        self.attended = false;
-        self
-    }
-
     /// Drives the run to its end.
     ///
     /// # Errors

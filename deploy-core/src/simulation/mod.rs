@@ -8,10 +8,13 @@
 mod attendant;
 mod driver;
 mod faults;
+mod finished;
 mod random;
+mod setup;
 mod world;
 
-pub use self::driver::{Finished, Simulation, SimulationError};
 pub use self::faults::Faults;
+pub use self::finished::{Finished, SimulationError};
 pub use self::random::Random;
+pub use self::setup::Simulation;
 pub use self::world::{Answers, EffectCount, World};
