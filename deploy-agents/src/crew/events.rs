@@ -107,6 +107,10 @@ impl EvidenceSource for EventFolder {
             if path.extension().is_none_or(|extension| extension != "json") {
                 continue;
             }
+            // Nothing longer was ever kept.
+            if file.metadata().await.map_err(failed)?.len() > LONGEST as u64 {
+                continue;
+            }
             let bytes = tokio::fs::read(&path).await.map_err(failed)?;
             let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
             pieces.extend(piece(&name, bytes, wanted));

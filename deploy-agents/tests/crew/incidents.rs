@@ -277,9 +277,17 @@ async fn each_incident_has_a_run_and_the_events_of_its_own() {
     let release = IncidentTrigger::release(&facts, serving()).expect("a release");
     assert_eq!(release.service, answering_service("shop", "INC-7").expect("a name"));
     let step = StepPath::new("triage/event").expect("a path");
-    let of_first = source.collect(&Wanted::new(&release, &step, &["cdevents"], now())).await.expect("read");
+    let wanted = Wanted::new(&release, &step, &["cdevents"], now());
+    let of_first = source.collect(&wanted).await.expect("read");
     assert!(of_first.iter().all(|piece| !String::from_utf8_lossy(&piece.bytes).contains("INC-8")));
     assert!(source.collect(&Wanted::new(&release, &step, &["impact"], now())).await.expect("read").is_empty());
+    // What somebody put there by hand counts as long as it is no longer than what would have been kept.
+    for (more, longest) in [(0, 1), (1, 0)] {
+        let mut by_hand = detected();
+        by_hand.resize(1024 * 1024 + more, b' ');
+        std::fs::write(events.path().join("by-hand.json"), by_hand).expect("written");
+        assert_eq!(source.collect(&wanted).await.expect("read").len(), of_first.len() + longest);
+    }
 }
 
 /// Whoever received the event was killed after it was kept: handed over again, it is answered to.
