@@ -24,8 +24,18 @@ impl Problems {
 
     /// Whoever is asked in doubt can answer.
     pub(crate) fn doubt(&mut self, then: &OnInconclusive) {
-        if let OnInconclusive::Ask(request) = then {
-            self.asked("on_inconclusive.ask", Some(request));
+        match then {
+            OnInconclusive::Ask(request) => self.asked("on_inconclusive.ask", Some(request)),
+            OnInconclusive::Promote { reason } => {
+                let given = !reason.trim().is_empty();
+                self.require(
+                    given,
+                    "on_inconclusive.promote.reason",
+                    "it is empty",
+                    "why that is right for this service",
+                );
+            }
+            OnInconclusive::RollBack => {}
         }
     }
 

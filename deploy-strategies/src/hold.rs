@@ -10,7 +10,8 @@ use serde::{Deserialize, Serialize};
 use crate::analysis::Standing;
 use crate::said::Said;
 
-/// What happens when an analysis cannot tell.
+/// What happens when an analysis cannot tell: at once where it says so, and where it has not said anything yet, when the time is over that
+/// is waited for it after a stage's soak.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum OnInconclusive {
@@ -18,11 +19,32 @@ pub enum OnInconclusive {
     Ask(ApprovalRequest),
     /// Go back.
     RollBack,
+    /// Go on all the same, and say so. Only where everything that decides was measured and is comparable: where data are missing, a question
+    /// failed, or an arm does not see the traffic that it should, a person is asked as by default.
+    Promote {
+        /// Why that is right for this service. It stands in the decision.
+        reason: String,
+    },
+}
+
+impl OnInconclusive {
+    /// Who is asked where nobody can tell; nobody if it goes back.
+    pub(crate) fn asks(&self) -> Option<ApprovalRequest> {
+        match self {
+            Self::Ask(request) => Some(request.clone()),
+            Self::Promote { .. } => Some(unsure()),
+            Self::RollBack => None,
+        }
+    }
+}
+
+fn unsure() -> ApprovalRequest {
+    ApprovalRequest::new("the analysis cannot tell whether this release is good; go on?")
 }
 
 impl Default for OnInconclusive {
     fn default() -> Self {
-        Self::Ask(ApprovalRequest::new("the analysis cannot tell whether this release is good; go on?"))
+        Self::Ask(unsure())
     }
 }
 
@@ -86,12 +108,19 @@ impl Held {
             self.accepted = true;
         }
         let look = Next::WakeAt(s.now + s.observe_every);
-        let judged = if self.accepted { Standing::Good } else { said.standing };
+        let waited = Duration::from_millis(self.unmeasured.saturating_add(millis(tick)));
+        // What it waits for is waited for in full; what it cannot tell, it will not tell later.
+        let despite = said.despite(hold.on_inconclusive, soaked >= hold.soak && waited >= hold.patience);
+        if despite.is_some() && said.standing == Standing::NotYet {
+            self.unmeasured = millis(waited);
+        }
+        let judged = if self.accepted || despite.is_some() { Standing::Good } else { said.standing };
+        let also = || despite.map_or_else(|| said.also(), |reason| format!("; it goes on ({reason}){}", said.also()));
         if let Standing::Unclear(code) = judged {
             return self.doubt(hold, code, said);
         }
         if soaked < hold.soak && !self.accepted {
-            let text = format!("{title} is in place for {} of {}{}", Spell(soaked), Spell(hold.soak), said.also());
+            let text = format!("{title} is in place for {} of {}{}", Spell(soaked), Spell(hold.soak), also());
             let change =
                 if said.otherwise.is_empty() { "a lost instance would stop the soak" } else { &said.otherwise };
             let next = said.sooner(Next::WakeAt(s.now + (hold.soak - soaked)), s.now);
@@ -115,13 +144,12 @@ impl Held {
         }
         if let Some(request) = hold.approval {
             self.asked = true;
-            let text =
-                format!("{title} was in place for {} and asks: {}{}", Spell(soaked), request.question, said.also());
+            let text = format!("{title} was in place for {} and asks: {}{}", Spell(soaked), request.question, also());
             let reason = Reason::new(ReasonCode::WaitingForApproval, text)
                 .otherwise("a yes goes on; a no, or no answer in time, goes back");
             return Then::Stay(Next::Await(request.clone()), reason);
         }
-        Then::Go(ReasonCode::Advanced, format!("{title} was in place for {}{}", Spell(soaked), said.also()))
+        Then::Go(ReasonCode::Advanced, format!("{title} was in place for {}{}", Spell(soaked), also()))
     }
 
     /// It cannot be told: what the author said to doubt.
@@ -130,9 +158,9 @@ impl Held {
         let soaked = Spell(Duration::from_millis(self.soaked));
         let text = format!("{} was in place for {soaked} and cannot be judged: {}", hold.title, said.because);
         let reason = Reason::new(code, text).otherwise(said.otherwise.clone());
-        match hold.on_inconclusive {
-            OnInconclusive::Ask(request) => Then::Stay(Next::Await(request.clone()), reason),
-            OnInconclusive::RollBack => Then::Back(reason),
+        match hold.on_inconclusive.asks() {
+            Some(request) => Then::Stay(Next::Await(request), reason),
+            None => Then::Back(reason),
         }
     }
 }

@@ -6,11 +6,14 @@ use deploy_core::time::RunTime;
 
 use crate::analysis::{Analysis, AnalysisState, Standing};
 use crate::field::Field;
+use crate::hold::OnInconclusive;
 
 /// The worst standing of some analyses, with everything that was judged and what is to be asked next.
 #[derive(Debug)]
 pub(crate) struct Said {
     pub(crate) standing: Standing,
+    /// Whether of each that does not say yes everything was measured and comparable.
+    pub(crate) compared: bool,
     pub(crate) judgements: Vec<Judgement>,
     pub(crate) measure: Vec<MeasureRequest>,
     /// When the next question is due.
@@ -24,6 +27,7 @@ impl Said {
     pub(crate) fn nothing() -> Self {
         Self {
             standing: Standing::Good,
+            compared: true,
             judgements: Vec::new(),
             measure: Vec::new(),
             wake: None,
@@ -54,6 +58,7 @@ impl Said {
                 "another measurement".clone_into(&mut self.otherwise);
             }
         }
+        self.compared &= verdict.compared || verdict.standing == Standing::Good;
         self.judgements.extend(verdict.judgements);
         if let Some(due) = analysis.due(state) {
             if due <= field.s.now + field.s.observe_every {
@@ -68,10 +73,20 @@ impl Said {
             self.standing = self.standing.max(other.standing);
             (self.because, self.otherwise) = (other.because, other.otherwise);
         }
+        self.compared &= other.compared;
         self.judgements.extend(other.judgements);
         self.ask(other.measure);
         self.wake = self.wake.into_iter().chain(other.wake).min();
         self
+    }
+
+    /// Why it goes on although it cannot be told, if that is what the author wants; `over`: nothing more is waited for.
+    pub(crate) fn despite<'a>(&self, then: &'a OnInconclusive, over: bool) -> Option<&'a str> {
+        let doubt = matches!(self.standing, Standing::Unclear(_)) || (self.standing == Standing::NotYet && over);
+        match then {
+            OnInconclusive::Promote { reason } if doubt && self.compared => Some(reason),
+            _ => None,
+        }
     }
 
     /// Asks each question once: an answer is counted by every analysis that asks it.

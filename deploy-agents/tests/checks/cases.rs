@@ -1,5 +1,6 @@
 //! Reads the tables of others' figures.
 
+use std::io::Write as _;
 use std::path::PathBuf;
 
 use serde_json::Value;
@@ -11,7 +12,7 @@ pub(crate) fn rows(file: &str) -> Vec<Value> {
     let path = folder.join(file);
     if !path.exists() {
         assert!(std::env::var("REQUIRE_CASES").as_deref() != Ok("1"), "{} is not there", path.display());
-        println!("SKIPPED: {} is not there; set CASES_DIR", path.display());
+        writeln!(std::io::stderr(), "SKIPPED: {} is not there; set CASES_DIR", path.display()).expect("standard error");
         return Vec::new();
     }
     let whole: Value = serde_json::from_str(&std::fs::read_to_string(path).expect("readable")).expect("JSON");

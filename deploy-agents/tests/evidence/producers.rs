@@ -2,6 +2,7 @@
 //! with `REQUIRE_EVIDENCE=1`.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
@@ -28,7 +29,7 @@ fn producer(program: &str) -> Option<PathBuf> {
     let required = is_set("REQUIRE_EVIDENCE") || (PACKAGED.contains(&program) && is_set("REQUIRE_SERVICES"));
     assert!(found.is_some() || !required, "{program} is not on the path, and it is required");
     if found.is_none() {
-        println!("LEFT OUT: {program} is not on the path");
+        writeln!(std::io::stderr(), "LEFT OUT: {program} is not on the path").expect("standard error");
     }
     found
 }
@@ -360,7 +361,7 @@ fn llvm_tools() -> Option<[(&'static str, PathBuf); 2]> {
     let required = std::env::var("REQUIRE_EVIDENCE").is_ok_and(|value| value == "1");
     assert!(there || !required, "LLVM {major} is not in {}, and it is required", folder.display());
     if !there {
-        println!("LEFT OUT: LLVM {major} is not in {}", folder.display());
+        writeln!(std::io::stderr(), "LEFT OUT: LLVM {major} is not in {}", folder.display()).expect("standard error");
     }
     there.then_some(tools)
 }

@@ -1,5 +1,6 @@
 //! Real components, each started on free ports in a folder of its own.
 
+use std::io::Write as _;
 use std::net::TcpListener;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
@@ -27,7 +28,7 @@ pub(crate) fn component(program: &str) -> Option<PathBuf> {
     let required = std::env::var(switch).is_ok_and(|value| value == "1");
     assert!(found.is_some() || !required, "{program} is not on the path, and {switch}=1");
     if found.is_none() {
-        println!("LEFT OUT: {program} is not on the path");
+        writeln!(std::io::stderr(), "LEFT OUT: {program} is not on the path").expect("standard error");
     }
     found
 }

@@ -20,7 +20,8 @@ impl Cluster {
         let Some(programs) = programs else {
             let required = std::env::var("REQUIRE_SERVICES").is_ok_and(|value| value == "1");
             assert!(!required, "there is no PostgreSQL under /usr/lib/postgresql, and REQUIRE_SERVICES=1");
-            println!("LEFT OUT: there is no PostgreSQL under /usr/lib/postgresql");
+            writeln!(std::io::stderr(), "LEFT OUT: there is no PostgreSQL under /usr/lib/postgresql")
+                .expect("standard error");
             return None;
         };
         let folder = tempfile::tempdir().expect("a folder");

@@ -2,6 +2,7 @@
 
 use deploy_core::journal::{Append, Journal, export};
 use rusqlite::{Connection, OpenFlags};
+use std::io::Write as _;
 
 use crate::sample::{append, claimed, new_run, open, pause, run};
 
@@ -43,11 +44,10 @@ async fn the_queries_answer() {
 
 #[cfg(unix)]
 #[tokio::test]
-#[expect(clippy::print_stdout, reason = "a skipped test says so")]
 async fn the_shell_verifies_an_export() {
     let here = |tool: &str| std::process::Command::new(tool).arg("--version").output().is_ok();
     if !["bash", "xxd", "sha256sum"].into_iter().all(here) {
-        println!("SKIPPED: bash, xxd or sha256sum is missing");
+        writeln!(std::io::stderr(), "SKIPPED: bash, xxd or sha256sum is missing").expect("standard error");
         return;
     }
     let folder = tempfile::tempdir().expect("a folder");

@@ -51,11 +51,20 @@ pub enum Standing {
 pub struct Verdict {
     /// The worst of all metrics.
     pub standing: Standing,
+    /// Whether everything that decides was measured, and was comparable: that nothing but its meaning is open. Never so where data were
+    /// missing, a question failed, or the arms do not see the traffic that they should.
+    pub compared: bool,
     /// One for each metric.
     pub judgements: Vec<Judgement>,
 }
 
 impl Verdict {
+    /// Where nothing could be judged at all.
+    pub(super) fn of_errors() -> Self {
+        let standing = Standing::Unclear(ReasonCode::AnalysisErrors);
+        Self { standing, compared: false, judgements: Vec::new() }
+    }
+
     /// The judgement that decides: its reasons are those of the whole.
     pub(crate) fn worst_mut(&mut self) -> Option<&mut Judgement> {
         self.judgements.iter_mut().max_by_key(|judgement| (judgement.advice, judgement.result))
@@ -294,7 +303,7 @@ impl Analysis {
             (Judge::Threshold(judge), Kept::Threshold(kept), _) => judge.verdict(kept, now),
             (Judge::Threshold(judge), ..) => judge.verdict(&ThresholdState::default(), now),
             (judge, Kept::Batches(kept), Some(absence)) => kept.verdict(judge, absence, now, self.lookback),
-            _ => Verdict { standing: Standing::Unclear(ReasonCode::AnalysisErrors), judgements: Vec::new() },
+            _ => Verdict::of_errors(),
         }
     }
 }

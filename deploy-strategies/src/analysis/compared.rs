@@ -151,7 +151,7 @@ impl ComparedState {
     ) -> Verdict {
         let Ok(said) = said else {
             // Only another configuration than that of the state gets here: what it knew is void.
-            return Verdict { standing: Standing::Unclear(ReasonCode::AnalysisErrors), judgements: Vec::new() };
+            return Verdict::of_errors();
         };
         let mut judgements = said.judgements(now, lookback);
         if judgements.is_empty() {
@@ -160,16 +160,16 @@ impl ComparedState {
         }
         let absent = self.is_absent(judge, &said);
         let mut why = vec![self.absent.note().to_owned()];
-        let standing = match self.absent.standing(absence, absent, now) {
+        let (standing, compared) = match self.absent.standing(absence, absent, now) {
             Some((standing, sentence)) if said.cause != Cause::Harm => {
                 why.push(sentence);
-                standing
+                (standing, false)
             }
-            _ => standing(said.cause),
+            _ => (standing(said.cause), is_of_meaning(said.cause)),
         };
         why.push(said.because);
         why.retain(|part| !part.is_empty());
-        let mut verdict = Verdict { standing, judgements };
+        let mut verdict = Verdict { standing, compared, judgements };
         // What is said of all together is said once, where it is looked for; the others keep to what is so of their own metric.
         if let Some(worst) = verdict.worst_mut() {
             if !worst.because.is_empty() {
@@ -190,6 +190,16 @@ fn standing(cause: Cause) -> Standing {
         Cause::Error => Standing::Unclear(ReasonCode::AnalysisErrors),
         // Patience is the strategy's: when it ends, these are doubts.
         Cause::NoData | Cause::NoBaseline | Cause::TooShort | Cause::LowTraffic | Cause::Undecided => Standing::NotYet,
+    }
+}
+
+/// Whether what was measured could be compared, whatever it means.
+fn is_of_meaning(cause: Cause) -> bool {
+    match cause {
+        Cause::Harm | Cause::Proven | Cause::WithinMargin | Cause::TooShort | Cause::LowTraffic | Cause::Undecided => {
+            true
+        }
+        Cause::SampleRatio | Cause::Error | Cause::NoData | Cause::NoBaseline => false,
     }
 }
 

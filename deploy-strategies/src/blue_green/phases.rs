@@ -11,7 +11,7 @@ use super::BlueGreen;
 use crate::analysis::{Analysis, AnalysisState, Standing};
 use crate::field::Field;
 use crate::handover::{Handover, HandoverLimits};
-use crate::hold::{Held, Hold, OnInconclusive, Then};
+use crate::hold::{Held, Hold, Then};
 use crate::retreat::Retreat;
 use crate::said::Said;
 use crate::watch::Watch;
@@ -130,10 +130,12 @@ fn switch(strategy: &BlueGreen, field: &Field<'_>, mut memory: Remembered, tick:
         let reason = Reason::new(code, format!("after the switch: {}", said.because)).otherwise(said.otherwise.clone());
         return back(strategy, field, reason, said);
     }
+    let patience = spec.progress_deadline + spec.after.iter().map(Analysis::at_least).max().unwrap_or_default();
+    let over = |memory: &Remembered| Duration::from_millis(memory.unmeasured) >= patience;
     let limits = HandoverLimits {
         scale_down_delay: spec.scale_down_delay,
         progress_deadline: spec.progress_deadline,
-        may_release: said.standing == Standing::Good,
+        may_release: said.standing == Standing::Good || said.despite(&spec.on_inconclusive, over(&memory)).is_some(),
     };
     let answer = memory.handover.decide(field, &mut memory.watch, tick, limits);
     if answer.next == Next::RollBack {
@@ -142,17 +144,18 @@ fn switch(strategy: &BlueGreen, field: &Field<'_>, mut memory: Remembered, tick:
     let (mut next, mut reason) = (said.sooner(answer.next, s.now), answer.reason);
     if reason.code == ReasonCode::Soaking && said.standing != Standing::Good {
         memory.unmeasured = memory.unmeasured.saturating_add(millis(tick));
-        let patience = spec.progress_deadline + spec.after.iter().map(Analysis::at_least).max().unwrap_or_default();
-        let over = Duration::from_millis(memory.unmeasured) >= patience;
+        let over = over(&memory);
         reason.code = match said.standing {
             Standing::Unclear(code) | Standing::Holding(code) => code,
             _ => ReasonCode::WaitingForMeasurements,
         };
         reason.sentence.push_str(&said.also());
         if matches!(said.standing, Standing::Unclear(_)) || (said.standing == Standing::NotYet && over) {
-            match &spec.on_inconclusive {
-                OnInconclusive::Ask(request) => next = Next::Await(request.clone()),
-                OnInconclusive::RollBack => return back(strategy, field, reason, said),
+            match spec.on_inconclusive.asks() {
+                // At the next look it goes on.
+                _ if said.despite(&spec.on_inconclusive, over).is_some() => {}
+                Some(request) => next = Next::Await(request),
+                None => return back(strategy, field, reason, said),
             }
         }
     }

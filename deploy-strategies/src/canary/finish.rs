@@ -11,9 +11,13 @@ use super::{by_instances, ladder};
 use crate::analysis::Standing;
 use crate::field::Field;
 use crate::handover::HandoverLimits;
-use crate::hold::OnInconclusive;
 use crate::rolling::Allowance;
 use crate::said::Said;
+
+/// Whether nothing more is waited for of what has not said anything yet.
+fn waited_out(memory: &Remembered, canary: &Canary) -> bool {
+    Duration::from_millis(memory.unmeasured) >= canary.spec().progress_deadline
+}
 
 /// One decision of the last stage. What goes on in the background can still send it back, and keeps the old side until it
 /// has said yes.
@@ -33,7 +37,8 @@ pub(super) fn decide(canary: &Canary, field: &Field<'_>, mut memory: Remembered,
     let limits = HandoverLimits {
         scale_down_delay: spec.scale_down_delay,
         progress_deadline: spec.progress_deadline,
-        may_release: said.standing == Standing::Good,
+        may_release: said.standing == Standing::Good
+            || said.despite(&spec.on_inconclusive, waited_out(&memory, canary)).is_some(),
     };
     let answer = handover.decide(field, &mut memory.watch, tick, limits);
     memory.handover = Some(handover);
@@ -43,16 +48,18 @@ pub(super) fn decide(canary: &Canary, field: &Field<'_>, mut memory: Remembered,
     let (mut next, mut reason) = (said.sooner(answer.next, field.s.now), answer.reason);
     if reason.code == ReasonCode::Soaking && said.standing != Standing::Good {
         memory.unmeasured = memory.unmeasured.saturating_add(millis(tick));
-        let over = Duration::from_millis(memory.unmeasured) >= spec.progress_deadline;
+        let over = waited_out(&memory, canary);
         reason.code = match said.standing {
             Standing::Unclear(code) | Standing::Holding(code) => code,
             _ => ReasonCode::WaitingForMeasurements,
         };
         reason.sentence = format!("{}; {}", reason.sentence, said.because);
         if matches!(said.standing, Standing::Unclear(_)) || (said.standing == Standing::NotYet && over) {
-            match &spec.on_inconclusive {
-                OnInconclusive::Ask(request) => next = Next::Await(request.clone()),
-                OnInconclusive::RollBack => return ladder::back(canary, field, reason, said.judgements),
+            match spec.on_inconclusive.asks() {
+                // At the next look it goes on.
+                _ if said.despite(&spec.on_inconclusive, over).is_some() => {}
+                Some(request) => next = Next::Await(request),
+                None => return ladder::back(canary, field, reason, said.judgements),
             }
         }
     }
@@ -82,7 +89,8 @@ fn finish_by_instances(
 ) -> Decision {
     let (spec, s) = (canary.spec(), field.s);
     let of = spec.weights_of;
-    let good = said.standing == Standing::Good;
+    let despite = said.despite(&spec.on_inconclusive, waited_out(&memory, canary));
+    let good = said.standing == Standing::Good || despite.is_some();
     // Without a yes one old instance stays: the largest weight that is not everything.
     let whole = by_instances::split(field, allowance, if good { of } else { of.saturating_sub(1) }, of);
     let (new, size, name) = (field.new_now(), field.size, field.new);
@@ -105,7 +113,7 @@ fn finish_by_instances(
     let look = Next::WakeAt(s.now + s.observe_every);
     if whole.in_place && !good {
         memory.unmeasured = memory.unmeasured.saturating_add(millis(tick));
-        let over = Duration::from_millis(memory.unmeasured) >= spec.progress_deadline;
+        let over = waited_out(&memory, canary);
         let code = match said.standing {
             Standing::Unclear(code) | Standing::Holding(code) => code,
             _ => ReasonCode::WaitingForMeasurements,
@@ -113,9 +121,11 @@ fn finish_by_instances(
         let reason =
             Reason::new(code, format!("the last old instances stay{}", said.also())).otherwise(said.otherwise.clone());
         if matches!(said.standing, Standing::Unclear(_)) || (said.standing == Standing::NotYet && over) {
-            return match &spec.on_inconclusive {
-                OnInconclusive::Ask(request) => give(&memory, Next::Await(request.clone()), reason),
-                OnInconclusive::RollBack => ladder::back(canary, field, reason, said.judgements),
+            return match spec.on_inconclusive.asks() {
+                // At the next look it goes on.
+                _ if said.despite(&spec.on_inconclusive, over).is_some() => give(&memory, look, reason),
+                Some(request) => give(&memory, Next::Await(request), reason),
+                None => ladder::back(canary, field, reason, said.judgements),
             };
         }
         return give(&memory, look, reason);

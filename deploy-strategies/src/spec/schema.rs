@@ -216,7 +216,11 @@ fn definitions() -> Value {
             "flag": one_of("name"),
             "at_least": {"type": "integer", "minimum": 1, "maximum": 100},
         })),
-        "on_inconclusive": {"oneOf": [choice("ask", one_of("approval")), {"const": "roll_back"}]},
+        "on_inconclusive": {"oneOf": [
+            choice("ask", one_of("approval")),
+            {"const": "roll_back"},
+            choice("promote", object(&["reason"], json!({"reason": {"type": "string"}}))),
+        ]},
         "analysis": object(&["monitor", "every", "lookback", "judge"], json!({
             "monitor": one_of("name"),
             "every": one_of("span"),

@@ -2,20 +2,23 @@
 
 use std::time::Duration;
 
+use deploy_core::monitor::{Counts, Reading};
 use deploy_core::strategy::{Next, Promotion, ReasonCode, Situation, Strategy};
 use deploy_core::target::TargetState;
+use deploy_core::time::RunTime;
 use deploy_strategies::blue_green::{BlueGreen, OnInconclusive, Promote};
 use deploy_strategies::rolling::Amount;
 use proptest::prelude::*;
 
 use crate::bar::Bar;
 use crate::canary_analysis::{BAD, GOOD, error_ratio};
-use crate::closed_loop::{End, Loop, RUNS};
+use crate::canary_sequential::{errors, minute};
+use crate::closed_loop::{Answers, End, Loop, RUNS};
 use crate::model::{Place, release, revision, serving};
 
 const BAR: Bar = Bar { least: 4, most: 8, with_ending: false };
 
-fn run<'a>(strategy: &'a BlueGreen, monitor: crate::closed_loop::Answers) -> Loop<'a, BlueGreen> {
+fn run<'a>(strategy: &'a BlueGreen, monitor: Answers) -> Loop<'a, BlueGreen> {
     let mut run = Loop::new(strategy, release("v2"), Place::new(&serving("v1", 4), 1, 1), BAR);
     run.monitor = monitor;
     run
@@ -89,6 +92,28 @@ fn checks_that_never_come_do_not_let_the_old_side_go() {
     let strategy = BlueGreen::builder().after(error_ratio()).on_inconclusive(OnInconclusive::RollBack).build().unwrap();
     let mut run = run(&strategy, |_, _| Err("down".to_owned()));
     assert_eq!(run.run(200), End::RolledBack, "{}", run.story());
+}
+
+/// After the switch as before it: who wants to go on in doubt does where something was measured, and is asked where nothing was.
+#[test]
+fn in_doubt_the_old_side_goes_if_that_was_said_and_something_was_measured() {
+    let doubt = OnInconclusive::Promote { reason: "an error more or less is retried".to_owned() };
+    let strategy = BlueGreen::builder().after(errors(1)).on_inconclusive(doubt).build().unwrap();
+    let next_to_nothing: Answers = |request, now| {
+        let mut all = minute(request, now, 60);
+        all.iter_mut().for_each(|m| m.reading = Reading::Counts(Counts::new(3, 0).unwrap()));
+        Ok(all)
+    };
+    let absent: Answers = |_, _| Ok(Vec::new());
+    for (answers, complete) in [(next_to_nothing, true), (absent, false)] {
+        let mut run = run(&strategy, answers);
+        let mut end = None;
+        while end.is_none() && run.now < RunTime(6 * 3_600_000) {
+            end = run.look(Promotion::None);
+            run.tick();
+        }
+        assert_eq!((end == Some(End::Complete), run.asks()), (complete, !complete), "{}", run.story());
+    }
 }
 
 #[test]

@@ -26,12 +26,12 @@ fn analysis(stages: u32, watched: Vec<Watched>) -> Analysis {
     Analysis::new(BlockName::new("prometheus").unwrap(), Judge::Sequential(judge)).absence(Absence::doubt(2))
 }
 
-fn errors(stages: u32) -> Analysis {
+pub(crate) fn errors(stages: u32) -> Analysis {
     analysis(stages, vec![Watched::required(name("http.errors"), Watch::errors())])
 }
 
 /// A minute of traffic that ended now, with so many bad events of the candidate.
-fn minute(request: &MeasureRequest, now: RunTime, bad: u64) -> Vec<Measurement> {
+pub(crate) fn minute(request: &MeasureRequest, now: RunTime, bad: u64) -> Vec<Measurement> {
     assert!(request.baseline.is_some(), "a comparison asks for both arms");
     let window = Window::ending(Timestamp(i64::try_from(now.0).unwrap()), request.lookback);
     let one = |metric: &MetricName, arm| {
@@ -127,6 +127,75 @@ fn harm_that_a_later_step_brings_out_is_found_in_the_background() {
         "{}",
         run.story()
     );
+}
+
+/// Who wants to go on where it cannot be told goes on where it was measured, with the reason in the decision; never where it was not, and never
+/// over harm.
+#[test]
+fn a_doubt_may_be_a_warning_and_missing_numbers_never_are() {
+    let doubt = || OnInconclusive::Promote { reason: "an error more or less is retried".to_owned() };
+    let spec = |canary: Canary, then: OnInconclusive| {
+        let mut spec = canary.spec().clone();
+        spec.on_inconclusive = then;
+        spec.build().unwrap()
+    };
+    let after = |canary: &Canary, monitor: Answers| {
+        let mut run = run(canary, monitor);
+        let mut end = None;
+        while end.is_none() && run.now < RunTime(6 * 3_600_000) {
+            end = run.look(Promotion::None);
+            run.tick();
+        }
+        (end, run.asks(), run.story())
+    };
+    // For certain, and within the margin.
+    let a_little_worse: Answers = |request, now| {
+        let mut all = minute(request, now, 60);
+        for m in &mut all {
+            let bad = if m.arm == Arm::Candidate { 6_600 } else { 6_000 };
+            m.reading = Reading::Counts(Counts::new(600_000, bad).unwrap());
+        }
+        Ok(all)
+    };
+    let next_to_nothing: Answers = |request, now| {
+        let mut all = minute(request, now, 60);
+        all.iter_mut().for_each(|m| m.reading = Reading::Counts(Counts::new(3, 0).unwrap()));
+        Ok(all)
+    };
+    for (canary, place) in [(inline(), "inline"), (background(), "background")] {
+        for answers in [a_little_worse, next_to_nothing] {
+            let (end, _, story) = after(&spec(canary.clone(), doubt()), answers);
+            assert_eq!(end, Some(End::Complete), "{place}: {story}");
+            assert!(story.contains("it goes on (an error more or less is retried)"), "{place}: {story}");
+            let (end, asks, story) = after(&spec(canary.clone(), OnInconclusive::default()), answers);
+            assert!(end.is_none() && asks, "{place}: {story}");
+        }
+        let absent: Answers = |_, _| Ok(Vec::new());
+        let down: Answers = |_, _| Err("down".to_owned());
+        for answers in [absent, down] {
+            let (end, asks, story) = after(&spec(canary.clone(), doubt()), answers);
+            assert!(end.is_none() && asks, "{place}: {story}");
+        }
+        assert_eq!(after(&spec(canary.clone(), doubt()), BAD).0, Some(End::RolledBack));
+    }
+}
+
+/// A candidate that loses its records is compared with nothing.
+#[test]
+fn arms_that_do_not_see_their_traffic_are_no_warning() {
+    let mut judge = Sequential::new(1, vec![Watched::required(name("http.errors"), Watch::errors())]);
+    judge.within_margin = deploy_strategies::analysis::sequential::WithinMargin::Promote;
+    let analysis = Analysis::new(BlockName::new("prometheus").unwrap(), Judge::Sequential(judge));
+    let step = Step::weight(10).soak(Duration::from_secs(60)).analysis(analysis.absence(Absence::doubt(2)));
+    let doubt = OnInconclusive::Promote { reason: "as good as any".to_owned() };
+    let canary = Canary::builder().on_inconclusive(doubt).step(step).build().unwrap();
+    // Half of the traffic is seen where a tenth should be.
+    let mut run = run(&canary, GOOD);
+    for _ in 0..120 {
+        assert_ne!(run.look(Promotion::None), Some(End::Complete), "{}", run.story());
+        run.tick();
+    }
+    assert!(run.asks() && run.story().contains("of the traffic that it should"), "{}", run.story());
 }
 
 #[test]

@@ -36,9 +36,11 @@ pub(crate) fn each(file: &str, table: Option<&str>, mut check: impl FnMut(&str, 
     say(&format!("{file} {}: {ran} rows of {} in the file", table.unwrap_or("(all)"), rows.len()));
 }
 
-#[expect(clippy::print_stdout, reason = "how many rows ran is shown with --nocapture")]
+/// Tells whoever runs the tests, also of a test that passes: what is printed is shown of those that fail alone.
 pub(crate) fn say(text: &str) {
-    println!("{text}");
+    use std::io::Write as _;
+
+    writeln!(std::io::stderr(), "{text}").unwrap();
 }
 
 /// A whole number of a row; nothing if it is null or absent.

@@ -205,6 +205,9 @@ pub(crate) fn specs() -> impl Strategy<Value = StrategySpec> {
         }
         if let Some(analysis) = background {
             canary = canary.background(0, analysis);
+            if !matching {
+                canary = canary.on_inconclusive(OnInconclusive::Promote { reason: "it is retried".to_owned() });
+            }
         }
         canary.build().unwrap().into()
     });

@@ -1,5 +1,6 @@
 //! Users do not notice a release, whatever the strategy.
 
+use std::io::Write as _;
 use std::process::Command;
 
 use crate::program::{program, stdout};
@@ -27,11 +28,11 @@ fn nobody_notices(args: &[&str], requests: u64) {
 
 /// Rows: M58, M59, M64, M65, M66, M167, M169.
 #[test]
-#[expect(clippy::print_stdout, reason = "whoever runs the tests is told what was left out")]
 fn behind_a_real_haproxy() {
     let required = std::env::var("REQUIRE_SERVICES").is_ok_and(|value| value == "1");
     if !required {
-        println!("LEFT OUT: with REQUIRE_SERVICES=1 this runs every strategy behind a real HAProxy");
+        writeln!(std::io::stderr(), "LEFT OUT: with REQUIRE_SERVICES=1 this runs every strategy behind a real HAProxy")
+            .expect("standard error");
         return;
     }
     nobody_notices(&[], 20_000);
@@ -44,10 +45,9 @@ fn behind_the_proxy_in_this_process() {
 }
 
 #[test]
-#[expect(clippy::print_stdout, reason = "whoever runs the tests is told what was left out")]
 fn where_there_is_no_haproxy_it_says_how_to_get_one() {
     if ["/usr/sbin/haproxy", "/usr/local/sbin/haproxy"].iter().any(|path| std::path::Path::new(path).exists()) {
-        println!("LEFT OUT: HAProxy is where it is always looked for");
+        writeln!(std::io::stderr(), "LEFT OUT: HAProxy is where it is always looked for").expect("standard error");
         return;
     }
     let output = Command::new(program("zero_downtime")).env("PATH", "").output().expect("the example starts");

@@ -150,8 +150,8 @@ mod tests {
     #[test]
     fn in_strides_it_is_the_same_and_takes_no_longer_for_more() {
         // Strides of one are all terms, one by one.
-        for (n_c, n_b, bad) in [(4e8, 6e8, 5e8), (5e8, 9e9, 4e9), (1e9, 1e9, 1e9)] {
-            let (low, high) = ((bad - n_b as f64).max(0.0), (n_c as f64).min(bad));
+        for (n_c, n_b, bad) in [(4e8, 6e8, 5e8), (5e8, 9e9, 4e9), (1e9_f64, 1e9_f64, 1e9_f64)] {
+            let (low, high) = ((bad - n_b).max(0.0), f64::min(n_c, bad));
             for d in [-0.5, 0.0, 0.08, 1.2] {
                 let mode = super::tilted_mode(n_c, n_b, bad, libm::exp(d)).clamp(low, high);
                 let width = super::width(n_c, n_b, bad, mode);

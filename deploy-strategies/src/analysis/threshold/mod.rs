@@ -133,7 +133,7 @@ impl Threshold {
     pub fn verdict(&self, state: &ThresholdState, now: RunTime) -> Verdict {
         let mut state = state.clone();
         state.fit(&self.metrics);
-        let mut standing = Standing::Good;
+        let (mut standing, mut compared) = (Standing::Good, true);
         let mut judgements = Vec::with_capacity(self.metrics.len());
         for (limits, kept) in self.metrics.iter().zip(&state.metrics) {
             let (own, mut judgement) = kept.say(limits, self.order, now);
@@ -142,6 +142,7 @@ impl Threshold {
                 judgement.because.push_str("; a dry run, which does not count");
             } else {
                 standing = standing.max(own);
+                compared &= kept.is_measured();
             }
             judgements.push(judgement);
         }
@@ -158,7 +159,7 @@ impl Threshold {
                 }
             }
         }
-        Verdict { standing, judgements }
+        Verdict { standing, compared, judgements }
     }
 }
 

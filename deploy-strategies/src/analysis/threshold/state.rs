@@ -103,6 +103,11 @@ enum Read {
 }
 
 impl MetricState {
+    /// Whether the newest answer held a number that could be judged.
+    pub(super) fn is_measured(&self) -> bool {
+        self.number.is_some() && !self.absent && self.last.is_some_and(|last| last != MeasurementOutcome::Error)
+    }
+
     /// Takes in one answer, and says what it came to; nothing if nothing was counted.
     pub(super) fn take(
         &mut self,
