@@ -5,12 +5,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use deploy_core::monitor::{
-    Arm, Counts, MeasureContext, MeasureRequest, Measurement, Monitor, MonitorError, Reading, Window,
+    Arm, Counts, CountsError, MeasureContext, MeasureRequest, Measurement, Monitor, MonitorError, Reading, Window,
 };
 use deploy_core::name::{BlockName, MetricName, RevisionName};
 use deploy_core::real::Real;
 use deploy_core::time::{Clock, Spell, SystemClock};
+use deploy_strategies::analysis::sketch::{self, SketchError};
 use serde::Deserialize;
 
 use crate::process::{Capture, CommandLine, Group};
@@ -25,8 +28,20 @@ const MOST: usize = 256 * 1024;
 /// Runs a program once for each arm, and reads what it prints.
 ///
 /// It is told `DEPLOY_REVISION`, `DEPLOY_ARM` (`candidate` or `baseline`) and `DEPLOY_LOOKBACK_MS`; `{revision}` in its arguments is
-/// replaced. It prints one JSON object: for each metric a number, `{"events": 120, "bad": 3}`, `{"samples": [1.5, 2]}`, or `null`
-/// where nothing was there to be measured. A metric that was declared and is not printed is an error, and so are an exit code
+/// replaced. It prints one JSON object: for each metric
+///
+/// | what | printed as |
+/// |---|---|
+/// | one number | `0.25` |
+/// | events, and the bad ones among them | `{"events": 120, "bad": 3}` |
+/// | sizes, one by one | `{"samples": [1.5, 2]}` |
+/// | sizes, counted: pairs of the size that stands for a bin, and how many | `{"bins": [[5, 90], [10, 9]]}` |
+/// | a DDSketch in protocol buffers, in base 64 | `{"ddsketch": "Cgk…", "unit": 1000}` |
+/// | an HdrHistogram as it stands in logs (feature `hdr`) | `{"hdr": "HISTFAAAA…", "unit": 0.001}` |
+/// | that nothing was there to be measured | `null` |
+///
+/// `unit` is how much one of the sketch's units is in the metric's: here seconds, and microseconds, of a metric in milliseconds. It is 1
+/// where it is not given; [`sketch`](deploy_strategies::analysis::sketch) says how exact each of them is. A metric that was declared and is not printed is an error, and so are an exit code
 /// other than 0, a program that takes too long, and output that is anything else: never a number.
 ///
 /// ```
@@ -51,8 +66,66 @@ pub struct ProgramMonitor {
 #[serde(untagged, deny_unknown_fields)]
 enum Printed {
     Number(Real),
-    Events { events: u64, bad: u64 },
-    Samples { samples: Vec<Real> },
+    Events {
+        events: u64,
+        bad: u64,
+    },
+    Samples {
+        samples: Vec<Real>,
+    },
+    Bins {
+        bins: Vec<(f64, u64)>,
+    },
+    DdSketch {
+        ddsketch: String,
+        #[serde(default = "one")]
+        unit: f64,
+    },
+    Hdr {
+        hdr: String,
+        #[serde(default = "one")]
+        unit: f64,
+    },
+}
+
+fn one() -> f64 {
+    1.0
+}
+
+/// What was printed cannot be measured by.
+#[derive(Debug, thiserror::Error)]
+enum Senseless {
+    #[error(transparent)]
+    Counts(#[from] CountsError),
+    #[error(transparent)]
+    Sketch(#[from] SketchError),
+    #[error("a sketch is not in base 64")]
+    Text(#[from] base64::DecodeError),
+    #[error("a unit is {0}, where a number above 0 is needed")]
+    Unit(f64),
+    #[cfg(not(feature = "hdr"))]
+    #[error("this build reads no HdrHistogram: build it with the feature hdr")]
+    NoHdr,
+}
+
+impl Printed {
+    fn reading(self) -> Result<Reading, Senseless> {
+        let right = |unit: f64| if unit.is_finite() && unit > 0.0 { Ok(unit) } else { Err(Senseless::Unit(unit)) };
+        Ok(match self {
+            Self::Number(number) => Reading::Value(number),
+            Self::Samples { samples } => Reading::Samples(samples),
+            Self::Events { events, bad } => Reading::Counts(Counts::new(events, bad)?),
+            Self::Bins { bins } => Reading::Histogram(sketch::of_bins(bins)?),
+            Self::DdSketch { ddsketch, unit } => {
+                let bytes = STANDARD.decode(ddsketch.trim())?;
+                Reading::Histogram(sketch::ddsketch::read(&bytes, right(unit)?)?)
+            }
+            #[cfg(feature = "hdr")]
+            Self::Hdr { hdr, unit } => Reading::Histogram(sketch::hdr::read_base64(&hdr, right(unit)?)?),
+            #[cfg(not(feature = "hdr"))]
+            Self::Hdr { hdr: _, unit } => return right(unit).and(Err(Senseless::NoHdr)),
+        })
+    }
 }
 
 impl ProgramMonitor {
@@ -160,13 +233,9 @@ impl Monitor for ProgramMonitor {
                 let error = || MonitorError::new(format!("{} printed no {metric} of {revision}", self.line.name()));
                 let reading = match printed.remove(metric).ok_or_else(error)? {
                     None => Reading::NoData,
-                    Some(Printed::Number(number)) => Reading::Value(number),
-                    Some(Printed::Samples { samples }) => Reading::Samples(samples),
-                    Some(Printed::Events { events, bad }) => {
-                        Reading::Counts(Counts::new(events, bad).map_err(|e| {
-                            MonitorError::new(format!("{metric} of {revision} makes no sense")).because(e)
-                        })?)
-                    }
+                    Some(printed) => printed.reading().map_err(|error| {
+                        MonitorError::new(format!("{metric} of {revision} makes no sense")).because(error)
+                    })?,
                 };
                 all.push(Measurement::new(metric.clone(), arm, window, reading));
             }

@@ -198,6 +198,72 @@ async fn the_scrape_monitor_reads_the_proxys_own_counters() {
     assert!(stranger.measure(&question(), &cx).await.is_err(), "unreachable is an error, not a number");
 }
 
+/// Sizes that somebody else has counted, as their libraries write them, up to a judgement.
+#[tokio::test]
+async fn a_program_may_print_histograms_of_other_formats() {
+    use deploy_core::monitor::{Batch, BatchKey};
+    use deploy_strategies::analysis::sequential::{Look, Sequential, Watch, Watched};
+    use deploy_strategies::analysis::verdict::Cause;
+
+    // Of the authors' Python library: 0.5, 1.0, … 50, once each, and seven zeros.
+    const DDSKETCH: &str = "CgkJ8xrKayiv8T8S/QIS+AIAAAAAAADwPwAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAADwPwAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA8D8AAAAAAAAAAAAAAAAAAPA/AAAAAAAAAAAAAAAAAAAAAAAAAAAAAPA/AAAAAAAA8D8AAAAAAAAAAAAAAAAAAPA/AAAAAAAA8D8AAAAAAAAAAAAAAAAAAPA/AAAAAAAA8D8AAAAAAAAAQAAAAAAAAPA/AAAAAAAA8D8AAAAAAAAAQAAAAAAAAABAAAAAAAAA8D8AAAAAAAAIQAAAAAAAAABAAAAAAAAAAEAAAAAAAAAIQAAAAAAAAAhAAAAAAAAAEEAAAAAAAAAQQAAAAAAAABBAAAAAAAAAFEAAAAAAAAAUQAAAAAAAABhAAAAAAAAAGEAAAAAAAAAcQAAAAAAAACBAAAAAAAAAIEAAAAAAAAAkQAAAAAAAAPA/GAsaACEAAAAAAAAcQA==";
+    // Of the Python port: 500, 1,000, … 500,000, once each.
+    const HDR: &str = "HISTFAAAAIJ4nJNpmSzMwMB+mgECmKE0I4i4NnkJg/0HiMBzdqanMLSQhekjMxQtZ2L6zogFrWRkqmaqxIOzmayB0BZMkkfrMkkzyQIhgqQ/n5+Jl4kbiCEQwcIuOlzl2ZlYwZAZSqNC4kVH9Q99/cxMjGgQQwAXJFohLcwctXzU8pFhOQAxiT/+";
+    let names = ["sizes", "dd", "hdr"].map(metric);
+    let print = |text: String| {
+        let script = format!("cat <<'END'\n{text}\nEND\n");
+        ProgramMonitor::new(block("program"), CommandLine::new("/bin/sh").args(["-c", &script]), names.clone())
+    };
+    let all = |bins: &str, unit: f64| {
+        format!(
+            r#"{{"sizes": {{"bins": {bins}}}, "dd": {{"ddsketch": "{DDSKETCH}", "unit": {unit}}}, "hdr": {{"hdr": "{HDR}"}}}}"#
+        )
+    };
+    let measured = measure(&print(all("[[5.0, 90], [10.0, 9], [250.0, 1]]", 2.0)), &question()).await;
+    let counted = |name: &str| match reading(&measured, name, Arm::Candidate) {
+        Reading::Histogram(sizes) => (sizes.count(), sizes.quantile(0.5).expect("values")),
+        other => panic!("{name}: {other:?}"),
+    };
+    let near = |(count, middle): (u64, f64), due: (u64, f64)| count == due.0 && (middle / due.1 - 1.0).abs() < 0.12;
+    assert!(
+        near(counted("sizes"), (100, 5.0))
+            && near(counted("dd"), (107, 47.0))
+            && near(counted("hdr"), (1_000, 250_000.0))
+    );
+
+    // A judge takes them like any other sizes: twice as long is found, and the same is not.
+    let judge = Sequential::new(1, vec![Watched::required(metric("dd"), Watch::latency())]);
+    for (factor, harm) in [(1.0, false), (4.0, true)] {
+        let mut state = judge.begin().expect("figures that make sense");
+        let once = measure(&print(all("[]", 1.0)), &question()).await;
+        let slower = measure(&print(all("[]", factor)), &question()).await;
+        let of = |all: &[Measurement], arm| {
+            all.iter().filter(move |m| m.metric == metric("dd") && m.arm == arm).cloned().collect::<Vec<_>>()
+        };
+        let both = [of(&slower, Arm::Candidate), of(&once, Arm::Baseline)].concat();
+        for number in 0..12 {
+            let batch = Batch::new(BatchKey::new(0, number), both[0].window).measured(&both).expect("sizes");
+            judge.take(&mut state, &batch).expect("a batch that fits");
+        }
+        let look = Look { stage: 0, observed_for: Duration::from_secs(720) };
+        let verdict = judge.verdict(&state, &look).expect("its own state");
+        assert_eq!(verdict.cause == Cause::Harm, harm, "{verdict}");
+    }
+
+    let cx = MeasureContext::new(Arc::clone(&task().release), Now::default());
+    for (wrong, said) in [
+        (all("[[-1, 2]]", 1.0), "-1 is not a finite number"),
+        (all("[]", 0.0), "a unit is 0"),
+        (all("[]", 1.0).replace("Cgk", "*gk"), "not in base 64"),
+        (all("[]", 1.0).replace("Cgk", "Agk"), "not a DDSketch"),
+        (all("[]", 1.0).replace("HISTF", "HISTT"), "HdrHistogram"),
+    ] {
+        let error = print(wrong).measure(&question(), &cx).await.expect_err("no measurement");
+        let error = deploy_core::report::chain(&error);
+        assert!(error.contains("makes no sense") && error.contains(said), "{said}: {error}");
+    }
+}
+
 #[tokio::test]
 async fn a_program_is_asked_and_what_it_does_not_print_is_no_number() {
     let shell = |script: &str| {
