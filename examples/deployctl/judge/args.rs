@@ -12,7 +12,8 @@ use clap::{Parser, ValueEnum};
 ///   window   the number of the window, from 0; what is missing from both files is not there, and without the
 ///            column everything is one window, whose counts add up (for `kayenta` each value is then a point)
 ///   stage    the stage of the rollout that the window is of, a whole number from 0 that never goes down; without
-///            the column all windows are of stage 0. The newest stage is judged; harm of an earlier one counts
+///            the column all windows are of stage 0. `sequential` and `kayenta` judge the newest stage, and to
+///            `sequential` harm in an earlier one counts too; `threshold` and `burn-rate` judge all of them alike
 ///   value    one sample, or the number of its window
 ///   events   how many events the window had, and
 ///   bad      how many of them were bad

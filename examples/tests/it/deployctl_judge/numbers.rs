@@ -78,3 +78,45 @@ fn windows_may_have_gaps() {
     assert_eq!(files.code(&[]), 0, "{}", stderr(&files.judge(&[])));
     assert_eq!(files.code(&["--method", "burn-rate", "--objective", "0.95"]), 0);
 }
+
+/// A stage is observed from its first window on, whatever the number of that is.
+#[test]
+fn time_counts_from_the_first_window_of_the_stage() {
+    let kayenta = r#"{"kayenta": {"metrics": [{"name": "value", "groups": ["all"]}], "pass": 95.0, "marginal": 75.0, "after": 600000}}"#;
+    let minutes = |from: u64, stage: &str, count: u64| {
+        let row = |w: u64| format!("{w},{},{}\n", if w < from { "0" } else { stage }, 100 + w * 7 % 11);
+        let rows: String = (100..from + count).map(row).collect();
+        let file = format!("window,stage,value\n{rows}");
+        let files = Files::of("csv", &file, &file);
+        let config = files.path("judge");
+        std::fs::write(&config, kayenta).expect("written");
+        let judged = files.judge(&["--json", "--config", config.to_str().expect("UTF-8")]);
+        json(&judged)["verdict"]["cause"].as_str().unwrap_or_default().to_owned()
+    };
+    assert_eq!((minutes(100, "0", 9), minutes(100, "0", 10)), ("too_short".to_owned(), "proven".to_owned()));
+    assert_eq!((minutes(130, "1", 9), minutes(130, "1", 10)), ("too_short".to_owned(), "proven".to_owned()));
+}
+
+/// What a judge watches decides what a window of one value is; what does not fit is named by its place.
+#[test]
+fn a_configured_judge_gets_what_it_watches() {
+    let judge = |watch: &str, file: &str| {
+        let files = Files::of("csv", file, file);
+        let config = files.path("judge");
+        let metric = format!(r#"{{"metric": "value", "watch": {watch}}}"#);
+        let text = format!(r#"{{"sequential": {{"stages": 1, "metrics": [{metric}]}}}}"#);
+        std::fs::write(&config, text).expect("written");
+        let judged = files.judge(&["--config", config.to_str().expect("UTF-8")]);
+        (judged.status.code(), stderr(&judged))
+    };
+    let latency = r#"{"kind": "latency"}"#;
+    let values = r#"{"kind": "values", "range": 10.0, "worse": "larger", "margin": 0.0, "rule_out": 5.0}"#;
+    let one = "window,value\n0,1\n1,2\n2,1\n";
+    assert_eq!((judge(latency, one).0, judge(values, one).0), (Some(3), Some(3)));
+    let says = |(code, said): (Option<i32>, String), place: &str| {
+        assert!(code == Some(2) && said.contains(place), "{said}");
+    };
+    says(judge(values, "window,value\n0,1\n1,2\n1,3\n"), "csv:4:3: ");
+    says(judge(r#"{"kind": "errors"}"#, one), "csv:2:3: ");
+    says(judge(latency, "window,events,bad\n0,10,1\n"), "csv:2:3: ");
+}
