@@ -42,8 +42,11 @@ pub(crate) fn read(text: &str, file: &Arc<Path>) -> Result<Vec<Record>, Failure>
             continue;
         }
         let (places, end) = places(raw, at.line).map_err(|(place, what)| Place::new(file, place).wrong(what))?;
-        let cells: Vec<Cell<'_>> =
-            places.into_iter().map(|place| Place::new(file, place)).zip(row.iter().map(str::trim)).collect();
+        if places.len() != row.len() {
+            return Err(Place::new(file, (at.line, 1)).wrong("the quotes of this row do not say where its cells end"));
+        }
+        let places = places.into_iter().map(|place| Place::new(file, place));
+        let cells: Vec<Cell<'_>> = places.zip(row.iter().map(str::trim)).collect();
         match &columns {
             None => columns = Some(header(&cells)?),
             Some(columns) => records.push(record(columns, &cells, &Place::new(file, end))?),
@@ -158,6 +161,8 @@ fn places(row: &str, line: usize) -> Result<(Vec<Point>, Point), (Point, &'stati
         Plain,
         Quoted,
         Closed,
+        /// Behind the space behind a closing quote, which is not the first of two that stand for one.
+        Ended,
     }
     let mut here = (line, 1);
     let mut begun = here;
@@ -166,7 +171,7 @@ fn places(row: &str, line: usize) -> Result<(Vec<Point>, Point), (Point, &'stati
     for (at, c) in row.char_indices() {
         let next = if c == '\n' { (here.0 + 1, 1) } else { (here.0, here.1 + 1) };
         part = match (part, c) {
-            (Part::Start | Part::Plain | Part::Closed, ',') => {
+            (Part::Start | Part::Plain | Part::Closed | Part::Ended, ',') => {
                 places.push(begun);
                 begun = next;
                 Part::Start
@@ -179,8 +184,10 @@ fn places(row: &str, line: usize) -> Result<(Vec<Point>, Point), (Point, &'stati
             (Part::Start | Part::Plain, _) => Part::Plain,
             (Part::Quoted, '"') => Part::Closed,
             (Part::Quoted, _) | (Part::Closed, '"') => Part::Quoted,
-            (Part::Closed, c) if c.is_whitespace() => Part::Closed,
-            (Part::Closed, _) => return Err((begun, "there is text behind the closing quote of this cell")),
+            (Part::Closed | Part::Ended, c) if c.is_whitespace() => Part::Ended,
+            (Part::Closed | Part::Ended, _) => {
+                return Err((begun, "there is text behind the closing quote of this cell"));
+            }
         };
         here = next;
     }
@@ -239,9 +246,18 @@ mod tests {
         assert_eq!(place("value\r1\r\rx\r"), (4, 1), "a carriage return alone ends a line");
         assert_eq!(place("metric,value\n\"a\nb\",1\n"), (2, 1), "a name has one line");
         assert_eq!(place("value,metric\n\"1\n\",a\"b\n"), (3, 3), "a row may have two");
+        assert_eq!(place("value,metric\n1,\"a\" \"b,c\"\n"), (2, 3), "text behind a closing quote");
     }
 
     proptest! {
+        /// Whatever stands in a file, places and cells belong together.
+        #[test]
+        fn each_cell_has_its_place(text in "[1x\",;\n\r ]{0,24}") {
+            if let Err(failure) = read(&format!("value,metric\n{text}")) {
+                prop_assert!(!failure.to_string().contains("the quotes of this row"), "{failure}");
+            }
+        }
+
         /// Each cell is found where it was put, however it is quoted.
         #[test]
         fn a_wrong_cell_is_found_where_it_stands(
