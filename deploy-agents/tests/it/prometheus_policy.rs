@@ -269,7 +269,60 @@ async fn counters_that_fall_and_series_that_are_born_are_what_was_declared() {
     let all = ask(&monitor(rate, policy(), script)).await.expect("an answer");
     assert_eq!(all[0].reading, number(20.0 / 61.0));
     let covered = (all[0].window.from, all[0].window.to);
-    assert_eq!(covered, (Timestamp((NOW - 61) * 1_000), Timestamp(NOW * 1_000)), "what the samples really cover");
+    assert_eq!(
+        covered,
+        (Timestamp((NOW - 60) * 1_000), Timestamp(NOW * 1_000)),
+        "the sample before stands for the beginning"
+    );
+    let young = |_: &str| (200, matrix(&[(json!({}), &[(40, 1.0), (20, 4.0), (5, 10.0)])]));
+    let rate = PromQuery::Series(Query::Rate(Selector::new("requests_total")));
+    let all = ask(&monitor(rate, policy(), young)).await.expect("an answer");
+    let covered = (all[0].window.from, all[0].window.to);
+    assert_eq!(
+        covered,
+        (Timestamp((NOW - 40) * 1_000), Timestamp((NOW - 5) * 1_000)),
+        "and no more is covered than was seen"
+    );
+}
+
+/// Each target is scraped at a time of its own. What one question after the other counts is everything, once, and no window of theirs reaches
+/// into the one before: a judge refuses those that do.
+#[tokio::test]
+async fn targets_that_are_scraped_at_different_times_make_windows_that_follow_one_another() {
+    const EVERY: i64 = 15;
+    // Three requests a second at each of four targets, from long before.
+    let phases = [2, 6, 11, 13];
+    let samples = move |asked: &str| {
+        let end: i64 =
+            asked.split("time=").nth(1).and_then(|rest| rest.split('.').next()?.parse().ok()).expect("a time");
+        let series = phases.map(|phase| {
+            let last = (end - phase).div_euclid(EVERY) * EVERY + phase;
+            let values: Vec<Value> =
+                (0..6).rev().map(|n| last - n * EVERY).map(|at| json!([at, (3 * at).to_string()])).collect();
+            json!({"metric": {"instance": phase.to_string()}, "values": values})
+        });
+        (200, if asked.contains("code=~") { matrix(&[]) } else { answer("matrix", series.into_iter().collect()) })
+    };
+    let all = Selector::new("requests_total");
+    let query = || {
+        PromQuery::Series(Query::Ratio {
+            bad: all.clone().starts_with("code", "5"),
+            all: all.clone(),
+            absent_is_zero: true,
+        })
+    };
+    let (mut until, mut counted) = (i64::MIN, 0);
+    for minute in 0..20 {
+        // An answer takes a while, and the next question is asked so long after it.
+        let at = Timestamp((NOW + 60 * minute) * 1_000 + 40 * minute);
+        let asked = ask(&monitor(query(), policy(), samples).clock(Arc::new(Standing(at)))).await.expect("an answer");
+        let Reading::Counts(counts) = &asked[0].reading else { panic!("{asked:?}") };
+        let window = asked[0].window;
+        assert!(window.from.0 >= until, "minute {minute}: {window:?} begins before {until}");
+        (until, counted) = (window.to.0, counted + counts.events());
+    }
+    let (least, most) = (4 * 3 * (20 * 60 - EVERY), 4 * 3 * (20 * 60 + EVERY));
+    assert!((least..=most).contains(&i64::try_from(counted).expect("few")), "{counted} of {}", 4 * 3 * 20 * 60);
 }
 
 #[tokio::test]

@@ -7,17 +7,17 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::real::Real;
 
-/// How often each size of value occurred, in 2,560 fixed bins: 64 to an octave, from 2⁻²⁰ to 2²⁰ of whatever unit the
-/// metric's name states (with seconds: one microsecond to twelve days; with milliseconds: one nanosecond to 17 minutes).
+/// How often each size of value occurred, in 4,096 fixed bins: 64 to an octave, from 2⁻²⁰ to 2⁴⁴ of whatever unit the
+/// metric's name states (seconds from a microsecond on; nanoseconds to five hours; bytes to 17 TB).
 ///
 /// The bins are those of the number's own binary form (exponent and the six leading bits of the mantissa), so that an
 /// insert is a shift and an increment, every histogram has the same bins, and two of them merge exactly by addition. A bin
 /// is at most 1/64 wide relative to its lower edge, so that a value read from its upper edge is less than 1.6 % too large. Counting the
 /// values at or above a bin's edge is exact, and that is what sequential judges need: see [`Threshold`]. Smaller values
-/// go to the first bin, larger ones to the last.
+/// go to the first bin, zero among them; larger ones are refused, since nothing could be said of how large they are.
 ///
 /// In memory it takes 256 bytes for each octave from that of its smallest value to that of its largest: 2 KB for the times of a
-/// service, and 10 KB at most. Written down, only the bins that are not empty count.
+/// service, 10 KB where they are 40 octaves apart, and 16 KB at most. Written down, only the bins that are not empty count.
 ///
 /// # Examples
 ///
@@ -48,6 +48,9 @@ pub enum HistogramError {
     /// Not a finite number of at least zero: count it as an error of the measurement, not as a size.
     #[error("{0} is not a finite number of at least zero")]
     NotASize(f64),
+    /// Beyond the last bin: measure in a larger unit.
+    #[error("{0} lies beyond {MOST:e}, the largest size that a histogram counts: measure in a larger unit")]
+    TooLarge(f64),
     /// A bin would pass 4,294,967,295: close the batch earlier.
     #[error("a bin of the histogram is full: close the batch earlier")]
     Full,
@@ -110,7 +113,7 @@ impl fmt::Display for Threshold {
 
 impl Histogram {
     /// How many bins there are.
-    pub const BINS: usize = 2560;
+    pub const BINS: usize = 4096;
 
     /// An empty one.
     #[must_use]
@@ -122,7 +125,7 @@ impl Histogram {
     ///
     /// # Errors
     ///
-    /// [`HistogramError`] if one of them is negative.
+    /// [`HistogramError`] if one of them is negative or beyond the last bin.
     pub fn of(samples: &[Real]) -> Result<Self, HistogramError> {
         let mut histogram = Self::new();
         for sample in samples {
@@ -135,7 +138,7 @@ impl Histogram {
     ///
     /// # Errors
     ///
-    /// [`HistogramError`] if it is negative or not finite, or its bin is full. Nothing is counted then.
+    /// [`HistogramError`] if it is negative, not finite or beyond the last bin, or its bin is full. Nothing is counted then.
     #[inline]
     pub fn insert(&mut self, value: f64) -> Result<(), HistogramError> {
         // The common case is one subtraction and one comparison: everything else has a bit pattern outside the octaves.
@@ -327,12 +330,17 @@ fn slot(value: f64) -> Result<u16, HistogramError> {
     }
     // Minus zero has a sign bit; adding zero takes it away.
     let leading = (value + 0.0).to_bits() >> SHIFT;
-    let bin = leading.saturating_sub(FIRST).min(Histogram::BINS as u64 - 1);
-    Ok(u16::try_from(bin).unwrap_or(u16::MAX))
+    let bin = leading.saturating_sub(FIRST);
+    match u16::try_from(bin) {
+        Ok(bin) if usize::from(bin) < Histogram::BINS => Ok(bin),
+        _ => Err(HistogramError::TooLarge(value)),
+    }
 }
 
 /// Bins of an octave.
 const OCTAVE: u16 = 64;
+/// 2⁴⁴, where the last bin ends.
+const MOST: f64 = 17_592_186_044_416.0;
 /// Room for so many counts is made with the first: eight octaves, as far as the times of a service are apart.
 const AT_ONCE: usize = 8 * OCTAVE as usize;
 /// Leaves the sign, the exponent and the six leading bits of the mantissa.
@@ -357,7 +365,9 @@ mod tests {
             (1.0 + 1.0 / 64.0f64).to_bits()
         );
         assert_eq!(one.scaled(1.1).expect("inside").value().to_bits(), (1.0 + 7.0 / 64.0f64).to_bits());
-        assert!(Threshold::try_from(2560).is_err());
+        assert!(Threshold::try_from(4096).is_err());
+        assert!(Threshold::at_or_above(super::MOST).is_none());
+        assert!(Threshold::at_or_above(super::MOST * (1.0 - 1.0 / 64.0)).is_some());
     }
 
     #[test]
@@ -367,10 +377,18 @@ mod tests {
             assert!(matches!(histogram.insert(value), Err(HistogramError::NotASize(_))), "{value}");
         }
         assert_eq!(histogram.count(), 0);
-        for value in [0.0, -0.0, 1e-300, 1e300] {
+        for value in [super::MOST, 1e300, f64::MAX] {
+            assert_eq!(
+                histogram.insert(value),
+                Err(HistogramError::TooLarge(value)),
+                "how large it is could not be said"
+            );
+        }
+        assert_eq!(histogram.count(), 0);
+        for value in [0.0, -0.0, 1e-300, super::MOST.next_down()] {
             histogram.insert(value).expect("a size");
         }
-        assert_eq!(histogram.filled().map(|(edge, n)| (u16::from(edge), n)).collect::<Vec<_>>(), [(0, 3), (2559, 1)]);
+        assert_eq!(histogram.filled().map(|(edge, n)| (u16::from(edge), n)).collect::<Vec<_>>(), [(0, 3), (4095, 1)]);
     }
 
     #[test]
@@ -387,7 +405,7 @@ mod tests {
     fn a_histogram_that_no_one_of_ours_wrote_is_refused() {
         assert!(serde_json::from_str::<Histogram>("[[3,1],[3,1]]").is_err());
         assert!(serde_json::from_str::<Histogram>("[[3,0]]").is_err());
-        assert!(serde_json::from_str::<Histogram>("[[2560,1]]").is_err());
+        assert!(serde_json::from_str::<Histogram>("[[4096,1]]").is_err());
     }
 
     #[test]
@@ -398,7 +416,7 @@ mod tests {
             assert_eq!(histogram.counts.len(), octaves * 64, "after {value}");
             histogram.insert_many(0.001, 0).expect("a size");
         }
-        for value in [0.0, f64::MAX] {
+        for value in [0.0, super::MOST.next_down()] {
             histogram.insert(value).expect("a size");
         }
         assert_eq!(histogram.counts.len(), Histogram::BINS);
@@ -425,7 +443,7 @@ mod tests {
         }
 
         #[test]
-        fn counting_above_an_edge_is_exact(values in proptest::collection::vec(1e-7f64..2e6, 0..200), edge in 0u16..2560) {
+        fn counting_above_an_edge_is_exact(values in proptest::collection::vec(1e-7f64..2e6, 0..200), edge in 0u16..4096) {
             let mut histogram = Histogram::new();
             for value in &values {
                 histogram.insert(*value).expect("a size");

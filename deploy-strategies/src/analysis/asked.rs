@@ -256,10 +256,8 @@ impl Analysis {
                 absence.check(problems, &format!("{at}.absence"), matches!(judge, Judge::BurnRate(_)));
             }
         }
-        if let Judge::Sequential(judge) = &self.judge {
-            let wrong = judge.check().err().map(|error| error.to_string());
-            let fits = wrong.is_none();
-            problems.require(fits, format!("{at}.judge"), wrong.unwrap_or_default(), "figures that make sense");
+        if let Err(wrong) = self.judge.check() {
+            problems.require(false, format!("{at}.judge"), wrong.to_string(), "figures that make sense");
         }
         let apart = self.every >= self.lookback;
         problems.require(apart, format!("{at}.every"), "windows overlap", "at least as long as the lookback");

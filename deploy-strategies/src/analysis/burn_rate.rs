@@ -11,6 +11,7 @@ use deploy_core::time::{Timestamp, millis};
 use serde::{Deserialize, Serialize};
 
 use super::evidence::ratio::confidence_interval;
+use super::figure::{FigureError, Figures};
 use super::special::real;
 use super::verdict::{Cause, Estimate, Explanation, Input, Limit, Verdict, finite, short};
 use super::written::compared_as_written;
@@ -58,6 +59,33 @@ impl BurnRate {
     #[must_use]
     pub fn new(metric: MetricName, objective: f64) -> Self {
         Self { metric, objective, period: default_period(), pairs: default_pairs(), alpha: default_alpha() }
+    }
+
+    /// Whether the figures make sense.
+    ///
+    /// # Errors
+    ///
+    /// [`FigureError`] names the first that does not.
+    pub fn check(&self) -> Result<(), FigureError> {
+        let figures = Figures("burn rate");
+        figures.open("objective", self.objective)?;
+        if let Some(alpha) = self.alpha {
+            figures.open("alpha", alpha)?;
+        }
+        figures.positive("period", self.period.as_secs_f64())?;
+        figures.within("pairs", super::special::length(self.pairs.len()), !self.pairs.is_empty(), "at least one")?;
+        for (at, pair) in self.pairs.iter().enumerate() {
+            let (long, short) = (pair.long.as_secs_f64(), pair.short.as_secs_f64());
+            figures.positive(format!("pairs[{at}].factor"), pair.factor)?;
+            figures.positive(format!("pairs[{at}].short"), short)?;
+            figures.within(
+                format!("pairs[{at}].long"),
+                long,
+                long >= short,
+                "a window at least as long as the short one",
+            )?;
+        }
+        Ok(())
     }
 
     /// The share of bad events that the objective allows.
@@ -135,11 +163,13 @@ impl BurnRate {
         });
         let state = match bounds {
             None if exceeds(long) && exceeds(brief) => State::Burning,
+            // Whether it still burns, nobody has counted.
+            None if exceeds(long) && brief.events() == 0 => State::Unknown,
             None => State::Within,
             // The long window must be above the limit for certain; the short one says that it still is.
             Some((low, _)) if low > limit && exceeds(brief) => State::Burning,
             Some((_, high)) if long.events() > 0 && high < limit => State::Within,
-            Some((low, _)) if low > limit => State::Within,
+            Some((low, _)) if low > limit && brief.events() > 0 => State::Within,
             Some(_) => State::Unknown,
         };
         Burning { pair, long, short: brief, bounds, state }
@@ -149,6 +179,10 @@ impl BurnRate {
         let (result, advice, because) = match burning.state {
             State::Burning => (JudgementResult::Fail, Advice::RollBack, "it burns faster than allowed"),
             State::Within => (JudgementResult::Pass, Advice::Promote, "it burns within what is allowed"),
+            State::Unknown if burning.short.events() == 0 => {
+                let because = "nothing was counted over the short window, so that it cannot be told whether it burns";
+                (JudgementResult::Inconclusive, Advice::Continue, because)
+            }
             State::Unknown => (JudgementResult::Inconclusive, Advice::Continue, "it cannot be told"),
         };
         let input = |name: String, value: f64| finite(value).map(|value| Input { name, value });
@@ -306,6 +340,25 @@ mod tests {
         let fast = BurnRate { pairs: burn.pairs[..1].to_vec(), ..burn.clone() };
         assert_eq!(cause(&fast, minutes(60, 6000, |minute| if minute < 50 { 120 } else { 0 })), Cause::Proven);
         assert_eq!(cause(&burn, minutes(60, 6000, |_| 1)), Cause::Proven);
+    }
+
+    /// A candidate that no longer answers has not stopped burning: nobody counts whether it does.
+    #[test]
+    fn silence_over_the_short_window_is_not_recovery() {
+        let burn = objective();
+        let fast = BurnRate { pairs: burn.pairs[..1].to_vec(), ..burn };
+        let (mut counted, now) = minutes(60, 6000, |_| 120);
+        for (window, counts) in &mut counted {
+            if now.0 - window.from.0 <= 10 * 60_000 {
+                *counts = Counts::default();
+            }
+        }
+        for alpha in [Some(0.01), None] {
+            let fast = BurnRate { alpha, ..fast.clone() };
+            let verdict = fast.judge(&counted, now);
+            assert_eq!(verdict.cause, Cause::Undecided, "{verdict}");
+        }
+        assert!(fast.judge(&counted, now).explanations[0].because.starts_with("nothing was counted over the short"));
     }
 
     #[test]

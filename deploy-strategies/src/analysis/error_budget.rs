@@ -8,6 +8,7 @@ use deploy_core::time::{Spell, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::burn_rate::{Counted, within};
+use super::figure::{FigureError, Figures};
 use super::special::real;
 use super::verdict::{Cause, Estimate, Explanation, Input, Limit, Verdict, finite, short};
 use super::written::compared_as_written;
@@ -48,6 +49,18 @@ impl ErrorBudget {
         Self { metric, objective, period: default_period(), reserve: 0.0 }
     }
 
+    /// Whether the figures make sense: an objective of 1 has no budget that could be left.
+    ///
+    /// # Errors
+    ///
+    /// [`FigureError`] names the first that does not.
+    pub fn check(&self) -> Result<(), FigureError> {
+        let figures = Figures("error budget");
+        figures.open("objective", self.objective)?;
+        figures.positive("period", self.period.as_secs_f64())?;
+        figures.within("reserve", self.reserve, (0.0..1.0).contains(&self.reserve), "a share of 0 or more, and below 1")
+    }
+
     /// What is left after these counts of one period.
     #[must_use]
     pub fn left(&self, counted: Counts) -> BudgetLeft {
@@ -73,7 +86,7 @@ impl ErrorBudget {
     }
 
     /// Whether a release may begin: it passes above the reserve, fails once the budget is used up, and without any event of the period it
-    /// cannot be told.
+    /// cannot be told. Figures that make no sense are an error, as [`ErrorBudget::check`] says them.
     ///
     /// It advises to go on or to hold, never to roll back: who used the budget up is not said.
     #[must_use]
@@ -81,7 +94,9 @@ impl ErrorBudget {
         let left = self.left_at(counted, now);
         let percent = |share: f64| short(100.0 * share);
         let period = Spell(self.period);
-        let (cause, result, advice, because) = if left.counted.events() == 0 {
+        let (cause, result, advice, because) = if let Err(error) = self.check() {
+            (Cause::Error, JudgementResult::Error, Advice::Warn, error.to_string())
+        } else if left.counted.events() == 0 {
             let because = format!("nothing was counted in the last {period}");
             (Cause::NoData, JudgementResult::Inconclusive, Advice::Warn, because)
         } else if left.share <= 0.0 {
@@ -101,6 +116,7 @@ impl ErrorBudget {
                 format!("{} more bad events would use it up", short(left.bad_events.max(0.0).ceil()))
             }
             Cause::NoData => "events would be judged".to_owned(),
+            Cause::Error => "an objective that can be kept and missed would be judged".to_owned(),
             _ => "as bad windows leave the period, budget comes back".to_owned(),
         };
         let explanation = self.explanation(&left, result, advice, &because, &otherwise);
@@ -174,6 +190,22 @@ mod tests {
     }
 
     /// Rows: M165, M174.
+    #[test]
+    fn an_objective_without_a_budget_is_an_error_and_no_pass() {
+        for objective in [1.0, 1.5, 0.0, f64::NAN] {
+            let budget = ErrorBudget { objective, ..ErrorBudget::new(MetricName::new("errors").expect("a name"), 0.9) };
+            let window = Window::ending(Timestamp(60_000), Duration::from_secs(60));
+            let counted = [(window, Counts::new(1_000, 0).expect("fewer"))];
+            let verdict = budget.judge(&counted, Timestamp(60_000));
+            assert_eq!(
+                (verdict.cause, verdict.result),
+                (crate::analysis::verdict::Cause::Error, JudgementResult::Error),
+                "{verdict}"
+            );
+            assert!(verdict.because.starts_with("objective of the error budget"), "{verdict}");
+        }
+    }
+
     #[test]
     fn a_budget_that_is_used_up_stops_releases_until_bad_days_leave_the_period() {
         let mut days: Vec<_> = (0..30).map(|number| day(number, 10)).collect();

@@ -9,6 +9,7 @@ use deploy_core::time::{RunTime, millis};
 use serde::{Deserialize, Serialize};
 
 use super::burn_rate::BurnRate;
+use super::figure::FigureError;
 use super::history::{BurnHistory, History, PairOfNumbers};
 use super::kayenta::{Kayenta, Points};
 use super::sequential::{Look, Sequential, SequentialError, SequentialState};
@@ -98,6 +99,9 @@ pub enum JudgeError {
     /// The sequential judge refuses.
     #[error(transparent)]
     Sequential(#[from] SequentialError),
+    /// A figure of the configuration makes no sense.
+    #[error(transparent)]
+    Figure(#[from] FigureError),
     /// Too many gaps between batches.
     #[error(transparent)]
     Scattered(#[from] Scattered),
@@ -107,6 +111,22 @@ pub enum JudgeError {
 }
 
 impl Judge {
+    /// Whether the configuration makes sense. One that does not would pass every release, or none.
+    ///
+    /// # Errors
+    ///
+    /// [`JudgeError`] names the first figure that does not.
+    pub fn check(&self) -> Result<(), JudgeError> {
+        match self {
+            // One that makes no sense cannot be made.
+            Self::Threshold(_) => Ok(()),
+            Self::Sequential(judge) => Ok(judge.check()?),
+            Self::Kayenta(judge) => Ok(judge.check()?),
+            Self::BurnRate(judge) => Ok(judge.check()?),
+            Self::ServiceScore(judge) => Ok(judge.check()?),
+        }
+    }
+
     /// The state before the first batch.
     ///
     /// # Errors
@@ -122,6 +142,7 @@ impl Judge {
     ///
     /// [`JudgeError`] if the configuration makes no sense.
     pub fn begin_after(&self, before: &BTreeMap<MetricName, Histogram>) -> Result<JudgeState, JudgeError> {
+        self.check()?;
         Ok(match self {
             Self::Threshold(_) => JudgeState::Threshold(Checks::default()),
             Self::Sequential(judge) => JudgeState::Sequential(Box::new(judge.begin_after(before)?)),
@@ -416,6 +437,42 @@ mod tests {
             let verdict = run(400);
             let text = serde_json::to_string(&verdict).expect("written");
             assert_eq!(serde_json::from_str::<crate::analysis::verdict::Verdict>(&text).expect("read"), verdict);
+        }
+    }
+
+    #[test]
+    fn figures_with_which_every_release_would_pass_or_none_are_refused() {
+        let changes: [(usize, &str, serde_json::Value, &str); 17] = [
+            (1, "/kayenta/pass", 0.0.into(), "pass of the Kayenta judge is 0"),
+            (1, "/kayenta/pass", 101.0.into(), "pass"),
+            (1, "/kayenta/marginal", 96.0.into(), "marginal"),
+            (1, "/kayenta/marginal", (-1.0).into(), "marginal"),
+            (1, "/kayenta/metrics", serde_json::json!([]), "metrics"),
+            (1, "/kayenta/metrics/0/muted", true.into(), "metrics"),
+            (1, "/kayenta/metrics/0/quantile", 1.5.into(), "quantile of errors"),
+            (1, "/kayenta/metrics/0/classifier/confidence", 1.0.into(), "confidence of errors"),
+            (2, "/burn_rate/objective", 1.0.into(), "objective of the burn rate is 1"),
+            (2, "/burn_rate/objective", 1.5.into(), "objective"),
+            (2, "/burn_rate/alpha", 0.0.into(), "alpha"),
+            (2, "/burn_rate/alpha", 2.0.into(), "alpha"),
+            (2, "/burn_rate/pairs", serde_json::json!([]), "pairs"),
+            (2, "/burn_rate/pairs/1/factor", (-6.0).into(), "pairs[1].factor"),
+            (2, "/burn_rate/pairs/0/short", 7_200_000.into(), "pairs[0].long"),
+            (3, "/service_score/pass", 0.0.into(), "pass of the service score"),
+            (3, "/service_score/objectives/0/weight", 0.0.into(), "weight of all"),
+        ];
+        let all = all();
+        for judge in &all {
+            judge.check().expect("figures that make sense");
+        }
+        for (at, field, value, said) in changes {
+            let mut json = serde_json::to_value(&all[at]).expect("written");
+            *json.pointer_mut(field).expect("a field") = value.clone();
+            let judge: Judge = serde_json::from_value(json).expect("it has its shape");
+            let error = judge.begin().expect_err("it makes no sense");
+            assert!(matches!(error, JudgeError::Figure(_)) && error.to_string().starts_with(said), "{field}: {error}");
+            let look = judge.judge(&[minute(0, 10, 10)], &look());
+            assert_eq!(look.map(|_| ()), Err(error), "{field} {value}");
         }
     }
 

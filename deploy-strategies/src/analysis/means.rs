@@ -31,6 +31,10 @@ impl Means {
         if a + b == 0.0 {
             return Err(SampleError::AllEqual);
         }
+        // Squares of numbers that are still finite need not be, nor need the squares of those.
+        if !((a + b) * (a + b)).is_normal() {
+            return Err(SampleError::Range);
+        }
         let difference = mean(first) - mean(second);
         let deviation = (a + b).sqrt();
         let freedom = (a + b) * (a + b) / (a * a / (n_a - 1.0) + b * b / (n_b - 1.0));
@@ -88,5 +92,16 @@ mod tests {
     #[test]
     fn samples_that_do_not_vary_are_no_evidence_of_their_own() {
         assert!(Means::of(&[1.0, 1.0], &[2.0, 2.0]).is_err());
+    }
+
+    #[test]
+    fn values_whose_squares_are_no_numbers_are_refused() {
+        use crate::analysis::sample::SampleError;
+        for size in [1e160, 1e300, 1e80, 1e-90, 1e-160] {
+            let got = Means::of(&[size, 2.0 * size, 3.0 * size], &[size, 4.0 * size]);
+            assert_eq!(got, Err(SampleError::Range), "{size:e}");
+        }
+        let large = Means::of(&[1e70, 2e70, 3e70], &[1e70, 4e70]).expect("squares of squares are numbers");
+        assert!((0.0..=1.0).contains(&large.greater()));
     }
 }

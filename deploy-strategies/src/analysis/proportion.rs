@@ -15,6 +15,11 @@ pub struct Proportions {
     q: f64,
 }
 
+/// How many standard deviations from the likeliest table any is counted.
+const FURTHEST: f64 = 40.0;
+/// The most tables in a standard deviation with which they are counted one by one.
+const WIDEST: f64 = 20_000.0;
+
 impl Proportions {
     /// Compares two arms, each with at least one event.
     ///
@@ -51,7 +56,9 @@ impl Proportions {
     }
 
     /// Exact chances, given how many bad events there were in all (Fisher's exact test). Two-sided is the sum over all
-    /// tables that are no more likely than the one seen.
+    /// tables that are no more likely than the one seen. Tables further than forty standard deviations and a thousand from the likeliest are
+    /// left out: all of them together have a chance below 10⁻³⁰⁰ (S. Bernstein's inequality). Where a deviation is more than twenty thousand tables, as from some billion events on, the
+    /// chances are those of [`Proportions::normal`].
     #[must_use]
     pub fn exact(&self) -> Chances {
         let (n_a, n_b) = (self.first.events(), self.second.events());
@@ -61,13 +68,28 @@ impl Proportions {
         if low == high || rate >= 1.0 {
             return Chances { less: 1.0, greater: 1.0, differs: 1.0 };
         }
+        let (share, events) = (real(n_a) / real(n_a + n_b), real(n_a + n_b));
+        let deviation = (events * rate * (1.0 - rate) * share * (1.0 - share)).sqrt();
+        if deviation > WIDEST {
+            return self.normal();
+        }
         let all = ln_binomial(real(bad), real(n_a + n_b), rate);
         let chance = |s: u64| {
             libm::exp(ln_binomial(real(s), real(n_a), rate) + ln_binomial(real(bad - s), real(n_b), rate) - all)
         };
         let seen = chance(self.first.bad());
         let mut chances = Chances { less: 0.0, greater: 0.0, differs: 0.0 };
-        for s in low..=high {
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "a number of tables, far below 2^53"
+        )]
+        let (middle, reach) = ((real(bad) * share) as u64, (FURTHEST * deviation).ceil() as u64 + 1_000);
+        let seen_at = self.first.bad();
+        let (from, to) = (middle.saturating_sub(reach).max(low), middle.saturating_add(reach).min(high));
+        // One that is further away than all of them is the likeliest of those beyond it.
+        let beyond = (!(from..=to).contains(&seen_at)).then_some(seen_at);
+        for s in (from..=to).chain(beyond) {
             let p = chance(s);
             if s <= self.first.bad() {
                 chances.less += p;
@@ -159,6 +181,32 @@ mod tests {
 
     use super::{Proportions, wilson};
     use crate::analysis::tables;
+
+    #[test]
+    fn any_number_of_events_is_compared_in_time_and_as_the_exact_test_does() {
+        let of = |first: (u64, u64), second: (u64, u64)| {
+            let counts = |(events, bad)| Counts::new(events, bad).expect("fewer bad than all");
+            Proportions::of(counts(first), counts(second)).expect("events")
+        };
+        // On either side of where tables are no longer counted one by one.
+        for events in [1_000_000_000, 100_000_000_000, Counts::MOST] {
+            let some = events / 2;
+            for more in [0, 3] {
+                // Three standard deviations of the difference of the counts.
+                let seen = some + more * (libm::sqrt(events as f64 / 2.0) as u64);
+                let both = of((events, seen), (events, some));
+                let (exact, normal) = (both.exact(), both.normal());
+                assert!((exact.greater / normal.greater - 1.0).abs() < 1e-3, "{events} {more}: {exact:?} {normal:?}");
+                assert!((exact.less - normal.less).abs() < 1e-3, "{exact:?} {normal:?}");
+            }
+        }
+        // What was seen lies beyond all tables that count.
+        let far = of((1_000_000, 900_000), (1_000_000, 10)).exact();
+        assert!(far.greater < 1e-300 && far.differs < 1e-300 && (far.less - 1.0).abs() < 1e-9, "{far:?}");
+        // Rare events have a long tail: 2 of 10 beside 0 of a million has the chance of the two being among the ten.
+        let rare = of((10, 2), (1_000_000, 0)).exact();
+        assert!((rare.greater / (45.0 / (1_000_010.0 * 1_000_009.0 / 2.0)) - 1.0).abs() < 1e-9, "{rare:?}");
+    }
 
     #[test]
     fn the_rows_of_two_proportions() {

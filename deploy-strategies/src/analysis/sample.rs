@@ -23,6 +23,9 @@ pub enum SampleError {
     /// All values of both samples are equal: there is nothing to rank.
     #[error("all values are equal, so that there is nothing to rank")]
     AllEqual,
+    /// The values are so large, or so close together, that their variance is no number: measure in another unit.
+    #[error("the variance of the values is too large or too small to be computed with: measure in another unit")]
+    Range,
     /// A level, a confidence or a share lies outside the open interval from 0 to 1.
     #[error("{0} does not lie between 0 and 1")]
     Share(f64),

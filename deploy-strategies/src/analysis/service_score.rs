@@ -8,6 +8,7 @@ use deploy_core::monitor::{Advice, Comparison, JudgementResult};
 use deploy_core::name::MetricName;
 use serde::{Deserialize, Serialize};
 
+use super::figure::{FigureError, Figures};
 use super::verdict::{Cause, Estimate, Explanation, Input, Limit, Verdict, finite, short};
 use super::written::compared_as_written;
 
@@ -114,6 +115,26 @@ impl Criterion {
 }
 
 impl ServiceScore {
+    /// Whether the figures make sense.
+    ///
+    /// # Errors
+    ///
+    /// [`FigureError`] names the first that does not.
+    pub fn check(&self) -> Result<(), FigureError> {
+        let figures = Figures("service score");
+        figures.scores(self.pass, ("warning", self.warning))?;
+        let scored = self.objectives.iter().filter(|objective| !objective.pass.is_empty());
+        let weight: f64 = scored.map(|objective| objective.weight).sum();
+        figures.positive("weight of all objectives with a criterion", weight)?;
+        for objective in &self.objectives {
+            let of = |field: &str| format!("{field} of {}", objective.metric);
+            let weight = objective.weight;
+            figures.within(of("weight"), weight, weight >= 0.0 && weight.is_finite(), "a number of 0 or more")?;
+            figures.open(of("quantile"), objective.quantile)?;
+        }
+        Ok(())
+    }
+
     /// Judges the numbers of a release. `measured` is asked for each metric by name.
     #[must_use]
     pub fn judge(&self, measured: impl Fn(&MetricName) -> Measured) -> Verdict {

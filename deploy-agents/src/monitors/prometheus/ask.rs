@@ -214,7 +214,7 @@ impl<'a> Question<'a> {
                 Some(Counted::Growth(growth)) => {
                     #[expect(clippy::cast_precision_loss, reason = "spans of milliseconds are far below 2^53")]
                     let seconds = (growth.last_ms - growth.first_ms) as f64 / 1_000.0;
-                    (Some(growth.window()), (seconds > 0.0).then(|| value(growth.total() / seconds)))
+                    (Some(growth.window(self.window.from)), (seconds > 0.0).then(|| value(growth.total() / seconds)))
                 }
                 None => (None, None),
             },
@@ -227,9 +227,12 @@ impl<'a> Question<'a> {
                 let bad = match self.growth_of(bad, if_no_bad, false).await? {
                     Some(Counted::Growth(bad)) => bad.total(),
                     Some(Counted::Zero) => 0.0,
-                    None => return Ok((Some(all.window()), None)),
+                    None => return Ok((Some(all.window(self.window.from)), None)),
                 };
-                (Some(all.window()), Some(Reading::Counts(Counts::new(whole(all.total()), whole(bad))?)))
+                (
+                    Some(all.window(self.window.from)),
+                    Some(Reading::Counts(Counts::new(whole(all.total()), whole(bad))?)),
+                )
             }
             Query::Events { bad, good, absent_is_zero } => self.events(bad, good, *absent_is_zero).await?,
             Query::Quantile { histogram, .. } | Query::Apdex { histogram, .. } | Query::Slower { histogram, .. } => {
@@ -239,7 +242,7 @@ impl<'a> Question<'a> {
                 };
                 let buckets = Buckets::new(growth.series.iter().map(|(labels, count)| (labels, *count)));
                 let reading = buckets.read(query).map_err(|why| format!("{}: {why}", histogram.name()))?;
-                (Some(growth.window()), reading)
+                (Some(growth.window(self.window.from)), reading)
             }
             Query::Sum(selector) => (None, self.gauges(selector, |a, b| a + b).await?.map(value)),
             Query::Max(selector) => (None, self.gauges(selector, f64::max).await?.map(value)),
@@ -257,7 +260,7 @@ impl<'a> Question<'a> {
         let (mut window, mut goods, mut bads): (Option<Window>, f64, f64) = (None, 0.0, 0.0);
         for selector in good {
             if let Some(Counted::Growth(growth)) = self.growth(selector, none_is_no_data(&self.policy.absent)).await? {
-                let of = growth.window();
+                let of = growth.window(self.window.from);
                 window = Some(window.map_or(of, |w| Window { from: w.from.min(of.from), to: w.to.max(of.to) }));
                 goods += growth.total();
             }
@@ -442,8 +445,11 @@ enum Counted {
 }
 
 impl Growth {
-    fn window(&self) -> Window {
-        Window { from: Timestamp(self.first_ms), to: Timestamp(self.last_ms) }
+    /// What it covers of a window that was asked for from here on. The last sample before stands for the beginning, series by series, so
+    /// that questions about windows that follow one another count everything once, whenever each series is scraped; that the samples of one
+    /// lie further back than those of another makes no overlap.
+    fn window(&self, from: Timestamp) -> Window {
+        Window { from: from.max(Timestamp(self.first_ms)), to: Timestamp(self.last_ms) }
     }
 }
 

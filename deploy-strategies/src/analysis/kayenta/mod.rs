@@ -25,6 +25,7 @@ use std::time::Duration;
 use deploy_core::name::MetricName;
 use serde::{Deserialize, Serialize};
 
+use super::figure::{FigureError, Figures};
 use super::sample::SampleError;
 use super::written::compared_as_written;
 
@@ -107,6 +108,31 @@ pub struct KayentaReport {
 }
 
 impl Kayenta {
+    /// Whether the figures make sense.
+    ///
+    /// # Errors
+    ///
+    /// [`FigureError`] names the first that does not.
+    pub fn check(&self) -> Result<(), FigureError> {
+        let figures = Figures("Kayenta judge");
+        figures.scores(self.pass, ("marginal", self.marginal))?;
+        let counted = super::special::length(self.metrics.iter().filter(|metric| !metric.muted).count());
+        figures.within("metrics", counted, counted > 0.0, "at least one that is not muted")?;
+        for metric in &self.metrics {
+            let of = |field: &str| format!("{field} of {}", metric.name);
+            figures.open(of("quantile"), metric.quantile)?;
+            figures.open(of("confidence"), metric.classifier.confidence)?;
+            let tolerance = metric.classifier.tolerance;
+            figures.within(
+                of("tolerance"),
+                tolerance,
+                tolerance >= 0.0 && tolerance.is_finite(),
+                "a share of 0 or more",
+            )?;
+        }
+        Ok(())
+    }
+
     /// Judges the points of all metrics. `points` is asked for each by name; a metric that is not there has no data.
     #[must_use]
     pub fn judge<'a>(&self, points: impl Fn(&MetricName) -> Option<&'a Points>) -> KayentaReport {

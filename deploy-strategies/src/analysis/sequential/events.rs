@@ -24,6 +24,8 @@ pub(super) struct EventSeries {
     pub(super) here: Pair,
     /// From which size on an event is slow, and from which on one of the candidate is beyond the margin.
     pub(super) threshold: Option<(Threshold, Threshold)>,
+    /// The baseline's sizes until there are [`FEWEST_VALUES`] of them, from which the threshold is chosen.
+    gathered: Histogram,
     /// Batches in a row that lacked this metric.
     pub(super) stale: u32,
 }
@@ -36,14 +38,21 @@ struct Written<'a> {
     here: Pair,
     #[serde(rename = "slow", skip_serializing_if = "Option::is_none")]
     threshold: Option<(Threshold, Threshold)>,
+    #[serde(skip_serializing_if = "is_empty")]
+    gathered: &'a Histogram,
     #[serde(skip_serializing_if = "is_zero")]
     stale: u32,
+}
+
+fn is_empty(histogram: &&Histogram) -> bool {
+    histogram.count() == 0
 }
 
 impl Serialize for EventSeries {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let sums = Joined([&self.proof, &self.ratio, &self.curve, &self.harm]);
-        Written { sums, here: self.here, threshold: self.threshold, stale: self.stale }.serialize(serializer)
+        let Self { here, threshold, stale, ref gathered, .. } = *self;
+        Written { sums, here, threshold, gathered, stale }.serialize(serializer)
     }
 }
 
@@ -60,6 +69,8 @@ struct Read {
     #[serde(rename = "slow", default)]
     threshold: Option<(Threshold, Threshold)>,
     #[serde(default)]
+    gathered: Histogram,
+    #[serde(default)]
     stale: u32,
 }
 
@@ -67,7 +78,7 @@ impl TryFrom<Read> for EventSeries {
     type Error = &'static str;
 
     fn try_from(read: Read) -> Result<Self, Self::Error> {
-        let Read { sums, harm, curve, proof, ratio, here, threshold, stale } = read;
+        let Read { sums, harm, curve, proof, ratio, here, threshold, gathered, stale } = read;
         let (proof, ratio, curve, harm) = match (sums, proof, ratio, curve, harm) {
             (Some(sums), None, None, None, None) => {
                 let counts = [PROOF.len(), ESTIMATE, BETTER.len() + EFFECTS.len()];
@@ -78,7 +89,7 @@ impl TryFrom<Read> for EventSeries {
             (None, Some(proof), Some(ratio), Some(curve), Some(harm)) => (proof, ratio, curve, harm),
             _ => return Err("a series has all its sums in one text, or each in its own"),
         };
-        Ok(Self { harm, curve, proof, ratio, here, threshold, stale })
+        Ok(Self { harm, curve, proof, ratio, here, threshold, gathered, stale })
     }
 }
 
@@ -146,18 +157,31 @@ impl EventSeries {
             ratio: Sums::zero(ESTIMATE),
             here: (Counts::default(), Counts::default()),
             threshold: None,
+            gathered: Histogram::new(),
             stale: 0,
         }
     }
 
-    /// Chooses what is slow by the baseline's own sizes.
+    /// Chooses what is slow by the baseline's own sizes, as soon as there are enough of them.
     pub(super) fn choose_threshold(&mut self, baseline: &Histogram, quantile: f64, margin: f64) {
-        if baseline.count() >= FEWEST_VALUES
-            && let Some(slow) = baseline.threshold_at(quantile)
+        // It overflows only where there are by far enough.
+        if self.gathered.merge(baseline).is_err() {
+            self.gathered = baseline.clone();
+        }
+        if self.gathered.count() >= FEWEST_VALUES
+            && let Some(slow) = self.gathered.threshold_at(quantile)
             && let Some(beyond) = slow.scaled(1.0 + margin)
         {
             self.threshold = Some((slow, beyond));
+            self.gathered = Histogram::new();
         }
+    }
+
+    /// How many values of the baseline there are to choose from what is slow, and how many are needed; nothing once it is chosen, and
+    /// before the first.
+    pub(super) fn choosing(&self) -> Option<(u64, u64)> {
+        let count = self.gathered.count();
+        (count > 0).then_some((count, FEWEST_VALUES))
     }
 
     /// Takes sizes in: as events slower than the threshold, which was chosen before.

@@ -29,8 +29,8 @@ impl RatioSeries {
     }
 
     pub(super) fn take(&mut self, candidate: u64, baseline: u64, share: f64, tolerance: f64) {
-        let batch = Assigned { share, candidate, all: candidate + baseline };
-        self.seen += candidate;
+        let batch = Assigned { share, candidate, all: candidate.saturating_add(baseline) };
+        self.seen = self.seen.saturating_add(candidate);
         self.due += share * crate::analysis::special::real(batch.all);
         let odds = |p: f64| libm::log(p / (1.0 - p)) - libm::log(share / (1.0 - share));
         let high = (share * (1.0 + tolerance)).min(f64::midpoint(1.0, share));

@@ -280,6 +280,70 @@ fn latency_is_judged_by_what_is_slower_than_before() {
     assert!(small.explanations[2].subject.contains("99"), "{}", small.explanations[2].subject);
 }
 
+/// What is slow is chosen from a hundred values of the baseline, however many windows they take.
+#[test]
+fn latency_is_judged_where_no_window_has_a_hundred_requests() {
+    // The slowest hundredth of so few is hardly anything to prove by.
+    let halves = Watch::Latency { quantiles: vec![0.5], margin: 0.1, rule_out: 1.5 };
+    let judge = Sequential::new(1, vec![Watched::required(metric("latency"), halves)]);
+    // Ninety of the 1,500 of each: a window has no more, and none has the same.
+    let few = |number: u64, factor: f64| {
+        let values = (0..90).map(|i| (i * 1_493 + number * 7_919) % 1_500);
+        sizes(values.map(|at| factor * 100.0 * (1.6 * (at as f64 / 1_500.0 - 0.5)).exp()))
+    };
+    let window = |number, factor| {
+        let paired = Paired::Histograms { candidate: few(number, factor), baseline: few(number + 1, 1.0) };
+        plain(0, number).metric(metric("latency"), paired)
+    };
+    let run = |windows: u64, factor: f64| -> Vec<Batch> { (0..windows).map(|number| window(number, factor)).collect() };
+    let first = verdict(&judge, &run(1, 1.0));
+    assert_eq!(first.cause, Cause::LowTraffic, "{first}");
+    assert!(
+        first.explanations.iter().all(|e| e.because.contains("from 100 values of the baseline, of which there are 90")),
+        "{first}"
+    );
+    assert_eq!(verdict(&judge, &run(60, 5.0)).cause, Cause::Harm);
+    assert_eq!(verdict(&judge, &run(4, 1.0)).cause, Cause::Undecided);
+    assert_eq!(verdict(&judge, &run(60, 1.0)).cause, Cause::Proven);
+    // While they are gathered, a state that is written and read goes on as it was, and is not much longer.
+    let gathered = after(&judge, &run(1, 1.0));
+    let text = serde_json::to_string(&gathered).expect("written");
+    assert!(text.len() < 3_000, "{}", text.len());
+    let mut read: SequentialState = serde_json::from_str(&text).expect("read");
+    judge.take(&mut read, &window(1, 1.0)).expect("a batch that fits");
+    assert_eq!(
+        serde_json::to_string(&read).expect("written"),
+        serde_json::to_string(&after(&judge, &run(2, 1.0))).expect("written")
+    );
+    assert!(
+        !serde_json::to_string(&read).expect("written").contains("gathered"),
+        "it is chosen, and they are forgotten"
+    );
+}
+
+/// Bytes, microseconds, nanoseconds: a size is told from ten times as much in any of them.
+#[test]
+fn sizes_of_any_unit_are_told_apart() {
+    let judge = Sequential::new(1, vec![Watched::required(metric("size"), Watch::latency())]);
+    for unit in [1e-3, 1.0, 1e3, 1e6, 1e9] {
+        let run = |factor: f64| -> Vec<Batch> {
+            let paired = || Paired::Histograms { candidate: spread(200, factor * unit), baseline: spread(200, unit) };
+            (0..300).map(|number| plain(0, number).metric(metric("size"), paired())).collect()
+        };
+        assert_eq!(verdict(&judge, &run(10.0)).cause, Cause::Harm, "{unit}");
+        assert_eq!(verdict(&judge, &run(1.0)).cause, Cause::Proven, "{unit}");
+    }
+}
+
+/// Numbers that nobody counts cost no more time than those that somebody does.
+#[test]
+fn the_most_events_that_can_be_counted_are_judged() {
+    let most = Counts::MOST;
+    let batches = |bad| (0..3).map(|number| minute(0, number, (most, bad), (most, most / 2))).collect::<Vec<_>>();
+    assert_eq!(verdict(&judge(), &batches(most / 2)).cause, Cause::Proven);
+    assert_eq!(verdict(&judge(), &batches(most / 4 * 3)).cause, Cause::Harm);
+}
+
 #[test]
 fn values_are_judged_window_by_window() {
     let watch = Watch::Values { range: 1.0, worse: Worse::Smaller, margin: 0.02, rule_out: 0.2 };

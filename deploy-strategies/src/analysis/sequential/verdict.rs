@@ -339,13 +339,13 @@ impl Facts {
             }),
             Watch::Values { .. } => None,
         };
-        Self {
-            subject,
-            seen: format!("candidate {}, baseline {} in this stage", seen(candidate), seen(baseline)),
-            inputs: inputs.into_iter().flatten().collect(),
-            estimate,
-            limit,
-        }
+        let seen = match events.choosing() {
+            Some((there, needed)) => {
+                format!("what is slow is chosen from {needed} values of the baseline, of which there are {there}")
+            }
+            None => format!("candidate {}, baseline {} in this stage", seen(candidate), seen(baseline)),
+        };
+        Self { subject, seen, inputs: inputs.into_iter().flatten().collect(), estimate, limit }
     }
 
     fn of_values(values: &ValueSeries, watched: &Watched, alpha: f64) -> Self {
@@ -420,14 +420,16 @@ impl Series {
     /// Whether there is nothing of the candidate in this stage, or nothing lately.
     fn is_absent(&self, stale_after: u32) -> bool {
         match self {
-            Self::Events(events) => events.here.0.events() == 0 || events.stale >= stale_after,
+            Self::Events(events) => {
+                (events.here.0.events() == 0 && events.choosing().is_none()) || events.stale >= stale_after
+            }
             Self::Values(values) => values.windows == 0 || values.stale >= stale_after,
         }
     }
 
     fn lacks_baseline(&self) -> bool {
         match self {
-            Self::Events(events) => events.here.1.events() == 0,
+            Self::Events(events) => events.here.1.events() == 0 && events.choosing().is_none(),
             Self::Values(values) => values.windows == 0,
         }
     }
