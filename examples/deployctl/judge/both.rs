@@ -132,7 +132,7 @@ impl Both {
             (Some(Arm::Counts(_, there)), _) if numbered => {
                 return Err(place.wrong(format!("{name} of window {window} was counted before, at {there}")));
             }
-            (Some(Arm::Counts(sum, _)), Number::Counts(counts)) => *sum = sum.plus(counts),
+            (Some(Arm::Counts(sum, _)), Number::Counts(counts)) => *sum = together(*sum, counts, place)?,
             (_, Number::Value(value)) => *slot = Some(Arm::Values(vec![(value, place.clone())])),
             (_, Number::Counts(counts)) => *slot = Some(Arm::Counts(counts, place.clone())),
         }
@@ -181,10 +181,14 @@ impl Metric {
     }
 
     /// All counts of an arm together.
-    pub(crate) fn counts(&self, arm: usize) -> Counts {
-        self.arm(arm).fold(Counts::default(), |sum, arm| match arm {
-            Arm::Counts(counts, _) => sum.plus(*counts),
-            Arm::Values(_) => sum,
+    ///
+    /// # Errors
+    ///
+    /// [`Failure`] names the first that is too many.
+    pub(crate) fn counts(&self, arm: usize) -> Result<Counts, Failure> {
+        self.arm(arm).try_fold(Counts::default(), |sum, arm| match arm {
+            Arm::Counts(counts, place) => together(sum, *counts, place),
+            Arm::Values(_) => Ok(sum),
         })
     }
 
@@ -201,6 +205,13 @@ impl Arm {
             Self::Counts(_, place) => place,
         }
     }
+}
+
+/// A sum that is exact: [`Counts::plus`] ends at the most that is counted.
+fn together(sum: Counts, counts: Counts, place: &Place) -> Result<Counts, Failure> {
+    let plus = |a: u64, b: u64| a.saturating_add(b);
+    let both = Counts::new(plus(sum.events(), counts.events()), plus(sum.bad(), counts.bad()));
+    both.map_err(|error| place.wrong(format!("with this row there are {error}")))
 }
 
 /// Values as sizes.

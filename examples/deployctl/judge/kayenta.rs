@@ -1,11 +1,13 @@
 //! Kayenta's judge on all the points of both files.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use deploy_core::monitor::{Counts, Paired};
 use deploy_core::name::MetricName;
 use deploy_strategies::analysis::Judge;
 use deploy_strategies::analysis::kayenta::{Kayenta, KayentaMetric, Points};
+use deploy_strategies::analysis::sequential::Look;
 use deploy_strategies::analysis::verdict::Verdict;
 
 use super::args::Args;
@@ -41,8 +43,11 @@ pub(crate) fn judged(args: &Args, kayenta: &Kayenta, both: &Both) -> Result<(Ver
             (metric.name.clone(), points)
         })
         .collect();
+    // Without numbers there is one window, which was observed as long as a window is.
+    let one = Look { stage: 0, observed_for: Duration::from_secs(args.window) };
+    let look = if numbered { batches.look() } else { one };
     let few = points.iter().filter_map(|(name, points)| few(name, points));
-    Ok((kayenta.verdict(&points, &batches.look()), few.collect()))
+    Ok((kayenta.verdict(&points, &look), few.collect()))
 }
 
 /// One point of each window of the newest stage, in percent where it is counted; not a number where an arm has none.

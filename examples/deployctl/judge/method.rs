@@ -49,13 +49,13 @@ pub(crate) fn judge(args: &Args, baseline: &[Record], candidate: &[Record]) -> R
         Method::BurnRate => by_judge(args, &burn_rate(args, &both)?, &both),
         Method::Threshold => by_judge(args, &threshold(args, &both)?, &both),
         Method::Rank => at_once(args, &both, Kind::Values, |name, metric| {
-            fixed::rank(name, &metric.values(CANDIDATE), &metric.values(BASELINE), asked)
+            Ok(fixed::rank(name, &metric.values(CANDIDATE), &metric.values(BASELINE), asked))
         }),
         Method::Means => at_once(args, &both, Kind::Values, |name, metric| {
-            fixed::means(name, &metric.values(CANDIDATE), &metric.values(BASELINE), asked)
+            Ok(fixed::means(name, &metric.values(CANDIDATE), &metric.values(BASELINE), asked))
         }),
         Method::Proportions => at_once(args, &both, Kind::Counts, |name, metric| {
-            fixed::proportions(name, metric.counts(CANDIDATE), metric.counts(BASELINE), asked)
+            Ok(fixed::proportions(name, metric.counts(CANDIDATE)?, metric.counts(BASELINE)?, asked))
         }),
     }
 }
@@ -158,6 +158,10 @@ fn threshold(args: &Args, both: &Both) -> Result<Judge, Failure> {
 fn by_judge(args: &Args, judge: &Judge, both: &Both) -> Result<Judged, Failure> {
     let arguments = |error: &dyn std::fmt::Display| Failure::Arguments(error.to_string());
     let method = name(judge).to_owned();
+    judge.check().map_err(|error| match &args.config {
+        Some(path) => Failure::Arguments(format!("{}: {error}", path.display())),
+        None => arguments(&error),
+    })?;
     if let Judge::Kayenta(kayenta) = judge {
         let (verdict, warnings) = kayenta::judged(args, kayenta, both)?;
         return Ok(Judged { method, verdict, warnings, traced: Traced::default(), power: Vec::new() });
@@ -192,7 +196,7 @@ fn at_once(
     args: &Args,
     both: &Both,
     kind: Kind,
-    test: impl Fn(MetricName, &Metric) -> Explanation,
+    test: impl Fn(MetricName, &Metric) -> Result<Explanation, Failure>,
 ) -> Result<Judged, Failure> {
     let method = format!("{:?}", args.method).to_lowercase();
     if let Some(place) = both.staged() {
@@ -200,7 +204,7 @@ fn at_once(
         return Err(place.wrong(what));
     }
     let all = both.metrics.iter().map(|(name, metric)| match metric.kind {
-        of if of == kind => Ok(test(name.clone(), metric)),
+        of if of == kind => test(name.clone(), metric),
         Kind::Counts => Err(metric.place.wrong(format!("{name} is counted: use --method proportions"))),
         Kind::Values => Err(metric.place.wrong(format!("{name} has values: use --method rank or means"))),
     });

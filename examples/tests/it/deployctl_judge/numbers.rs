@@ -95,6 +95,20 @@ fn time_counts_from_the_first_window_of_the_stage() {
     };
     assert_eq!((minutes(100, "0", 9), minutes(100, "0", 10)), ("too_short".to_owned(), "proven".to_owned()));
     assert_eq!((minutes(130, "1", 9), minutes(130, "1", 10)), ("too_short".to_owned(), "proven".to_owned()));
+    let files = super::samples(100, 1.0);
+    let config = files.folder.path().join("config");
+    std::fs::write(&config, kayenta).expect("written");
+    let args = ["--json", "--config", config.to_str().expect("UTF-8"), "--window"];
+    let cause = |window: &str| json(&files.judge(&[&args[..], &[window]].concat()))["verdict"]["cause"].clone();
+    assert_eq!(
+        (cause("599"), cause("600")),
+        ("too_short".into(), "proven".into()),
+        "without numbers there is one window"
+    );
+    std::fs::write(&config, kayenta.replace("95.0", "101.0")).expect("written");
+    let refused = files.judge(&args[1..3]);
+    assert_eq!(refused.status.code(), Some(2));
+    assert!(stderr(&refused).contains("config: pass of the Kayenta judge is 101"), "{}", stderr(&refused));
 }
 
 /// What a judge watches decides what a window of one value is; what does not fit is named by its place.

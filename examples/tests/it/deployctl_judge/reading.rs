@@ -111,3 +111,20 @@ fn a_metric_of_two_kinds_is_named_by_both_places() {
     says(&said, &["candidate.csv:2:3", "baseline.csv:2:3"]);
     says(&stderr(&counts(1).judge(&["--method", "rank"])), &["baseline.csv:2:3: ", "--method proportions"]);
 }
+
+/// A counter that wrapped around is no count, in one row or in all together.
+#[test]
+fn more_than_can_be_counted_is_named_by_its_place() {
+    let half = 1_u64 << 47;
+    let once = format!("events,bad\n{half},1\n{half},1\n");
+    let thrice = format!("{once}{half},1\n");
+    says(&refused("csv", &once, &thrice, &["--method", "proportions"]), &["candidate.csv:4:1: ", "at most"]);
+    let windows = format!("window,events,bad\n0,{half},1\n1,{half},1\n2,{half},1\n");
+    says(&refused("csv", &windows, &windows, &["--method", "proportions"]), &["candidate.csv:4:3: "]);
+    says(&refused("csv", &once, "events,bad\n18446744073709551615,1\n", &[]), &["candidate.csv:2:1: "]);
+    let sizes = "window,value\n0,5\n0,6\n1,7\n1,8\n";
+    says(
+        &refused("csv", sizes, "window,value\n0,5\n0,6\n1,1e300\n1,8\n", &[]),
+        &["candidate.csv:4:3: ", "larger unit"],
+    );
+}
