@@ -9,12 +9,21 @@ use clap::{Parser, ValueEnum};
 /// A file is CSV with a header, or a JSON array of objects, with these columns or fields:
 ///
 ///   metric   its name; without the column all rows are of one metric called `value`
-///   window   the number of the window, from 0; without it everything is one window
+///   window   the number of the window, from 0; what is missing from both files is not there, and without the
+///            column everything is one window, whose counts add up (for `kayenta` each value is then a point)
+///   stage    the stage of the rollout that the window is of, a whole number from 0 that never goes down; without
+///            the column all windows are of stage 0. `sequential` and `kayenta` judge the newest stage, and to
+///            `sequential` harm in an earlier one counts too; `threshold` and `burn-rate` judge all of them alike
 ///   value    one sample, or the number of its window
 ///   events   how many events the window had, and
 ///   bad      how many of them were bad
 ///
-/// Nothing else is read, and nothing is guessed: what cannot be read is named with its file, line and column.
+/// Nothing else is read, and nothing is guessed: what cannot be read, what is counted twice for one window, and what
+/// the method cannot take is named with its file, line and column.
+///
+/// With --json one object is printed: `method`, `verdict`, `warnings`, `power`, and of a sequential judge `lines`
+/// (for each metric and quantile the odds ratio after each window: `estimate`, `low`, `high`) and what was `decided`
+/// after which window.
 ///
 /// Exit codes: 0 promote; 1 roll back; 2 the arguments or a file cannot be read; 3 it cannot be told, or not yet;
 /// 4 the numbers cannot be judged by this method.
@@ -97,7 +106,7 @@ pub(crate) enum Method {
     Means,
     /// Two shares of bad events, once.
     Proportions,
-    /// As Kayenta does with its own defaults, where more is worse.
+    /// As Kayenta does with its own defaults, where more is worse; each window is a point, or else each value.
     Kayenta,
     /// How fast an error budget burns; needs --objective.
     BurnRate,

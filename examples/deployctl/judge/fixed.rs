@@ -112,7 +112,8 @@ fn explained(metric: MetricName, found: Result<Found, SampleError>, asked: Asked
         Err(error) => return empty(JudgementResult::Error, error.to_string()),
     };
     let tolerated = asked.tolerance * found.level.abs();
-    let chance = format!("chance alone would show as much with chance {:.3}", found.chance);
+    let small = if found.chance < 0.001 { "below 0.001".to_owned() } else { format!("of {:.3}", found.chance) };
+    let chance = format!("chance alone would show as much with a chance {small}");
     let (result, advice, because, otherwise) = if found.chance <= asked.alpha && found.estimate > 0.0 {
         let otherwise = format!("at a chance above {} it would not fail", asked.alpha);
         (JudgementResult::Fail, Advice::RollBack, format!("the candidate's are larger; {chance}"), otherwise)

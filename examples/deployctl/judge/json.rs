@@ -1,51 +1,78 @@
 //! Rows from a JSON array of objects.
 
+use std::path::Path;
+use std::sync::Arc;
+
 use serde_json::value::RawValue;
 
-use super::record::{Fields, Record, Wrong};
+use super::outcome::Failure;
+use super::place::Place;
+use super::record::{Fields, Places, Record};
 
-pub(crate) fn read(text: &str) -> Result<Vec<Record>, Wrong> {
+pub(crate) fn read(text: &str, file: &Arc<Path>) -> Result<Vec<Record>, Failure> {
     // First where each object stands, so that whatever is wrong with it is named by its own place.
-    let rows: Vec<&RawValue> = serde_json::from_str(text).map_err(|error| wrong(&error, (1, 1)))?;
+    let begin = Place::new(file, (1, 1));
+    let rows: Vec<&RawValue> = serde_json::from_str(text).map_err(|error| wrong(&error, &begin))?;
+    let mut at = Place::new(file, (1, 1));
+    let mut byte = 0;
     let row = |row: &RawValue| {
-        let place = place(text, row.get());
-        let fields: Fields = serde_json::from_str(row.get()).map_err(|error| wrong(&error, place))?;
-        Record::try_from(fields).map_err(|what| Wrong { line: place.0, column: place.1, what })
+        let offset = row.get().as_ptr().addr() - text.as_ptr().addr();
+        advance(&mut at, &text[byte..offset]);
+        byte = offset;
+        let fields: Fields = serde_json::from_str(row.get()).map_err(|error| wrong(&error, &at))?;
+        Record::new(fields, Places { row: at.clone(), number: at.clone(), stage: at.clone() })
     };
     rows.into_iter().map(row).collect()
 }
 
-/// Line and column of a part of a text.
-fn place(text: &str, part: &str) -> (usize, usize) {
-    let offset = part.as_ptr().addr() - text.as_ptr().addr();
-    let before = &text[..offset];
-    let line_start = before.rfind('\n').map_or(0, |at| at + 1);
-    (before.matches('\n').count() + 1, before[line_start..].chars().count() + 1)
+/// Moves a place on by this text.
+fn advance(place: &mut Place, passed: &str) {
+    match passed.rfind('\n') {
+        Some(end) => {
+            place.line += passed.matches('\n').count();
+            place.column = passed[end + 1..].chars().count() + 1;
+        }
+        None => place.column += passed.chars().count(),
+    }
 }
 
-/// An error in a part of a text that begins at this line and column.
-fn wrong(error: &serde_json::Error, (line, column): (usize, usize)) -> Wrong {
+/// An error in a part of a text that begins at this place.
+fn wrong(error: &serde_json::Error, place: &Place) -> Failure {
     // The place is told apart from the words.
     let within = format!(" at line {} column {}", error.line(), error.column());
     let what = error.to_string().replace(&within, "");
     let first = error.line() <= 1;
-    let column = if first { column + error.column().max(1) - 1 } else { error.column().max(1) };
-    Wrong { line: line + error.line().max(1) - 1, column, what }
+    let column = if first { place.column + error.column().max(1) - 1 } else { error.column().max(1) };
+    Place { line: place.line + error.line().max(1) - 1, column, ..place.clone() }.wrong(what)
 }
 
 #[cfg(test)]
 mod tests {
-    use super::read;
+    use std::path::Path;
+    use std::sync::Arc;
+
+    use super::super::outcome::Failure;
+    use super::super::record::Record;
+
+    fn read(text: &str) -> Result<Vec<Record>, Failure> {
+        super::read(text, &Arc::from(Path::new("it.json")))
+    }
 
     fn wrong(text: &str) -> (usize, usize, String) {
-        let wrong = read(text).expect_err("it is malformed");
-        (wrong.line, wrong.column, wrong.what)
+        match read(text).expect_err("it is malformed") {
+            Failure::Malformed { line, column, wrong, .. } => (line, column, wrong),
+            other => panic!("{other}"),
+        }
     }
 
     #[test]
     fn rows_are_read_by_their_fields() {
-        let rows = read(r#"[{"metric": "errors", "window": 3, "events": 10, "bad": 1}, {"value": 2.5}]"#);
-        assert_eq!(rows.expect("well-formed").len(), 2);
+        let rows = read(r#"[{"metric": "errors", "window": 3, "stage": 1, "events": 10, "bad": 1}, {"value": 2.5}]"#);
+        let rows = rows.expect("well-formed");
+        assert_eq!((rows.len(), rows[0].window, rows[1].window), (2, Some(3), None));
+        assert_eq!((rows[1].place.line, rows[1].place.column), (1, 73));
+        let lines = read("[\n {\"value\": 1},\n\n   {\"value\": 2}]").expect("well-formed");
+        assert_eq!((lines[1].place.line, lines[1].place.column), (4, 4));
     }
 
     #[test]
@@ -58,5 +85,6 @@ mod tests {
         assert!(what.contains("2 bad events among 1"), "{what}");
         assert_eq!(wrong("[{\"value\": 1}\n").0, 2, "cut off");
         assert!(wrong("[{\"value\": \"1\"}]").2.contains("invalid type: string"), "a text is no number");
+        assert_eq!(wrong("[{\"value\": 1, \"metric\": \"-x\"}]").0, 1);
     }
 }

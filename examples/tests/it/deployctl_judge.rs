@@ -1,5 +1,10 @@
 //! `deployctl judge`, as a person or a script would call it.
 
+mod numbers;
+mod reading;
+mod shown;
+mod stages;
+
 use std::path::PathBuf;
 use std::process::Output;
 
