@@ -104,8 +104,8 @@ enum Senseless {
     #[error("a unit is {0}, where a number above 0 is needed")]
     Unit(f64),
     #[cfg(not(feature = "hdr"))]
-    #[error("this build reads no HdrHistogram: build it with the feature hdr")]
-    NoHdr,
+    #[error("an HdrHistogram of {0} characters, which this build cannot read: build it with the feature hdr")]
+    NoHdr(usize),
 }
 
 impl Printed {
@@ -123,7 +123,7 @@ impl Printed {
             #[cfg(feature = "hdr")]
             Self::Hdr { hdr, unit } => Reading::Histogram(sketch::hdr::read_base64(&hdr, right(unit)?)?),
             #[cfg(not(feature = "hdr"))]
-            Self::Hdr { hdr: _, unit } => return right(unit).and(Err(Senseless::NoHdr)),
+            Self::Hdr { hdr, unit } => return right(unit).and(Err(Senseless::NoHdr(hdr.len()))),
         })
     }
 }
