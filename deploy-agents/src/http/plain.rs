@@ -48,7 +48,12 @@ impl HttpClient for PlainHttp {
     ) -> Result<http::Response<Bytes>, HttpError> {
         let to = request.uri().authority().map(ToString::to_string).unwrap_or_default();
         if request.uri().scheme() != Some(&http::uri::Scheme::HTTP) || to.is_empty() {
-            let reason = "this client speaks http:// alone, and the URL must name a host".to_owned();
+            let reason = if request.uri().scheme() == Some(&http::uri::Scheme::HTTPS) {
+                "this client speaks no TLS: hand the block one that does, an `HttpClient` of your own, by its `over`"
+            } else {
+                "this client speaks http:// alone, and the URL must name a host"
+            };
+            let reason = reason.to_owned();
             return Err(HttpError::Unsupported { to, reason });
         }
         let exchange = async {

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
+use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -11,7 +12,9 @@ use deploy_core::monitor::{
     Reading, Window,
 };
 use deploy_core::name::{BlockName, MetricName, RevisionName};
-use deploy_core::time::{Clock, SystemClock, Timestamp, millis};
+use deploy_core::time::{Clock, SystemClock, Timestamp};
+
+use super::askings::Askings;
 
 /// Counts events and sizes by metric and revision in the host's own process, in slots of time, and is the monitor of them.
 ///
@@ -24,8 +27,14 @@ use deploy_core::time::{Clock, SystemClock, Timestamp, millis};
 /// | [`event`](Self::event) | [`Reading::Counts`] |
 /// | [`size`](Self::size) | [`Reading::Histogram`] |
 ///
-/// An answer is about whole slots: the window is rounded outwards to them at its beginning, and ends now. A metric of which a
-/// revision has recorded nothing in the window is [`Reading::NoData`].
+/// An answer is about slots that are over: the window ends where the running slot began, and reaches back so many slots as the
+/// lookback, so that what was recorded in the last seconds is in the next answer. Whoever asks again about one lookback later (a tenth
+/// early or late, for no clock is exact) is answered from where the answer before ended: each event is in exactly one window, also where
+/// the lookback is no multiple of the slot, and whoever else asks. Asked later than that, the windows leave a gap, which is seen in
+/// them; asked more often, they overlap, as the questions do. A lookback shorter than a slot is answered by windows of no length
+/// and of a whole slot by turns: take slots that are no longer than the shortest lookback. No window begins before the meter did.
+///
+/// A metric of which a revision has recorded nothing in the window is [`Reading::NoData`].
 ///
 /// ```
 /// use deploy_agents::monitors::Meter;
@@ -46,7 +55,22 @@ pub struct Meter {
     slots: usize,
     most_series: usize,
     clock: Arc<dyn Clock>,
-    series: Arc<Mutex<Series>>,
+    /// By its clock.
+    began: Duration,
+    kept: Arc<Mutex<Kept>>,
+}
+
+#[derive(Debug, Default)]
+struct Kept {
+    series: Series,
+    asked: Askings<Edge>,
+}
+
+/// Where a window ends: before the beginning of a slot.
+#[derive(Debug, Clone, Copy)]
+struct Edge {
+    slot: u64,
+    wall: Timestamp,
 }
 
 type Series = BTreeMap<(MetricName, RevisionName), VecDeque<Slot>>;
@@ -91,18 +115,20 @@ impl Meter {
     /// A meter of 90 slots of ten seconds, which is a quarter of an hour, for at most 256 series.
     #[must_use]
     pub fn new(name: BlockName) -> Self {
+        let clock = SystemClock::new();
         Self {
             name,
             slot: Duration::from_secs(10),
             slots: 90,
             most_series: 256,
-            clock: Arc::new(SystemClock::new()),
-            series: Arc::default(),
+            began: clock.monotonic(),
+            clock: Arc::new(clock),
+            kept: Arc::default(),
         }
     }
 
-    /// The same with so many slots of this length; at least one, and at least a millisecond. A question that looks back further
-    /// than all of them is answered with what there is, and the window says so.
+    /// The same with so many slots of this length; at least one, and at least a millisecond. The slot that is running comes on top. A
+    /// question that looks back further than all of them is answered with what there is, and the window says so.
     #[must_use]
     pub fn slots(mut self, slots: usize, each: Duration) -> Self {
         (self.slots, self.slot) = (slots.max(1), each.max(Duration::from_millis(1)));
@@ -116,9 +142,10 @@ impl Meter {
         self
     }
 
-    /// The same with another clock.
+    /// The same with another clock, by which it begins now.
     #[must_use]
     pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
+        self.began = clock.monotonic();
         self.clock = clock;
         self
     }
@@ -171,12 +198,14 @@ impl Meter {
         empty: impl Fn() -> Recorded,
         add: impl Fn(&mut Recorded) -> Result<(), MeterError>,
     ) -> Result<(), MeterError> {
+        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        // The clock is read under the lock: no answer may have closed the slot by the time that the event is in it.
         let number = self.slot_at(self.clock.monotonic());
-        let mut all = self.series.lock().unwrap_or_else(PoisonError::into_inner);
+        let all = &mut kept.series;
         let key = (metric.clone(), revision.clone());
         if !all.contains_key(&key) && all.len() >= self.most_series {
             // Revisions that nobody asks about any more make room.
-            all.retain(|_, slots| slots.back().is_some_and(|slot| slot.number + self.slots as u64 > number));
+            all.retain(|_, slots| slots.back().is_some_and(|slot| slot.number + self.slots as u64 >= number));
             if all.len() >= self.most_series {
                 let (metric, revision) = key;
                 return Err(MeterError::Full { metric, revision, most: self.most_series });
@@ -190,7 +219,7 @@ impl Meter {
             }
             slots.push_back(Slot { number, recorded: empty() });
         }
-        while slots.len() > self.slots || slots.front().is_some_and(|slot| slot.number + (self.slots as u64) < number) {
+        while slots.front().is_some_and(|slot| slot.number + (self.slots as u64) < number) {
             slots.pop_front();
         }
         slots.back_mut().map_or(Ok(()), |slot| add(&mut slot.recorded))
@@ -200,10 +229,36 @@ impl Meter {
         u64::try_from(at.as_nanos() / self.slot.as_nanos()).unwrap_or(u64::MAX)
     }
 
-    /// What was recorded from this slot on.
-    fn since(&self, slots: &VecDeque<Slot>, from: u64) -> Result<Reading, MonitorError> {
+    /// When a slot begins.
+    fn beginning(&self, slot: u64) -> Duration {
+        Duration::from_nanos(u64::try_from(self.slot.as_nanos().saturating_mul(u128::from(slot))).unwrap_or(u64::MAX))
+    }
+
+    /// The slots that answer a question, and when they were.
+    fn window(&self, asked: &Askings<Edge>, request: &MeasureRequest, now: Duration) -> (Range<u64>, Window) {
+        let (running, wall) = (self.slot_at(now), self.clock.wall());
+        // Of a moment that is over. What passed since is rounded down, as the wall clock is.
+        let shown = |at: Duration| {
+            let ago = i64::try_from(now.saturating_sub(at).as_millis()).unwrap_or(i64::MAX);
+            Timestamp(wall.0.saturating_sub(ago))
+        };
+        let to = shown(self.beginning(running).max(self.began));
+        let oldest = running.saturating_sub(self.slots as u64);
+        let (from, began) = match asked.before(request, now) {
+            Some((_, Edge { slot, wall })) if slot >= oldest => (slot.min(running), wall),
+            _ => {
+                let slot = self.slot_at(now.saturating_sub(request.lookback)).max(oldest);
+                (slot, shown(self.beginning(slot).max(self.began)))
+            }
+        };
+        // The wall clock may have been set back meanwhile.
+        (from..running, Window { from: began, to: to.max(began) })
+    }
+
+    /// What was recorded in these slots.
+    fn within(&self, slots: &VecDeque<Slot>, of: &Range<u64>) -> Result<Reading, MonitorError> {
         let (mut counts, mut histogram): (Option<Counts>, Option<Histogram>) = (None, None);
-        for slot in slots.iter().filter(|slot| slot.number >= from) {
+        for slot in slots.iter().filter(|slot| of.contains(&slot.number)) {
             match &slot.recorded {
                 Recorded::Events { events, bad } => {
                     let more = Counts::new(*events, *bad).map_err(|e| MonitorError::new("miscounted").because(e))?;
@@ -247,14 +302,10 @@ impl Monitor for Meter {
     }
 
     async fn measure(&self, request: &MeasureRequest, _cx: &MeasureContext) -> Result<Vec<Measurement>, MonitorError> {
-        let (now, wall) = (self.clock.monotonic(), self.clock.wall());
-        let newest = self.slot_at(now);
-        let reach = self.slot_at(now.saturating_sub(request.lookback));
-        let from = reach.max((newest + 1).saturating_sub(self.slots as u64));
-        let began = self.slot.saturating_mul(u32::try_from(from).unwrap_or(u32::MAX));
-        let back = i64::try_from(millis(now.saturating_sub(began))).unwrap_or(i64::MAX);
-        let window = Window { from: Timestamp(wall.0.saturating_sub(back)), to: wall };
-        let all = self.series.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = self.clock.monotonic();
+        let (slots, window) = self.window(&kept.asked, request, now);
+        let all = &kept.series;
         let mut metrics: Vec<&MetricName> = all.keys().map(|(metric, _)| metric).collect();
         metrics.dedup();
         // A metric that nobody has recorded yet is no unknown one: it may come with the first event.
@@ -264,26 +315,29 @@ impl Monitor for Meter {
         let mut measured = Vec::new();
         for (arm, revision) in arms.into_iter().filter_map(|(arm, revision)| Some((arm, revision?))) {
             for metric in &asked {
-                let slots = all.get(&((*metric).clone(), revision.clone()));
-                let reading = slots.map_or(Ok(Reading::NoData), |slots| self.since(slots, from))?;
+                let recorded = all.get(&((*metric).clone(), revision.clone()));
+                let reading = recorded.map_or(Ok(Reading::NoData), |recorded| self.within(recorded, &slots))?;
                 measured.push(Measurement::new((*metric).clone(), arm, window, reading));
             }
         }
+        kept.asked.answered(request, now, Edge { slot: slots.end, wall: window.to });
         Ok(measured)
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::sync::{Arc, Mutex};
+    use std::collections::BTreeSet;
+    use std::sync::{Arc, Mutex, OnceLock, Weak};
     use std::time::Duration;
 
-    use deploy_core::monitor::{Arm, MeasureContext, MeasureRequest, Monitor as _, Reading};
+    use deploy_core::monitor::{Arm, MeasureContext, MeasureRequest, Measurement, Monitor as _, Reading, Window};
     use deploy_core::name::{BlockName, MetricName, RevisionName};
     use deploy_core::release::Release;
     use deploy_core::time::{Clock, Now, Timestamp};
+    use proptest::prelude::{prop_assert_eq, proptest};
 
-    use super::{Meter, MeterError};
+    use super::{Kept, Meter, MeterError};
 
     #[derive(Debug, Default)]
     struct Hand(Mutex<Duration>);
@@ -310,18 +364,22 @@ mod tests {
         meter.slots(6, Duration::from_secs(10)).clock(Arc::clone(clock) as Arc<dyn Clock>)
     }
 
-    async fn ask(meter: &Meter, wanted: &str, lookback: u64) -> (Duration, Reading) {
+    async fn answer(meter: &Meter, wanted: &[&str], lookback: Duration) -> Vec<Measurement> {
         let request = MeasureRequest {
             monitor: meter.name(),
-            metrics: vec![metric(wanted)],
+            metrics: wanted.iter().map(|wanted| metric(wanted)).collect(),
             candidate: revision("v2"),
             baseline: Some(revision("v1")),
-            lookback: Duration::from_secs(lookback),
+            lookback,
         };
         let release =
             Release::new("shop".try_into().expect("a name"), "test".try_into().expect("a name"), revision("v2"));
         let cx = MeasureContext::new(Arc::new(release), Now::default());
-        let all = meter.measure(&request, &cx).await.expect("an answer");
+        meter.measure(&request, &cx).await.expect("an answer")
+    }
+
+    async fn ask(meter: &Meter, wanted: &str, lookback: u64) -> (Duration, Reading) {
+        let all = answer(meter, &[wanted], Duration::from_secs(lookback)).await;
         assert!(all[1].arm == Arm::Baseline && all[1].reading == Reading::NoData, "nothing was recorded of v1");
         (all[0].window.to.since(all[0].window.from), all[0].reading.clone())
     }
@@ -338,12 +396,16 @@ mod tests {
         }
         let (covers, reading) = ask(&meter, "errors", 25).await;
         let Reading::Counts(counts) = reading else { panic!("{reading:?}") };
-        assert_eq!((covers, counts.events(), counts.bad()), (Duration::from_secs(29), 30, 3));
+        assert_eq!(
+            (covers, counts.events(), counts.bad()),
+            (Duration::from_secs(20), 20, 2),
+            "the slot that runs is not over"
+        );
         let (covers, reading) = ask(&meter, "ms", 1_000).await;
         let Reading::Histogram(histogram) = reading else { panic!("{reading:?}") };
         assert_eq!(
             (covers, histogram.count()),
-            (Duration::from_secs(59), 60),
+            (Duration::from_secs(60), 60),
             "as far back as it goes, and it says so"
         );
         assert_eq!(ask(&meter, "other", 10).await.1, Reading::NoData);
@@ -363,5 +425,124 @@ mod tests {
         // Nobody has used them for longer than is remembered.
         *clock.0.lock().expect("not poisoned") = Duration::from_secs(600);
         meter.event(&metric("a"), &revision("v3"), false).expect("room again");
+    }
+
+    /// An event at each of these times, in milliseconds, and questions at each of those; what each window is, and counts.
+    fn windows(events: &BTreeSet<u64>, askings: &[(u64, Duration, &'static str)]) -> Vec<(Window, u64)> {
+        let clock = Arc::new(Hand::default());
+        let meter = meter(&clock).slots(600, Duration::from_secs(10));
+        let set = |ms: u64| *clock.0.lock().expect("not poisoned") = Duration::from_millis(ms);
+        let mut events = events.iter().copied().peekable();
+        let ask = async {
+            let mut windows = Vec::new();
+            for (at, lookback, wanted) in askings {
+                while let Some(event) = events.next_if(|event| event < at) {
+                    set(event);
+                    meter.event(&metric("errors"), &revision("v2"), false).expect("room");
+                    meter.event(&metric("others"), &revision("v2"), false).expect("room");
+                }
+                set(*at);
+                let all = answer(&meter, &[wanted], *lookback).await;
+                let count = if let Reading::Counts(counts) = &all[0].reading { counts.events() } else { 0 };
+                windows.push((all[0].window, count));
+            }
+            windows
+        };
+        tokio::runtime::Builder::new_current_thread().build().expect("a runtime").block_on(ask)
+    }
+
+    fn inside(events: &BTreeSet<u64>, window: Window) -> u64 {
+        let at = |event: &&u64| Timestamp(1_000_000).after(Duration::from_millis(**event));
+        events.iter().filter(|event| (window.from..window.to).contains(&at(event))).count() as u64
+    }
+
+    #[test]
+    fn consecutive_windows_share_no_slot() {
+        let (events, minute) = ((0..125_000).step_by(1_000).collect(), Duration::from_secs(60));
+        let [(first, a), (second, b)] =
+            windows(&events, &[(65_000, minute, "errors"), (125_000, minute, "errors")])[..]
+        else {
+            panic!("two windows")
+        };
+        assert_eq!((first.to, a + b), (second.from, 120), "{first:?} {second:?}");
+    }
+
+    proptest! {
+        /// Each event is in one window of each asker, however they share the meter, and whatever the lookback is.
+        #[test]
+        fn windows_of_consecutive_questions_tile(
+            events in proptest::collection::btree_set(0_u64..1_000_000, 0..300),
+            mine in (1_000_u64..120_000, 0_u64..120_000),
+            theirs in (1_000_u64..120_000, 0_u64..120_000),
+            jitter in proptest::collection::vec(-40_i64..=40, 200),
+        ) {
+            let mut askings = Vec::new();
+            for (who, (every, first)) in [("errors", mine), ("others", theirs)] {
+                for (n, jitter) in (0..40).zip(&jitter) {
+                    // Early or late by less than a tenth from one to the next.
+                    let late = jitter * i64::try_from(every).expect("small") / 1_000;
+                    askings.push(((first + every * (n + 1)).saturating_add_signed(late), Duration::from_millis(every), who));
+                }
+            }
+            askings.sort();
+            let all = windows(&events, &askings);
+            for who in ["errors", "others"] {
+                let own = || askings.iter().zip(&all).filter(|((.., asker), _)| *asker == who).map(|(_, answer)| answer);
+                for (before, after) in own().zip(own().skip(1)) {
+                    prop_assert_eq!(before.0.to, after.0.from);
+                }
+                for (window, count) in own() {
+                    prop_assert_eq!(*count, inside(&events, *window), "{:?}", window);
+                }
+            }
+        }
+
+        /// Asked whenever: no window says that it covers what it did not count.
+        #[test]
+        fn a_window_counts_what_it_covers_and_nothing_else(
+            events in proptest::collection::btree_set(0_u64..1_000_000, 0..300),
+            askings in proptest::collection::btree_map(0_u64..1_000_000, 1_000_u64..300_000, 1..30),
+        ) {
+            let askings: Vec<_> = askings.iter().map(|(at, back)| (*at, Duration::from_millis(*back), "errors")).collect();
+            for (window, count) in windows(&events, &askings) {
+                prop_assert_eq!(count, inside(&events, window), "{:?}", window);
+            }
+        }
+    }
+
+    #[test]
+    fn no_window_begins_before_the_meter_did() {
+        let clock = Arc::new(Hand(Mutex::new(Duration::from_secs(3_605))));
+        let meter = meter(&clock).slots(600, Duration::from_secs(10));
+        *clock.0.lock().expect("not poisoned") = Duration::from_secs(3_625);
+        meter.event(&metric("errors"), &revision("v2"), true).expect("room");
+        *clock.0.lock().expect("not poisoned") = Duration::from_secs(3_630);
+        let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+        let (covers, _) = runtime.block_on(ask(&meter, "errors", 600));
+        assert_eq!(covers, Duration::from_secs(25));
+    }
+
+    /// A clock that is read under the meter's lock alone.
+    #[derive(Debug, Default)]
+    struct Watched(OnceLock<Weak<Mutex<Kept>>>);
+
+    impl Clock for Watched {
+        fn wall(&self) -> Timestamp {
+            Timestamp(0)
+        }
+        fn monotonic(&self) -> Duration {
+            let kept = self.0.get().and_then(Weak::upgrade);
+            assert!(kept.is_none_or(|kept| kept.try_lock().is_err()), "an answer may close the slot meanwhile");
+            Duration::ZERO
+        }
+    }
+
+    #[tokio::test]
+    async fn an_event_is_in_a_slot_that_no_answer_closed() {
+        let clock = Arc::new(Watched::default());
+        let meter = Meter::new(BlockName::new("meter").expect("a name")).clock(Arc::clone(&clock) as Arc<dyn Clock>);
+        clock.0.set(Arc::downgrade(&meter.kept)).expect("set once");
+        meter.event(&metric("errors"), &revision("v2"), false).expect("room");
+        answer(&meter, &["errors"], Duration::from_secs(60)).await;
     }
 }

@@ -3,6 +3,7 @@
 mod activation;
 pub mod alertmanager;
 pub mod alerts;
+mod askings;
 mod bootstrap;
 mod buckets;
 pub mod dashboard;

@@ -1,13 +1,12 @@
 //! What is read from series, and how.
 
-use std::time::Duration;
-
 use deploy_core::monitor::{Counts, Reading};
 use deploy_core::name::RevisionName;
 use deploy_core::real::Real;
 
 use super::buckets::Buckets;
-use super::series::{History, Selector, increases};
+use super::exposition::Sample;
+use super::series::{History, Reach, Selector, increases};
 use super::whole;
 
 /// What is read from the series.
@@ -33,7 +32,9 @@ pub enum Query {
         bad: Vec<Selector>,
         /// The counters of the good events.
         good: Vec<Selector>,
-        /// Whether a selector of bad events without any series is zero bad events; as above.
+        /// Whether a selector without any series, of bad events or of good ones, is zero of its events; as above. It is no data
+        /// otherwise. Without any series of good events it is no data in any case: that there were none, and that nobody
+        /// counted them, look alike.
         absent_is_zero: bool,
     },
     /// A quantile of what a histogram observed in the window, by Prometheus' `histogram_quantile`. A [`Reading::Value`], in the
@@ -71,14 +72,14 @@ pub enum Query {
 }
 
 impl Query {
-    /// Whether it reads the series of this name.
-    pub(super) fn reads(&self, name: &str) -> bool {
+    /// Whether it may read the series, of whatever revision.
+    pub(super) fn reads(&self, sample: &Sample) -> bool {
         match self {
-            Self::Rate(selector) | Self::Sum(selector) | Self::Max(selector) => selector.name() == name,
-            Self::Ratio { bad, all, .. } => bad.name() == name || all.name() == name,
-            Self::Events { bad, good, .. } => bad.iter().chain(good).any(|selector| selector.name() == name),
+            Self::Rate(selector) | Self::Sum(selector) | Self::Max(selector) => selector.may_select(sample),
+            Self::Ratio { bad, all, .. } => bad.may_select(sample) || all.may_select(sample),
+            Self::Events { bad, good, .. } => bad.iter().chain(good).any(|selector| selector.may_select(sample)),
             Self::Quantile { histogram, .. } | Self::Apdex { histogram, .. } | Self::Slower { histogram, .. } => {
-                name.strip_suffix("_bucket") == Some(histogram.name())
+                histogram.buckets().may_select(sample)
             }
         }
     }
@@ -89,13 +90,13 @@ pub(super) fn read(
     query: &Query,
     histories: &[&History],
     revision: &RevisionName,
-    lookback: Duration,
+    reach: Reach,
 ) -> Result<Reading, Box<dyn std::error::Error + Send + Sync>> {
     let value = |number: Option<f64>| number.and_then(|n| Real::new(n).ok()).map_or(Reading::NoData, Reading::Value);
     // What each endpoint says about growth, with the seconds that it covers; endpoints scraped once are not counted yet.
     let grown = |selector: &Selector| {
         let each = histories.iter().filter_map(|history| {
-            let scrapes = history.within(lookback);
+            let scrapes = history.within(reach);
             let (first, last) = (scrapes.clone().next()?.at, history.newest()?.at);
             Some((increases(scrapes, selector, revision)?, last.saturating_sub(first).as_secs_f64()))
         });
@@ -122,12 +123,13 @@ pub(super) fn read(
             }
         }
         Query::Events { bad, good, absent_is_zero } => {
-            let bad = bad.iter().map(|one| total(one).or_else(|| absent_is_zero.then_some(0.0))).sum::<Option<f64>>();
-            // Of good events only those that were never there at all are no data: a class of answers may be new.
-            let good = good.iter().map(&total).fold(None, |sum: Option<f64>, one| match (sum, one) {
-                (Some(sum), Some(one)) => Some(sum + one),
-                (sum, one) => sum.or(one),
-            });
+            let each = |of: &[Selector]| {
+                let one = |one: &Selector| total(one).or_else(|| absent_is_zero.then_some(0.0));
+                of.iter().map(one).sum::<Option<f64>>()
+            };
+            // Without any good event's series nobody counted at all, whatever an absent one is.
+            let counted = good.iter().any(|one| total(one).is_some());
+            let (bad, good) = (each(bad), each(good).filter(|_| counted));
             match (bad, good) {
                 (Some(bad), Some(good)) => Reading::Counts(Counts::new(whole(bad) + whole(good), whole(bad))?),
                 _ => Reading::NoData,

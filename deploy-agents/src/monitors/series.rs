@@ -79,14 +79,30 @@ impl Selector {
         Self { name: format!("{}_bucket", self.name), matchers: self.matchers.clone() }
     }
 
-    pub(super) fn selects(&self, sample: &Sample, revision: &RevisionName) -> bool {
-        let label = |name: &String| sample.labels.get(name).map_or("", String::as_str);
+    /// Whether it may select the series, whatever the revision is.
+    pub(super) fn may_select(&self, sample: &Sample) -> bool {
+        let fixed = |(_, matcher): &&(String, Matcher)| match matcher {
+            Matcher::Is(value) | Matcher::IsNot(value) | Matcher::StartsWith(value) => !value.contains("{revision}"),
+        };
         sample.name == self.name
-            && self.matchers.iter().all(|(name, matcher)| match matcher {
-                Matcher::Is(value) => label(name) == filled(value, revision),
-                Matcher::IsNot(value) => label(name) != filled(value, revision),
-                Matcher::StartsWith(value) => label(name).starts_with(&filled(value, revision)),
-            })
+            && self.matchers.iter().filter(fixed).all(|(name, matcher)| matcher.takes(name, sample, str::to_owned))
+    }
+
+    pub(super) fn selects(&self, sample: &Sample, revision: &RevisionName) -> bool {
+        let filled = |value: &str| filled(value, revision);
+        sample.name == self.name && self.matchers.iter().all(|(name, matcher)| matcher.takes(name, sample, filled))
+    }
+}
+
+impl Matcher {
+    /// Whether a label is as it must be.
+    fn takes(&self, label: &str, sample: &Sample, filled: impl Fn(&str) -> String) -> bool {
+        let label = sample.labels.get(label).map_or("", String::as_str);
+        match self {
+            Self::Is(value) => label == filled(value),
+            Self::IsNot(value) => label != filled(value),
+            Self::StartsWith(value) => label.starts_with(&filled(value)),
+        }
     }
 }
 
@@ -108,6 +124,15 @@ pub(super) struct Scrape {
     pub(super) at: Duration,
     pub(super) wall: Timestamp,
     pub(super) samples: Vec<Sample>,
+    /// About what the samples take in memory.
+    pub(super) bytes: usize,
+}
+
+/// About what samples take in memory: names and labels, and what is around each text.
+pub(super) fn bytes(samples: &[Sample]) -> usize {
+    let text = |text: &String| text.len() + 2 * size_of::<String>();
+    let labels = |sample: &Sample| sample.labels.iter().map(|(name, value)| text(name) + text(value)).sum::<usize>();
+    samples.iter().map(|sample| size_of::<Sample>() + text(&sample.name) + labels(sample)).sum()
 }
 
 /// The labels of a series.
@@ -147,6 +172,14 @@ pub(super) struct History(VecDeque<Scrape>);
 /// How many scrapes of one endpoint are kept: an hour at one every ten seconds.
 const MOST: usize = 360;
 
+/// From which scrape on a question is answered.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Reach {
+    pub(super) lookback: Duration,
+    /// From when to when the same question was asked before, if this answer goes on from there.
+    pub(super) before: Option<(Duration, Duration)>,
+}
+
 impl History {
     pub(super) fn push(&mut self, scrape: Scrape) {
         if self.0.len() == MOST {
@@ -155,16 +188,32 @@ impl History {
         self.0.push_back(scrape);
     }
 
-    /// The scrapes of the last `lookback`.
-    pub(super) fn within(&self, lookback: Duration) -> impl Iterator<Item = &Scrape> + Clone {
+    /// The scrapes since the same question was asked before, the last one of then included; if it was not, or not of this
+    /// endpoint, those of the last `lookback`.
+    pub(super) fn within(&self, reach: Reach) -> impl Iterator<Item = &Scrape> + Clone {
         let now = self.0.back().map_or(Duration::ZERO, |newest| newest.at);
-        // A caller who asks each minute for the last minute shall not miss the scrape before by a few milliseconds.
-        let reach = lookback + lookback / 10;
-        self.0.iter().filter(move |scrape| now.saturating_sub(scrape.at) <= reach)
+        let last_of = |(from, to)| self.0.iter().rposition(|scrape| (from..=to).contains(&scrape.at));
+        let oldest = || self.0.iter().take_while(|scrape| now.saturating_sub(scrape.at) > reach.lookback).count();
+        let first = reach.before.and_then(last_of).unwrap_or_else(oldest);
+        self.0.range(first..)
     }
 
     pub(super) fn newest(&self) -> Option<&Scrape> {
         self.0.back()
+    }
+
+    /// When the oldest scrape was made that growth can do without: all but the newest two.
+    pub(super) fn spare(&self) -> Option<Duration> {
+        self.0.front().filter(|_| self.0.len() > 2).map(|oldest| oldest.at)
+    }
+
+    /// Forgets the oldest scrape, and says how many bytes that was.
+    pub(super) fn forget(&mut self) -> usize {
+        self.0.pop_front().map_or(0, |oldest| oldest.bytes)
+    }
+
+    pub(super) fn bytes(&self) -> usize {
+        self.0.iter().map(|scrape| scrape.bytes).sum()
     }
 }
 
@@ -175,7 +224,7 @@ mod tests {
     use deploy_core::name::RevisionName;
     use deploy_core::time::Timestamp;
 
-    use super::{History, Scrape, Selector, increases};
+    use super::{History, Reach, Scrape, Selector, increases};
     use crate::monitors::exposition::{Format, parse};
 
     fn scrapes(texts: &[&str]) -> Vec<Scrape> {
@@ -183,6 +232,7 @@ mod tests {
             at: Duration::from_secs(n as u64 * 10),
             wall: Timestamp(n as i64 * 10_000),
             samples: parse(text, Format::Prometheus).expect("an exposition"),
+            bytes: 1,
         };
         texts.iter().enumerate().map(scrape).collect()
     }
@@ -232,10 +282,23 @@ mod tests {
     }
 
     #[test]
-    fn a_history_reaches_a_tenth_further_than_it_is_asked() {
+    fn a_history_reaches_back_to_the_asking_before_or_else_as_far_as_it_is_asked() {
         let mut history = History::default();
         scrapes(&["c 1\n", "c 2\n", "c 3\n"]).into_iter().for_each(|s| history.push(s));
-        assert_eq!(history.within(Duration::from_millis(9_900)).count(), 2);
-        assert_eq!(history.within(Duration::from_secs(8)).count(), 1);
+        let seconds = Duration::from_secs;
+        let reached = |lookback, before| history.within(Reach { lookback, before }).count();
+        assert_eq!([10_000, 9_900, 60_000].map(|ms| reached(Duration::from_millis(ms), None)), [2, 1, 3]);
+        assert_eq!(reached(seconds(8), Some((seconds(9), seconds(11)))), 2);
+        assert_eq!(reached(seconds(20), Some((seconds(9), seconds(11)))), 2);
+        assert_eq!(reached(seconds(8), Some((seconds(11), seconds(12)))), 1, "it was not scraped then");
+    }
+
+    #[test]
+    fn what_a_selector_may_select_is_kept_for_every_revision_alone() {
+        let samples =
+            &scrapes(&["c{v=\"v1\",code=\"503\"} 1\nc{v=\"v2\",code=\"200\"} 2\nd{code=\"503\"} 4\n"])[0].samples;
+        let selector = Selector::new("c").is("v", "{revision}").starts_with("code", "5");
+        let kept: Vec<f64> = samples.iter().filter(|s| selector.may_select(s)).map(|s| s.value).collect();
+        assert_eq!(kept, [1.0]);
     }
 }

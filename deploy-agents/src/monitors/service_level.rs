@@ -234,9 +234,10 @@ pub struct BudgetGate {
     level: ServiceLevel,
     at_least: f64,
     unknown: Unknown,
+    covering: f64,
 }
 
-/// What it means that nobody counted. There is no default.
+/// What it means that nobody counted, or not over enough of the time. There is no default.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Unknown {
     /// Wait, and ask again after this long.
@@ -255,7 +256,25 @@ impl BudgetGate {
         more_than: f64,
         unknown: Unknown,
     ) -> Self {
-        Self { name, monitor, level, at_least: more_than, unknown }
+        Self { name, monitor, level, at_least: more_than, unknown, covering: 0.9 }
+    }
+
+    /// The same where the answer must be about at least this share of the promise's window, more than 0 and at most 1; otherwise the gate
+    /// does what it does where nobody counted. A monitor that remembers less than it is asked about answers with what there is, and its
+    /// window says so: a meter of 15 minutes knows nothing about a month. Default 0.9, which leaves a tenth for what is not scraped
+    /// or not closed yet. Say less for a service that is younger than its promise.
+    #[must_use]
+    pub fn covering(mut self, share: f64) -> Self {
+        self.covering = share;
+        self
+    }
+
+    /// What is so where nobody counted.
+    fn unknown(&self, reason: String) -> GateDecision {
+        match self.unknown {
+            Unknown::Hold(again) => GateDecision::hold(reason, again),
+            Unknown::NoGo => GateDecision::no_go(self.name.as_str(), reason),
+        }
     }
 }
 
@@ -282,17 +301,25 @@ impl Gate for BudgetGate {
         let context = MeasureContext::new(Arc::clone(&cx.release), cx.now);
         let all = self.monitor.measure(&request, &context).await;
         let all = all.map_err(|error| GateError::new("the error budget could not be read").because(error))?;
-        let found = all.into_iter().find(|m| m.metric == self.level.metric).map(|m| m.reading);
+        let found = all.into_iter().find(|m| m.metric == self.level.metric).map(|m| (m.window, m.reading));
+        let (metric, period) = (&self.level.metric, self.level.window);
         let counts = match found {
-            Some(Reading::Counts(counts)) => counts,
-            None | Some(Reading::NoData) => {
-                let reason = format!("nobody counted {} over {}", self.level.metric, Spell(self.level.window));
-                return Ok(match self.unknown {
-                    Unknown::Hold(again) => GateDecision::hold(reason, again),
-                    Unknown::NoGo => GateDecision::no_go(self.name.as_str(), reason),
-                });
+            Some((window, Reading::Counts(counts))) => {
+                let covered = window.to.since(window.from).min(period);
+                // NaN is no share that anything covers.
+                let is_enough = covered.as_secs_f64() >= self.covering * period.as_secs_f64();
+                if !is_enough {
+                    let (covered, period, needed) = (Spell(covered), Spell(period), self.covering * 100.0);
+                    return Ok(self.unknown(format!(
+                        "over {covered} of {period} alone were {metric} counted, and at least {needed} % are needed"
+                    )));
+                }
+                counts
             }
-            Some(Reading::Value(_) | Reading::Samples(_) | Reading::Histogram(_)) => {
+            None | Some((_, Reading::NoData)) => {
+                return Ok(self.unknown(format!("nobody counted {metric} over {}", Spell(period))));
+            }
+            Some((_, Reading::Value(_) | Reading::Samples(_) | Reading::Histogram(_))) => {
                 return Err(GateError::new(format!(
                     "{} does not count events, so it has no budget",
                     self.level.metric
@@ -312,8 +339,13 @@ impl Gate for BudgetGate {
     }
 
     fn flaw(&self) -> Option<String> {
-        let sound = self.at_least.is_finite() && self.at_least < 1.0;
-        (!sound).then(|| format!("more than {} of a budget can never be left", self.at_least))
+        let can_be_left = self.at_least.is_finite() && self.at_least < 1.0;
+        if !can_be_left {
+            return Some(format!("more than {} of a budget can never be left", self.at_least));
+        }
+        // NaN is not inside either.
+        let sound = self.covering > 0.0 && self.covering <= 1.0;
+        (!sound).then(|| format!("{} is no share of a window: more than 0, and at most 1", self.covering))
     }
 }
 

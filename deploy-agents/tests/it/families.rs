@@ -59,10 +59,10 @@ fn counts(events: u64, bad: u64) -> Reading {
 
 /// A clock that goes where it is told.
 #[derive(Debug, Default)]
-struct Hand(Mutex<Duration>);
+pub(crate) struct Hand(Mutex<Duration>);
 
 impl Hand {
-    fn to(&self, seconds: u64) {
+    pub(crate) fn to(&self, seconds: u64) {
         *self.0.lock().expect("not poisoned") = Duration::from_secs(seconds);
     }
 }
@@ -81,8 +81,10 @@ impl Clock for Hand {
 async fn coverage_lists_what_is_missing_and_what_is_bound_and_measures_nothing() {
     let at = service::spawn("v2").await;
     let probe = Arc::new(ProbeMonitor::new(block("probe"), format!("http://{at}/")).within(BOUND, BOUND));
-    let meter = Arc::new(Meter::new(block("shop")));
+    let hand = Arc::new(Hand::default());
+    let meter = Arc::new(Meter::new(block("shop")).clock(Arc::clone(&hand) as Arc<dyn Clock>));
     meter.event(&metric("orders.abandoned"), &name("v2"), false).expect("room");
+    hand.to(10);
     let nobody =
         Arc::new(ScrapeMonitor::new(block("gone")).endpoint(format!("http://127.0.0.1:{}/metrics", free_port())));
     let monitoring = Monitoring::new()
@@ -276,7 +278,9 @@ async fn the_way_to_a_revision_is_measured_and_nobody_at_its_end_is_a_failure() 
 /// Rows: M83.
 #[tokio::test]
 async fn a_fault_of_a_dependency_does_not_blame_the_release() {
-    let (ours, payments) = (Meter::new(block("checkout")), Meter::new(block("payments")));
+    let hand = Arc::new(Hand::default());
+    let [ours, payments] =
+        ["checkout", "payments"].map(|of| Meter::new(block(of)).clock(Arc::clone(&hand) as Arc<dyn Clock>));
     let (errors, theirs) = (metric("checkout.errors"), metric("payments.errors"));
     let monitor = Excused::new(ours.clone(), payments.clone(), theirs.clone(), Comparison::AtMost, 0.1);
     for revision in ["v1", "v2"] {
@@ -287,10 +291,12 @@ async fn a_fault_of_a_dependency_does_not_blame_the_release() {
     }
     let only = MeasureRequest { metrics: vec![errors.clone()], ..question() };
     let read = async || monitor.measure(&only, &context()).await.expect("an answer")[0].reading.clone();
+    hand.to(10);
     assert_eq!(read().await, counts(100, 50), "the dependency is well: the release is to blame");
     for _ in 0..50 {
         payments.event(&theirs, &name("v1"), true).expect("room");
     }
+    hand.to(20);
     assert_eq!(read().await, Reading::NoData, "neither bad nor good");
     let silent = Excused::new(ours, Meter::new(block("payments")), theirs, Comparison::AtMost, 0.1);
     let said = silent.measure(&only, &context()).await.expect("an answer");
@@ -300,13 +306,15 @@ async fn a_fault_of_a_dependency_does_not_blame_the_release() {
 /// Rows: M53, M68, M73.
 #[tokio::test]
 async fn a_host_counts_in_its_own_process() {
-    let meter = Meter::new(block("shop"));
+    let hand = Arc::new(Hand::default());
+    let meter = Meter::new(block("shop")).clock(Arc::clone(&hand) as Arc<dyn Clock>);
     for n in 1..=1_000_u32 {
         meter.size(&metric("orders.ms"), &name("v2"), f64::from(n)).expect("room");
         meter.event(&metric("orders.abandoned"), &name("v2"), n % 10 == 0).expect("room");
         meter.size(&metric("orders.ms"), &name("v1"), 1.0).expect("room");
         meter.event(&metric("orders.abandoned"), &name("v1"), false).expect("room");
     }
+    hand.to(10);
     let all = measure(&meter).await;
     assert_eq!(reading(&all, "orders.abandoned", Arm::Candidate), counts(1_000, 100));
     let Reading::Histogram(histogram) = reading(&all, "orders.ms", Arm::Candidate) else {

@@ -30,6 +30,7 @@ mod place;
 mod program;
 mod prometheus;
 mod prometheus_policy;
+mod prometheus_server;
 mod proxy;
 mod service;
 mod victoria;

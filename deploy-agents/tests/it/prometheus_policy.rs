@@ -446,3 +446,94 @@ async fn both_arms_are_asked_alike_and_the_token_is_never_shown() {
     let unknown = MeasureRequest { metrics: vec![MetricName::new("other").expect("a name")], ..request };
     assert!(monitor.measure(&unknown, &cx).await.is_err());
 }
+
+fn stale(then: Unfit) -> PrometheusPolicy {
+    PrometheusPolicy { stale: Stale { then, ..policy().stale }, ..policy() }
+}
+
+/// Of a dead exporter `sum(rate(errors[1m])) or vector(0)` is zero.
+///
+/// Rows: M70, M190.
+#[tokio::test]
+async fn a_guard_that_finds_no_sample_is_stale_and_no_health() {
+    let dead =
+        |asked: &str| (200, if asked.contains("timestamp(") { answer("vector", json!([])) } else { vector("0") });
+    let guarded = |guard| PromQuery::Instant { expression: template("sum(rate(errors[1m])) or vector(0)"), guard };
+    let up = || template("up{v=\"{revision}\"}");
+    let read_under = async |guard, policy| read(&monitor(guarded(guard), policy, dead)).await;
+    assert_eq!(read_under(Guard::Series(up()), stale(Unfit::NoData)).await, Ok(Reading::NoData));
+    let error = read_under(Guard::Series(up()), stale(Unfit::Error)).await.expect_err("an error");
+    assert!(error.contains("up{v=\"v2\"} has no sample in 1m"), "{error}");
+    let if_any = Guard::SeriesIfAny { selector: up(), reason: "begins with its first event".to_owned() };
+    assert_eq!(read_under(if_any, stale(Unfit::Error)).await, Ok(number(0.0)));
+    let doubtful = move |asked: &str| {
+        let (status, mut answer) = dead(asked);
+        answer["warnings"] = json!(["one store did not answer"]);
+        (status, answer)
+    };
+    let partial = PrometheusPolicy { partial: Partial::NoData, ..stale(Unfit::Error) };
+    assert_eq!(read(&monitor(guarded(Guard::Series(up())), partial, doubtful)).await, Ok(Reading::NoData));
+}
+
+#[tokio::test]
+async fn an_expression_covers_what_the_samples_of_its_guard_cover() {
+    let query = || PromQuery::Instant { expression: template("x"), guard: Guard::Series(template("up")) };
+    for (oldest, covered) in [(35, 35), (45, 60), (60, 60)] {
+        let script = move |asked: &str| {
+            let at = if asked.contains("min(min_over_time") { NOW - oldest } else { NOW - 5 };
+            (200, vector(&if asked.contains("timestamp(") { at.to_string() } else { "4".to_owned() }))
+        };
+        let window = ask(&monitor(query(), policy(), script)).await.expect("an answer")[0].window;
+        assert_eq!((window.from, window.to), (Timestamp((NOW - covered) * 1_000), Timestamp(NOW * 1_000)));
+    }
+}
+
+/// Rows: M69, M190.
+#[tokio::test]
+async fn a_selector_of_events_that_is_absent_or_stale_is_what_was_declared() {
+    type Samples = &'static [(i64, f64)];
+    const FRESH: Samples = &[(61, 10.0), (30, 15.0), (0, 20.0)];
+    const SILENT: Samples = &[(61, 10.0), (50, 14.0)];
+    const BORN: Samples = &[(9, 1.0), (0, 3.0)];
+    const GONE: Samples = &[];
+    let query = |absent_is_zero| {
+        let of = |name: &str| Selector::new(name);
+        PromQuery::Series(Query::Events { bad: vec![of("bad")], good: vec![of("ok"), of("moved")], absent_is_zero })
+    };
+    let events = async |absent_is_zero, policy, [bad, ok, moved]: [Samples; 3]| {
+        let script = move |asked: &str| {
+            let samples = if asked.contains("bad") {
+                bad
+            } else if asked.contains("moved") {
+                moved
+            } else {
+                ok
+            };
+            (200, if samples.is_empty() { matrix(&[]) } else { matrix(&[(json!({}), samples)]) })
+        };
+        read(&monitor(query(absent_is_zero), policy, script)).await
+    };
+    let (none, error) = (stale(Unfit::NoData), stale(Unfit::Error));
+    let absent = |absent| PrometheusPolicy { absent, ..policy() };
+    let declared = absent(Absent::Zero { reason: "begin with their first event".to_owned() });
+    assert_eq!(events(false, none.clone(), [FRESH, FRESH, FRESH]).await, Ok(counts(30, 10)));
+    assert_eq!(events(false, none.clone(), [FRESH, FRESH, BORN]).await, Ok(counts(23, 10)), "what is born is counted");
+    for of in [[FRESH, FRESH, GONE], [FRESH, GONE, FRESH]] {
+        assert_eq!(events(false, none.clone(), of).await, Ok(Reading::NoData), "nothing was declared");
+        assert!(events(false, absent(Absent::Error), of).await.expect_err("an error").contains("there is no series"));
+        assert_eq!(events(true, none.clone(), of).await, Ok(counts(20, 10)));
+        assert_eq!(events(false, declared.clone(), of).await, Ok(counts(20, 10)));
+    }
+    for of in [[FRESH, FRESH, SILENT], [FRESH, SILENT, FRESH], [SILENT, FRESH, FRESH]] {
+        assert_eq!(events(false, none.clone(), of).await, Ok(Reading::NoData), "it must be there, and fell silent");
+        assert!(events(false, error.clone(), of).await.expect_err("an error").contains("is stale"));
+    }
+    assert_eq!(
+        events(true, none.clone(), [FRESH, FRESH, SILENT]).await,
+        Ok(counts(24, 10)),
+        "what may be absent may end"
+    );
+    assert_eq!(events(true, none.clone(), [FRESH, GONE, GONE]).await, Ok(Reading::NoData), "nobody counted");
+    assert_eq!(events(true, none, [FRESH, SILENT, SILENT]).await, Ok(Reading::NoData), "nobody counts any more");
+    assert!(events(true, error, [FRESH, SILENT, GONE]).await.is_err());
+}

@@ -18,8 +18,9 @@ use deploy_core::gate::{Gate, GateContext, GateDecision};
 use deploy_core::monitor::Monitor;
 use deploy_core::name::{BlockName, MetricName};
 use deploy_core::plan::StepPath;
-use deploy_core::time::Now;
+use deploy_core::time::{Clock, Now};
 
+use crate::families::Hand;
 use crate::fleet::name;
 use crate::load::{BOUND, EVERY};
 use crate::peers::Prometheus;
@@ -132,7 +133,9 @@ async fn a_release_waits_until_it_is_watched() {
 /// Rows: M165, M174.
 #[tokio::test]
 async fn a_service_that_has_harmed_enough_is_not_changed() {
-    let meter = Meter::new(block("shop"));
+    let hand = Arc::new(Hand::default());
+    let meter = Meter::new(block("shop")).clock(Arc::clone(&hand) as Arc<dyn Clock>);
+    hand.to(600);
     let level = ServiceLevel::new(metric("errors"), 0.99, Duration::from_secs(600)).expect("sound");
     let gate =
         |monitor: Arc<dyn Monitor>, unknown| BudgetGate::new(block("budget"), monitor, level.clone(), 0.2, unknown);
@@ -147,16 +150,28 @@ async fn a_service_that_has_harmed_enough_is_not_changed() {
     for n in 0..1_000 {
         meter.event(&metric("errors"), &name("v2"), n < 7).expect("room");
     }
+    hand.to(610);
     assert_eq!(ask(&ours).await, GateDecision::Go, "30 % is left");
     meter.event(&metric("errors"), &name("v2"), true).expect("room");
     meter.event(&metric("errors"), &name("v2"), true).expect("room");
+    hand.to(620);
     let reason = vetoes(ask(&ours).await);
     assert!(reason.contains("9 of 1002 events were bad"), "{reason}");
     for _ in 0..20 {
         meter.event(&metric("errors"), &name("v2"), true).expect("room");
     }
+    hand.to(630);
     assert!(vetoes(ask(&ours).await).starts_with('-'), "overspent");
     assert!(ours.criterion().contains("20 % of the error budget"));
+    // Of a promise over a month, a meter that remembers a quarter of an hour says nothing.
+    let month = ServiceLevel::new(metric("errors"), 0.5, Duration::from_secs(30 * 86_400)).expect("sound");
+    let monthly = BudgetGate::new(block("budget"), Arc::new(meter.clone()), month, 0.2, Unknown::NoGo);
+    hand.to(31 * 86_400);
+    meter.event(&metric("errors"), &name("v2"), false).expect("room");
+    hand.to(31 * 86_400 + 10);
+    let reason = vetoes(ask(&monthly).await);
+    assert!(reason.contains("over 15m of 30d alone were errors counted, and at least 90 % are needed"), "{reason}");
+    assert_eq!(ask(&monthly.covering(0.0003)).await, GateDecision::Go, "15 minutes are enough, as declared");
     let dead = ProgramMonitor::new(block("program"), CommandLine::new("/there/is/no/such/program"), [metric("errors")]);
     let dead = gate(Arc::new(dead), Unknown::NoGo);
     let step = StepPath::new("deploy/budget").expect("a path");

@@ -3,18 +3,19 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use bytes::Bytes;
 use deploy_core::monitor::{Counts, Reading, Window};
 use deploy_core::name::RevisionName;
 use deploy_core::real::Real;
 use deploy_core::time::{Spell, Timestamp, millis};
 
 use super::PrometheusMonitor;
-use super::answer::{Answer, Data, Labels, Point, read};
+use super::answer::{Answer, AnswerError, Data, Labels, Point, read};
 use super::growth::Growth;
 use super::policy::{Absent, Partial, PrometheusPolicy, Unfit};
 use super::query::{Fold, Guard, PromQuery};
 use super::template::{Template, duration};
-use crate::http::HttpError;
+use crate::http::{HttpError, retry_after, shown};
 use crate::monitors::buckets::Buckets;
 use crate::monitors::{Query, Selector, whole};
 
@@ -63,34 +64,34 @@ impl<'a> Question<'a> {
                 window = covered.unwrap_or(window);
                 reading
             }
-            PromQuery::Instant { expression, guard } => {
-                if self.guarded(guard).await? {
+            PromQuery::Instant { expression, guard } => match self.guarded(guard).await? {
+                Some(covered) => {
+                    window = covered;
                     self.instant(expression, true).await?.map(value)
-                } else {
-                    None
                 }
-            }
-            PromQuery::Range { expression, step, fold, guard } => {
-                if self.guarded(guard).await? {
+                None => None,
+            },
+            PromQuery::Range { expression, step, fold, guard } => match self.guarded(guard).await? {
+                Some(covered) => {
+                    window = covered;
                     self.range(expression, *step, *fold).await?
-                } else {
-                    None
                 }
-            }
-            PromQuery::Seasonal { expression, period, periods, guard } => {
-                if self.guarded(guard).await? {
+                None => None,
+            },
+            PromQuery::Seasonal { expression, period, periods, guard } => match self.guarded(guard).await? {
+                Some(covered) => {
+                    window = covered;
                     self.seasonal(expression, *period, *periods).await?.map(value)
-                } else {
-                    None
                 }
-            }
-            PromQuery::Ratio { bad, all, guard } => {
-                if self.guarded(guard).await? {
+                None => None,
+            },
+            PromQuery::Ratio { bad, all, guard } => match self.guarded(guard).await? {
+                Some(covered) => {
+                    window = covered;
                     self.ratio(bad, all).await?
-                } else {
-                    None
                 }
-            }
+                None => None,
+            },
         };
         Ok((window, reading.unwrap_or(Reading::NoData)))
     }
@@ -224,7 +225,7 @@ impl<'a> Question<'a> {
                 let Some(Counted::Growth(all)) = self.growth(all, none_is_no_data(&self.policy.absent)).await? else {
                     return Ok((None, None));
                 };
-                let bad = match self.growth_of(bad, if_no_bad, false).await? {
+                let bad = match self.growth_of(bad, if_no_bad, Needs { fresh: false, warm: false }).await? {
                     Some(Counted::Growth(bad)) => bad.total(),
                     Some(Counted::Zero) => 0.0,
                     None => return Ok((Some(all.window(self.window.from)), None)),
@@ -257,20 +258,33 @@ impl<'a> Question<'a> {
         absent_is_zero: bool,
     ) -> Result<(Option<Window>, Option<Reading>), Failure> {
         let zero = Absent::Zero { reason: String::new() };
+        let absent = if absent_is_zero { &zero } else { &self.policy.absent };
+        // A class of events that may be absent may also fall silent: its staleness is that of the whole. One that must be there is
+        // stale by itself.
+        let own = !matches!(absent, Absent::Zero { .. });
         let (mut window, mut goods, mut bads): (Option<Window>, f64, f64) = (None, 0.0, 0.0);
         for selector in good {
-            if let Some(Counted::Growth(growth)) = self.growth(selector, none_is_no_data(&self.policy.absent)).await? {
-                let of = growth.window(self.window.from);
-                window = Some(window.map_or(of, |w| Window { from: w.from.min(of.from), to: w.to.max(of.to) }));
-                goods += growth.total();
+            match self.growth_of(selector, absent, Needs { fresh: own, warm: false }).await? {
+                Some(Counted::Growth(growth)) => {
+                    let of = growth.window(self.window.from);
+                    window = Some(window.map_or(of, |w| Window { from: w.from.min(of.from), to: w.to.max(of.to) }));
+                    goods += growth.total();
+                }
+                Some(Counted::Zero) => {}
+                None => return Ok((None, None)),
             }
         }
-        if window.is_none() {
-            return Ok((None, None));
+        // Without any good event's series nobody counted at all, whatever an absent one is.
+        let Some(covered) = window else { return Ok((None, None)) };
+        if self.is_stale(covered.to.0) {
+            let stale = unfit(self.policy.stale.then, || "every selector of good events is stale".to_owned())?;
+            return Ok((window, stale));
+        }
+        if !self.is_warm(covered.from.0) {
+            return Ok((window, None));
         }
         for selector in bad {
-            let absent = if absent_is_zero { &zero } else { &self.policy.absent };
-            match self.growth_of(selector, absent, false).await? {
+            match self.growth_of(selector, absent, Needs { fresh: own, warm: false }).await? {
                 Some(Counted::Growth(growth)) => bads += growth.total(),
                 Some(Counted::Zero) => {}
                 None => return Ok((window, None)),
@@ -280,22 +294,26 @@ impl<'a> Question<'a> {
     }
 
     async fn growth(&self, selector: &Selector, absent: &Absent) -> Found<Counted> {
-        self.growth_of(selector, absent, true).await
+        self.growth_of(selector, absent, Needs { fresh: true, warm: true }).await
     }
 
-    /// Growth over the window. Where it is about a part of the events, staleness and warm-up are those of the whole.
-    async fn growth_of(&self, selector: &Selector, absent: &Absent, whole: bool) -> Found<Counted> {
+    /// Growth over the window. Where it is about a part of the events, staleness and warm-up may be those of the whole.
+    async fn growth_of(&self, selector: &Selector, absent: &Absent, needs: Needs) -> Found<Counted> {
         let Some(series) = self.samples(selector).await? else { return Ok(None) };
         let Some(newest) = newest(&series) else { return self.missing(selector, absent) };
-        if whole && self.is_stale(newest) {
-            return unfit(self.policy.stale.then, || format!("{} is stale", selector.name()));
+        if needs.fresh && self.is_stale(newest) {
+            let promql = || selector.promql(self.revision);
+            return unfit(self.policy.stale.then, || format!("{} is stale: {}", selector.name(), promql()));
         }
         let Some(growth) = Growth::after(self.window.from.0, &series, self.policy.births) else {
             return self.missing(selector, absent);
         };
-        let warm = growth.first_ms <= self.window.to.0.saturating_sub(signed(self.policy.warm_up));
         let usable = growth.passes(self.policy.resets).map_err(|why| format!("{}: {why}", selector.name()))?;
-        Ok((usable && (warm || !whole)).then_some(Counted::Growth(growth)))
+        Ok((usable && (!needs.warm || self.is_warm(growth.first_ms))).then_some(Counted::Growth(growth)))
+    }
+
+    fn is_warm(&self, first_ms: i64) -> bool {
+        first_ms <= self.window.to.0.saturating_sub(signed(self.policy.warm_up))
     }
 
     /// The gauges whose newest sample is fresh, folded into one number.
@@ -334,30 +352,50 @@ impl<'a> Question<'a> {
         }
     }
 
-    /// Whether the series of the guard are fresh and reach back far enough.
-    async fn guarded(&self, guard: &Guard) -> Result<bool, Failure> {
-        let Guard::Series(selector) = guard else { return Ok(true) };
+    /// What the samples of the guard's series cover of the window; nothing if the answer cannot be used.
+    async fn guarded(&self, guard: &Guard) -> Found<Window> {
+        let (selector, may_be_absent) = match guard {
+            Guard::Nothing { .. } => return Ok(Some(self.window)),
+            Guard::Series(selector) => (selector, false),
+            Guard::SeriesIfAny { selector, .. } => (selector, true),
+        };
         let selector = selector.fill(self.values, self.lookback)?;
         let step = duration(self.policy.scraped_every.max(Duration::from_millis(1)));
         let reach = duration(self.lookback);
         let edge = async |fold: &str| {
             let query = format!("{fold}({fold}_over_time(timestamp({selector})[{reach}:{step}]))");
-            let found = match self.at_the_end(&query).await? {
-                Some(Data::Vector(all)) => all.first().map(|(_, point)| point.value).filter(|at| at.is_finite()),
-                Some(Data::Scalar(_) | Data::Matrix(_)) | None => None,
-            };
-            #[expect(clippy::cast_possible_truncation, reason = "a cast of a float saturates")]
-            Ok::<_, Failure>(found.map(|at| (at * 1_000.0) as i64))
+            match self.at_the_end(&query).await? {
+                None => Ok(None),
+                Some(Data::Vector(all)) => {
+                    let at = all.first().map(|(_, point)| point.value).filter(|at| at.is_finite());
+                    #[expect(clippy::cast_possible_truncation, reason = "a cast of a float saturates")]
+                    Ok::<_, Failure>(Some(at.map(|at| (at * 1_000.0) as i64)))
+                }
+                Some(Data::Scalar(_) | Data::Matrix(_)) => Err(format!("{query} answers no series").into()),
+            }
         };
-        // Without any series it is the expression's own policy that says what that means.
-        let Some(newest) = edge("max").await? else { return Ok(true) };
+        // An answer with warnings is no data, where the policy has it so.
+        let Some(newest) = edge("max").await? else { return Ok(None) };
+        let Some(newest) = newest else {
+            if may_be_absent {
+                return Ok(Some(self.window));
+            }
+            let why =
+                || format!("{selector} has no sample in {}, and so shows nothing to be fresh", Spell(self.lookback));
+            return unfit(self.policy.stale.then, why);
+        };
         if self.is_stale(newest) {
-            return Ok(unfit::<()>(self.policy.stale.then, || format!("{selector} is stale"))?.is_some());
+            return unfit(self.policy.stale.then, || format!("{selector} is stale"));
         }
-        let Some(oldest) = edge("min").await? else { return Ok(false) };
+        let Some(oldest) = edge("min").await?.flatten() else { return Ok(None) };
         // A series that was there at the window's first evaluation is one scrape old at most.
-        let warm_up = self.policy.warm_up.saturating_sub(self.policy.scraped_every);
-        Ok(oldest <= self.window.to.0.saturating_sub(signed(warm_up)))
+        let every = self.policy.scraped_every;
+        if oldest > self.window.to.0.saturating_sub(signed(self.policy.warm_up.saturating_sub(every))) {
+            return Ok(None);
+        }
+        // A scrape or two are missing at the edge of every window; beyond that the series are younger than the window.
+        let young = oldest > self.window.from.0.saturating_add(signed(every.saturating_mul(2)));
+        Ok(Some(if young { Window { from: Timestamp(oldest), ..self.window } } else { self.window }))
     }
 
     async fn at_the_end(&self, query: &str) -> Found<Data> {
@@ -372,35 +410,54 @@ impl<'a> Question<'a> {
         let mut left = server.attempts.get();
         let answer = loop {
             left -= 1;
+            let mut pause = server.apart;
             let error = match self.monitor.endpoint.ask(path, &values).await {
                 Ok(answer)
                     if answer.status().is_server_error() || answer.status() == http::StatusCode::TOO_MANY_REQUESTS =>
                 {
-                    let why = read(answer.body()).err().map_or_else(String::new, |error| format!(": {error}"));
-                    format!("{} answered {}{why}", self.monitor.endpoint.name(), answer.status()).into()
+                    let asks = retry_after(&answer);
+                    pause = pause.max(asks.unwrap_or_default());
+                    let wait = asks
+                        .map_or_else(String::new, |asks| format!(", and asks to be left alone for {}", Spell(asks)));
+                    format!("{}{wait}", self.refusal(&answer)).into()
                 }
                 Ok(answer) => break answer,
                 Err(error @ (HttpError::Unsupported { .. } | HttpError::TooLarge { .. })) => return Err(error.into()),
                 Err(error) => Failure::from(error),
             };
-            if left == 0 {
+            if left == 0 || pause > server.within.max(server.apart) {
                 return Err(error);
             }
-            crate::wait::pause(server.apart).await;
+            crate::wait::pause(pause).await;
         };
-        let status = answer.status();
+        if !answer.status().is_success() {
+            return Err(self.refusal(&answer).into());
+        }
         let Answer { data, doubts } = read(answer.body()).map_err(|error| -> Failure {
-            let from = self.monitor.endpoint.name();
-            if status.is_success() {
-                format!("{from}: {}", deploy_core::report::chain(&error)).into()
-            } else {
-                format!("{from} answered {status}: {error}").into()
-            }
+            format!("{}: {}", self.monitor.endpoint.name(), deploy_core::report::chain(&error)).into()
         })?;
         match (&self.policy.partial, doubts.is_empty()) {
             (_, true) | (Partial::Accept { .. }, false) => Ok(Some(data)),
             (Partial::NoData, false) => Ok(None),
             (Partial::Error, false) => Err(format!("the answer may be incomplete: {}", doubts.join("; ")).into()),
+        }
+    }
+
+    /// What a server that answers no success says. Its body is read for its reason alone.
+    fn refusal(&self, answer: &http::Response<Bytes>) -> String {
+        let (from, status) = (self.monitor.endpoint.name(), answer.status());
+        if status.is_redirection() {
+            let to = answer.headers().get(http::header::LOCATION).and_then(|to| to.to_str().ok());
+            let to = to.map_or_else(|| "another place".to_owned(), shown);
+            return format!("{from} answered {status} to {to}, which is not followed: name the server itself");
+        }
+        if status == http::StatusCode::UNAUTHORIZED || status == http::StatusCode::FORBIDDEN {
+            return format!("{from} answered {status}: it wants another token, or one at all");
+        }
+        match read(answer.body()) {
+            Ok(_) => format!("{from} answered {status}, though its body says success"),
+            Err(AnswerError::Shape(_)) => format!("{from} answered {status}"),
+            Err(error) => format!("{from} answered {status}: {error}"),
         }
     }
 
@@ -434,6 +491,13 @@ fn unfit<T>(then: Unfit, why: impl FnOnce() -> String) -> Found<T> {
         Unfit::NoData => Ok(None),
         Unfit::Error => Err(why().into()),
     }
+}
+
+/// What a selector must be by itself.
+#[derive(Clone, Copy)]
+struct Needs {
+    fresh: bool,
+    warm: bool,
 }
 
 /// What counters came to.

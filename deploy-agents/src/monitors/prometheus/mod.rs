@@ -10,11 +10,14 @@ mod template;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use deploy_core::monitor::{Arm, MeasureContext, MeasureRequest, Measurement, Monitor, MonitorError};
 use deploy_core::name::{BlockName, MetricName, RevisionName};
-use deploy_core::time::{Clock, SystemClock};
+use deploy_core::time::{Clock, Spell, SystemClock, Timestamp};
+use futures::StreamExt as _;
+use futures::stream::FuturesUnordered;
 
 pub use self::policy::{Absent, Births, Partial, PrometheusPolicy, Resets, Server, Stale, Unfit};
 pub use self::query::{Fold, Guard, PromQuery};
@@ -39,6 +42,21 @@ pub(super) fn shows_numbers(body: &[u8]) -> Result<(), String> {
     if numbers.iter().all(|number| number.is_nan()) { Err("nothing but NaN".to_owned()) } else { Ok(()) }
 }
 
+/// How long a whole measurement may take.
+const LOOK: Duration = Duration::from_secs(30);
+
+/// Nothing is waited for longer: what is endless adds up to no instant.
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// How many questions are asked at a time. Prometheus itself answers twenty (`--query.max-concurrency`), and others ask too.
+const AT_ONCE: usize = 8;
+
+/// How long one answer may take with all of its attempts.
+fn one_answer(server: &Server) -> Duration {
+    let attempts = server.attempts.get();
+    server.within.saturating_mul(attempts).saturating_add(server.apart.saturating_mul(attempts - 1))
+}
+
 /// Asks the HTTP interface of Prometheus about both arms.
 ///
 /// Native histograms are asked for in PromQL, whose functions turn them into numbers: `histogram_quantile(0.99, …)` as a
@@ -47,7 +65,9 @@ pub(super) fn shows_numbers(body: &[u8]) -> Result<(), String> {
 ///
 /// A question about `lookback` is about the window of that length that ends a settle time ago, by this machine's clock; the answer
 /// names the window that its samples really cover. Every metric has a [`PrometheusPolicy`], which says what silence and
-/// half answers are. A server that does not answer, refuses, or answers something else is a [`MonitorError`], never a number.
+/// half answers are. A server that does not answer, refuses, or answers something else is a [`MonitorError`], never a number: so are
+/// an answer whose status is not a success, whatever its body says, and a redirect, which is not followed, for the token is for one server
+/// alone.
 ///
 /// ```
 /// use std::num::NonZeroU32;
@@ -92,6 +112,7 @@ pub struct PrometheusMonitor {
     policy: PrometheusPolicy,
     metrics: BTreeMap<MetricName, (PromQuery, Option<PrometheusPolicy>)>,
     values: Vec<(String, Box<OfArm>)>,
+    within: Duration,
     clock: Arc<dyn Clock>,
 }
 
@@ -106,9 +127,10 @@ impl PrometheusMonitor {
         Self {
             name,
             endpoint: Endpoint::new(base, limits),
-            policy,
             metrics: BTreeMap::new(),
             values: Vec::new(),
+            within: LOOK.max(one_answer(&policy.server)),
+            policy,
             clock: Arc::new(SystemClock::new()),
         }
     }
@@ -136,6 +158,16 @@ impl PrometheusMonitor {
         of: impl Fn(Arm, &RevisionName) -> String + Send + Sync + 'static,
     ) -> Self {
         self.values.push((name.into(), Box::new(of)));
+        self
+    }
+
+    /// The same with this long, a day at most, for a whole measurement: of all metrics of both arms, however slow the server is and however often
+    /// it is asked again. Past that the answer is an error that names what was still open. Up to eight questions are asked at a time.
+    /// Default 30 s, half of the minute after which most analyses ask again; or, where that is longer, as long as one answer may
+    /// take with all of its attempts.
+    #[must_use]
+    pub fn within(mut self, within: Duration) -> Self {
+        self.within = within;
         self
     }
 
@@ -184,23 +216,63 @@ impl Monitor for PrometheusMonitor {
         let arms = [(Arm::Candidate, Some(&request.candidate)), (Arm::Baseline, request.baseline.as_ref())];
         let asked = |metric: &&MetricName| request.metrics.is_empty() || request.metrics.contains(metric);
         let now = self.clock.wall();
-        let mut all = Vec::new();
-        for (arm, revision) in arms.into_iter().filter_map(|(arm, revision)| Some((arm, revision?))) {
+        let of_arm = |(arm, revision): (Arm, Option<&'_ RevisionName>)| {
+            let revision = revision?.clone();
             let mut values: BTreeMap<String, String> =
-                self.values.iter().map(|(name, of)| (name.clone(), of(arm, revision))).collect();
+                self.values.iter().map(|(name, of)| (name.clone(), of(arm, &revision))).collect();
             values.insert("revision".to_owned(), revision.to_string());
             values.insert("service".to_owned(), cx.release.service.to_string());
             values.insert("environment".to_owned(), cx.release.environment.to_string());
-            for metric in self.metrics.keys().filter(asked) {
-                let (query, own) = &self.metrics[metric];
-                let policy = own.as_ref().unwrap_or(&self.policy);
-                let question = ask::Question::new(self, policy, revision, &values, request.lookback, now);
-                let (window, reading) = question.answer(query).await.map_err(|error| {
-                    MonitorError::new(format!("{} cannot say what {metric} of {revision} is", self.name)).because(error)
-                })?;
-                all.push(Measurement::new(metric.clone(), arm, window, reading));
+            Some((arm, revision, values))
+        };
+        let arms: Vec<_> = arms.into_iter().filter_map(of_arm).collect();
+        let metrics: Vec<&MetricName> = self.metrics.keys().filter(asked).collect();
+        let questions: Vec<_> = arms.iter().flat_map(|arm| metrics.iter().map(move |metric| (arm, *metric))).collect();
+        let mut answers: Vec<Option<Measurement>> = vec![None; questions.len()];
+        let mut open = FuturesUnordered::new();
+        let mut waiting = questions.iter().enumerate();
+        let deadline = tokio::time::Instant::now() + self.within.min(DAY);
+        loop {
+            while open.len() < AT_ONCE
+                && let Some((at, ((arm, revision, values), metric))) = waiting.next()
+            {
+                let answer = self.ask_one(*arm, revision, values, metric, request.lookback, now);
+                open.push(async move { (at, answer.await) });
+            }
+            match tokio::time::timeout_at(deadline, open.next()).await {
+                Ok(None) => return Ok(answers.into_iter().flatten().collect()),
+                Ok(Some((at, answer))) => answers[at] = Some(answer?),
+                Err(_) => {
+                    let still_open = questions.iter().zip(&answers).filter(|(_, answer)| answer.is_none());
+                    let mut names = still_open.map(|(((_, revision, _), metric), _)| format!("{metric} of {revision}"));
+                    let (first, more) = (names.next().unwrap_or_default(), names.count());
+                    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+                    let (name, within) = (&self.name, Spell(self.within));
+                    return Err(MonitorError::new(format!(
+                        "{name} was not through within {within}: {first}{more} had no answer"
+                    )));
+                }
             }
         }
-        Ok(all)
+    }
+}
+
+impl PrometheusMonitor {
+    async fn ask_one(
+        &self,
+        arm: Arm,
+        revision: &RevisionName,
+        values: &BTreeMap<String, String>,
+        metric: &MetricName,
+        lookback: Duration,
+        now: Timestamp,
+    ) -> Result<Measurement, MonitorError> {
+        let (query, own) = &self.metrics[metric];
+        let policy = own.as_ref().unwrap_or(&self.policy);
+        let question = ask::Question::new(self, policy, revision, values, lookback, now);
+        let (window, reading) = question.answer(query).await.map_err(|error| {
+            MonitorError::new(format!("{} cannot say what {metric} of {revision} is", self.name)).because(error)
+        })?;
+        Ok(Measurement::new(metric.clone(), arm, window, reading))
     }
 }

@@ -14,7 +14,7 @@ pub struct PrometheusPolicy {
     pub absent: Absent,
     /// The answer is NaN or infinite, as a ratio without events is.
     pub not_a_number: Unfit,
-    /// The newest sample is too old.
+    /// The newest sample is too old, or a [`Guard`](super::Guard) finds none.
     pub stale: Stale,
     /// The server warns that something may be missing.
     pub partial: Partial,
@@ -110,7 +110,8 @@ pub struct Server {
     pub within: Duration,
     /// How often a question without an answer is asked, the first time included.
     pub attempts: NonZeroU32,
-    /// How long between two of them.
+    /// How long between two of them; longer where the server asks for it by `Retry-After`, up to `within`. A server that asks for
+    /// more than that is not asked again.
     pub apart: Duration,
     /// The largest answer, in bytes.
     pub most: usize,

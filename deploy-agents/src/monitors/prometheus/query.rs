@@ -77,8 +77,19 @@ pub enum Fold {
 /// series that died minutes ago and one that is seconds old look like any other.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Guard {
-    /// These series, as a selector: their newest sample must not be stale, and their oldest must lie before the warm-up.
+    /// These series, as a selector: their newest sample must not be stale, and their oldest must lie before the warm-up. Without
+    /// any sample in the window they are stale too: of a dead exporter `sum(rate(errors[1m])) or vector(0)` is zero, and looks
+    /// like health. Choose series that are there from the start, as `up{…}` is or a counter of all requests, not ones that only
+    /// begin with their first event.
     Series(Template),
+    /// The same, where there may be no such series at all, and that is no sign of anything: then the expression's own answer holds.
+    /// A series that died so long ago that it is gone passes for one that never was.
+    SeriesIfAny {
+        /// The series, as a selector.
+        selector: Template,
+        /// Why they may be absent.
+        reason: String,
+    },
     /// Nothing, for this reason.
     Nothing {
         /// Why staleness and warm-up need not be looked at.
