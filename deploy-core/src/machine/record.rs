@@ -163,20 +163,10 @@ mod tests {
 
     use super::{AsWritten, Event, Record, RecordError};
     use crate::journal::{Envelope, JournalError};
-    use crate::machine::Strategies;
     use crate::name::{BlockName, TargetName};
     use crate::simulation::{Faults, Simulation};
-    use crate::strategy::Strategy;
     use crate::testing::explore::{Judged, ScriptedStrategy};
     use crate::testing::plans;
-
-    struct StraightOn(ScriptedStrategy);
-
-    impl Strategies for StraightOn {
-        fn strategy(&self, _name: &BlockName) -> Option<&dyn Strategy> {
-            Some(&self.0)
-        }
-    }
 
     #[derive(Debug, thiserror::Error)]
     enum Unread {
@@ -193,7 +183,7 @@ mod tests {
     /// Of runs in which everything goes wrong that can.
     fn stored() -> Vec<Vec<u8>> {
         let name = BlockName::new("roll").expect("a name");
-        let straight_on = StraightOn(ScriptedStrategy::new(name, Judged::Promote));
+        let straight_on = ScriptedStrategy::new(name, Judged::Promote);
         let plans = plans::small().expect("fixed names").into_iter().chain(plans::larger().expect("fixed names"));
         let runs = plans.flat_map(|(_, plan)| (0..3).map(move |seed| (std::sync::Arc::clone(&plan), seed)));
         let run = |(plan, seed)| {

@@ -392,24 +392,14 @@ fn failed(command: &Command, fault: Fault) -> Answer {
 #[cfg(all(test, feature = "testing"))]
 mod tests {
     use super::{Simulation, SimulationError};
-    use crate::machine::Strategies;
     use crate::name::{BlockName, TargetName};
-    use crate::strategy::Strategy;
     use crate::testing::explore::{Judged, ScriptedStrategy};
     use crate::testing::plans;
-
-    struct StraightOn(ScriptedStrategy);
-
-    impl Strategies for StraightOn {
-        fn strategy(&self, _name: &BlockName) -> Option<&dyn Strategy> {
-            Some(&self.0)
-        }
-    }
 
     #[test]
     fn records_that_do_not_give_what_was_live_are_found() {
         let name = BlockName::new("roll").expect("a name");
-        let straight_on = StraightOn(ScriptedStrategy::new(name, Judged::Promote));
+        let straight_on = ScriptedStrategy::new(name, Judged::Promote);
         let mut looks = 0;
         for (what, plan) in plans::small().expect("fixed names") {
             let target = TargetName::new("roll").expect("a name");

@@ -5,29 +5,14 @@ use std::sync::Arc;
 
 use deploy_core::effect::EffectKey;
 use deploy_core::journal::Envelope;
-use deploy_core::machine::{AfterFailure, Event, Mode, Outcome, Record, Strategies};
+use deploy_core::machine::{AfterFailure, Event, Mode, Outcome, Record};
 use deploy_core::name::{BlockName, TargetName};
 use deploy_core::plan::{Plan, StepPath, Work};
 use deploy_core::simulation::{Faults, Finished, Simulation};
-use deploy_core::strategy::Strategy;
 use deploy_core::testing::explore::{Judged, ScriptedStrategy};
 use deploy_core::testing::plans::{self, Sketch, TaskShape};
 
 /// The strategy that every rollout here uses: straight on, one stage after the other.
-struct StraightOn(ScriptedStrategy);
-
-impl StraightOn {
-    fn new() -> Self {
-        Self(ScriptedStrategy::new(BlockName::new("roll").expect("a name"), Judged::Promote))
-    }
-}
-
-impl Strategies for StraightOn {
-    fn strategy(&self, _name: &BlockName) -> Option<&dyn Strategy> {
-        Some(&self.0)
-    }
-}
-
 /// Two stretches of work with all that a release has: long work with a check and an undo, an approval, a rollout, a soak,
 /// and two tasks beside each other at the end.
 fn reference() -> Arc<Plan> {
@@ -74,7 +59,8 @@ fn simulation(seed: u64) -> Simulation {
 }
 
 fn run(simulation: Simulation) -> Finished {
-    simulation.run(&StraightOn::new()).expect("the engine goes on")
+    let straight_on = ScriptedStrategy::new(BlockName::new("roll").expect("a name"), Judged::Promote);
+    simulation.run(&straight_on).expect("the engine goes on")
 }
 
 /// The stories that are interrupted: one that succeeds, and one that goes all the way back after its last step failed.

@@ -3,25 +3,16 @@
 use std::sync::Arc;
 
 use deploy_core::journal::Envelope;
-use deploy_core::machine::{Machine, Record, Strategies};
+use deploy_core::machine::{Machine, Record};
 use deploy_core::name::{BlockName, RunId};
 use deploy_core::plan::Plan;
 use deploy_core::simulation::{Faults, Random, Simulation};
-use deploy_core::strategy::Strategy;
 use deploy_core::testing::explore::{Judged, ScriptedStrategy};
 use deploy_core::testing::plans;
 
-struct StraightOn(ScriptedStrategy);
-
-impl Strategies for StraightOn {
-    fn strategy(&self, _name: &BlockName) -> Option<&dyn Strategy> {
-        Some(&self.0)
-    }
-}
-
 fn records(plan: &Arc<Plan>, seed: u64) -> Vec<Record> {
     let name = BlockName::new("roll").expect("a name");
-    let straight_on = StraightOn(ScriptedStrategy::new(name, Judged::Promote));
+    let straight_on = ScriptedStrategy::new(name, Judged::Promote);
     let target = deploy_core::name::TargetName::new("roll").expect("a name");
     let run = Simulation::new(Arc::clone(plan), seed)
         .target(target, plans::before().expect("fixed names"))

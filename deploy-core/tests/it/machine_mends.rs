@@ -5,29 +5,20 @@ use std::time::Duration;
 
 use deploy_core::agent::{Certainty, Repeatable};
 use deploy_core::machine::{
-    Answer, Fault, Found, Input, Look, Machine, Mode, Outcome, Progress, Record, Reported, StepState, Strategies,
+    Answer, Fault, Found, Input, Look, Machine, Mode, Outcome, Progress, Record, Reported, StepState,
 };
 use deploy_core::name::{BlockName, InputId, RevisionName, RunId};
 use deploy_core::operator::{Act, OperatorInput, Principal, Settlement};
 use deploy_core::plan::{Plan, StepId, StepPath};
-use deploy_core::strategy::Strategy;
 use deploy_core::testing::explore::{Judged, ScriptedStrategy};
 use deploy_core::testing::plans::{self, Sketch, TaskShape, UNIT};
 use deploy_core::time::{Now, RunTime, Timestamp};
-
-struct Says(ScriptedStrategy);
-
-impl Strategies for Says {
-    fn strategy(&self, _name: &BlockName) -> Option<&dyn Strategy> {
-        Some(&self.0)
-    }
-}
 
 /// A machine moved by hand.
 struct Bench {
     machine: Machine,
     now: RunTime,
-    says: Says,
+    says: ScriptedStrategy,
     said: u32,
 }
 
@@ -38,7 +29,7 @@ impl Bench {
         let name = BlockName::new("s").expect("a name");
         let machine = Machine::new(plan, &RunId::new("bench").expect("a name"));
         let mut bench =
-            Self { machine, now: RunTime::START, says: Says(ScriptedStrategy::new(name, Judged::Continue)), said: 0 };
+            Self { machine, now: RunTime::START, says: ScriptedStrategy::new(name, Judged::Continue), said: 0 };
         bench.turn(&Input::Admitted { epoch: 1 });
         bench
     }
@@ -51,7 +42,7 @@ impl Bench {
     }
 
     fn strategy_says(&mut self, says: Judged) {
-        self.says = Says(ScriptedStrategy::new(BlockName::new("s").expect("a name"), says));
+        self.says = ScriptedStrategy::new(BlockName::new("s").expect("a name"), says);
     }
 
     fn answer(&mut self, answer: Answer) -> Vec<Record> {

@@ -238,7 +238,7 @@ impl<'a> Search<'a> {
                 opened |= 1 << e.of.step.0;
             }
         };
-        let voice = world::OneVoice::new(self.fixed.voice.clone(), action.says);
+        let voice = world::ScriptedStrategy::new(self.fixed.voice.clone(), action.says);
         let now = wall_beside(action.at);
         let result = rules::turn(self.rules, &mut machine, &action.input, now, &voice, seen);
         let bad = |s: &Self, p: &str, how: String| Err(s.violation(at, p, how, Some(action)));
@@ -295,7 +295,7 @@ impl<'a> Search<'a> {
 
     /// A repeated id changes nothing, whatever came of it the first time.
     fn told_again(&self, at: usize, machine: &Machine, action: &Action) -> Result<(), Box<Violation>> {
-        let voice = world::OneVoice::new(self.fixed.voice.clone(), Judged::Continue);
+        let voice = world::ScriptedStrategy::new(self.fixed.voice.clone(), Judged::Continue);
         match self.rules.decide(machine, &action.input, wall_beside(action.at), &voice) {
             Ok(decided) if decided.events.is_empty() && decided.reply == Reply::Ignored => Ok(()),
             other => {

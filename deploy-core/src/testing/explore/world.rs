@@ -58,6 +58,13 @@ impl ScriptedStrategy {
     }
 }
 
+/// Whatever a plan calls its strategies, they all say this.
+impl Strategies for ScriptedStrategy {
+    fn strategy(&self, _name: &BlockName) -> Option<&dyn Strategy> {
+        Some(self)
+    }
+}
+
 impl Strategy for ScriptedStrategy {
     fn name(&self) -> BlockName {
         self.name.clone()
@@ -112,22 +119,6 @@ impl Strategy for ScriptedStrategy {
 
 fn question() -> ApprovalRequest {
     ApprovalRequest::new("shall it go on?").expires_after(UNIT * 2)
-}
-
-/// Every strategy says the same.
-#[derive(Debug)]
-pub(super) struct OneVoice(ScriptedStrategy);
-
-impl OneVoice {
-    pub(super) fn new(name: BlockName, says: Judged) -> Self {
-        Self(ScriptedStrategy::new(name, says))
-    }
-}
-
-impl Strategies for OneVoice {
-    fn strategy(&self, _name: &BlockName) -> Option<&dyn Strategy> {
-        Some(&self.0)
-    }
 }
 
 /// One way in which a command can be answered.
