@@ -40,7 +40,7 @@ pub(crate) fn each(file: &str, table: Option<&str>, mut check: impl FnMut(&str, 
 pub(crate) fn say(text: &str) {
     use std::io::Write as _;
 
-    writeln!(std::io::stderr(), "{text}").unwrap();
+    writeln!(std::io::stderr(), "{text}").expect("standard error");
 }
 
 /// A whole number of a row; nothing if it is null or absent.
