@@ -196,10 +196,9 @@ fn standing(cause: Cause) -> Standing {
 /// Whether what was measured could be compared, whatever it means.
 fn is_of_meaning(cause: Cause) -> bool {
     match cause {
-        Cause::Harm | Cause::Proven | Cause::WithinMargin | Cause::TooShort | Cause::LowTraffic | Cause::Undecided => {
-            true
-        }
-        Cause::SampleRatio | Cause::Error | Cause::NoData | Cause::NoBaseline => false,
+        Cause::Harm | Cause::Proven | Cause::WithinMargin | Cause::LowTraffic | Cause::Undecided => true,
+        // A judge that looks once has not looked yet.
+        Cause::TooShort | Cause::SampleRatio | Cause::Error | Cause::NoData | Cause::NoBaseline => false,
     }
 }
 

@@ -442,7 +442,7 @@ mod tests {
 
     #[test]
     fn figures_with_which_every_release_would_pass_or_none_are_refused() {
-        let changes: [(usize, &str, serde_json::Value, &str); 17] = [
+        let changes: [(usize, &str, serde_json::Value, &str); 26] = [
             (1, "/kayenta/pass", 0.0.into(), "pass of the Kayenta judge is 0"),
             (1, "/kayenta/pass", 101.0.into(), "pass"),
             (1, "/kayenta/marginal", 96.0.into(), "marginal"),
@@ -459,6 +459,20 @@ mod tests {
             (2, "/burn_rate/pairs/1/factor", (-6.0).into(), "pairs[1].factor"),
             (2, "/burn_rate/pairs/0/short", 7_200_000.into(), "pairs[0].long"),
             (3, "/service_score/pass", 0.0.into(), "pass of the service score"),
+            (1, "/kayenta/metrics/0/groups", serde_json::json!([]), "number of groups of errors"),
+            (1, "/kayenta/weights", serde_json::json!({ "errors": 150.0 }), "weight of errors"),
+            (1, "/kayenta/weights", serde_json::json!({ "errors": 50.0 }), "sum of the weights"),
+            (1, "/kayenta/weights", serde_json::json!({ "errors": 100.0, "others": 1.0 }), "sum of the weights"),
+            (1, "/kayenta/metrics/0/classifier/measure", "common_language".into(), "allowed.decrease of errors"),
+            (1, "/kayenta/metrics/0/classifier/allowed/increase", 0.5.into(), "allowed.increase of errors"),
+            (
+                1,
+                "/kayenta/metrics/0/outliers",
+                serde_json::json!({ "standard_deviations": { "factor": -100.0 } }),
+                "factor of",
+            ),
+            (3, "/service_score/objectives/0/pass", serde_json::json!([[]]), "number of groups without"),
+            (3, "/service_score/objectives/0/pass", serde_json::json!([]), "weight of all"),
             (3, "/service_score/objectives/0/weight", 0.0.into(), "weight of all"),
         ];
         let all = all();

@@ -130,6 +130,16 @@ impl ServiceScore {
             let of = |field: &str| format!("{field} of {}", objective.metric);
             let weight = objective.weight;
             figures.within(of("weight"), weight, weight >= 0.0 && weight.is_finite(), "a number of 0 or more")?;
+            let empty = objective.pass.iter().chain(&objective.warning).filter(|group| group.is_empty()).count();
+            let empty = super::special::length(empty);
+            figures.within(
+                of("number of groups without a criterion"),
+                empty,
+                empty == 0.0,
+                "none, since each would always be kept,",
+            )?;
+            let never = objective.key && objective.pass.is_empty();
+            figures.within(of("number of criteria of the key"), 0.0, !never, "at least one")?;
             figures.open(of("quantile"), objective.quantile)?;
         }
         Ok(())
@@ -156,7 +166,8 @@ impl ServiceScore {
             }
             explanations.push(explanation(objective, numbers, kept));
         }
-        let score = if possible > 0.0 { 100.0 * reached / possible } else { 0.0 };
+        // Weights such as 0.3 do not add up exactly; a score that is shown as the limit is the limit.
+        let score = if possible > 0.0 { (1e11 * reached / possible).round() / 1e9 } else { 0.0 };
         let (cause, result, advice, because) = if let Some(metric) = failed_key {
             let because = format!("the key objective {metric} is missed");
             (Cause::Harm, JudgementResult::Fail, Advice::RollBack, because)
@@ -276,6 +287,23 @@ mod tests {
 
     fn at_most(limit: CriterionLimit) -> Criterion {
         Criterion { comparison: Comparison::AtMost, limit }
+    }
+
+    /// Four of weight 0.3, of which three are kept, come to the 75 that is shown.
+    #[test]
+    fn a_score_at_the_limit_is_at_the_limit_whatever_the_weights_add_up_to() {
+        let one = |at: usize| Objective {
+            metric: MetricName::new(format!("m{at}")).expect("a name"),
+            pass: vec![vec![at_most(CriterionLimit::Fixed(5.0))]],
+            warning: Vec::new(),
+            weight: 0.3,
+            key: false,
+            quantile: 0.95,
+        };
+        let score = ServiceScore { objectives: (0..4).map(one).collect(), ..score() };
+        let number = |metric: &MetricName| if metric.as_str() == "m3" { 9.0 } else { 1.0 };
+        let verdict = score.judge(|metric| Measured { now: Some(number(metric)), previous: None });
+        assert_eq!(verdict.result, JudgementResult::Inconclusive, "{verdict}");
     }
 
     /// Response time: at most 10 % more than last time and below 600; a warning up to 800. Errors: key, at most 5.

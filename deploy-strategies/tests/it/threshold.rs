@@ -146,6 +146,50 @@ fn absence_means_what_the_author_wrote() {
     assert!(said.because.contains("nobody buys at night"), "{}", said.because);
 }
 
+/// A full count in which nothing was good is no success, whatever no limit forbids.
+#[test]
+fn a_full_count_without_anything_good_is_a_doubt() {
+    let unclear = Standing::Unclear(ReasonCode::NoData);
+    let limits = || MetricLimits { count: Some(3), inconclusive_limit: None, ..limits() };
+    let mut absent = Judged::by(MetricLimits { no_data: NoData::Inconclusive, ..limits() });
+    assert_eq!([absent.nothing(), absent.nothing(), absent.nothing()], [Standing::NotYet, Standing::NotYet, unclear]);
+    let mut bad = Judged::by(MetricLimits {
+        failure_limit: None,
+        consecutive_failure_limit: Some(Limit::more_than(10)),
+        ..limits()
+    });
+    let all = [bad.value(1.0), bad.value(1.0), bad.value(1.0)];
+    assert_eq!(all[2], Standing::Unclear(ReasonCode::AnalysisInconclusive));
+    let mut some = Judged::by(MetricLimits { no_data: NoData::Inconclusive, ..limits() });
+    assert_eq!(
+        [some.nothing(), some.value(0.001), some.nothing()][2],
+        Standing::Good,
+        "one was, and no limit was broken"
+    );
+}
+
+/// What is no error ends a row of errors, also where it counts as nothing.
+#[test]
+fn answers_that_do_not_count_end_a_row_of_errors() {
+    let errors = ErrorPolicy::consecutive(Limit::at_least(2), OnError::RollBack);
+    for no_data in
+        [NoData::Hold { at_most: Duration::from_secs(3600) }, NoData::Ignore { reason: "at night".to_owned() }]
+    {
+        let mut judged = Judged::by(MetricLimits { no_data, errors, ..limits() });
+        let bad = Standing::Bad(ReasonCode::AnalysisErrors);
+        for _ in 0..3 {
+            assert_ne!(judged.answer(Err("down")), bad);
+            assert_ne!(judged.nothing(), bad);
+        }
+        assert_ne!(judged.answer(Err("down")), bad);
+        assert_eq!(judged.answer(Err("down")), bad, "two in a row");
+    }
+    let mut few = Judged::by(MetricLimits { min_events: 1_000_000, errors, ..limits() });
+    for _ in 0..3 {
+        assert_eq!([few.answer(Err("down")), few.counts(3, 0)], [Standing::NotYet; 2]);
+    }
+}
+
 #[test]
 fn too_few_events_are_added_up_before_they_are_judged() {
     let mut judged = Judged::by(MetricLimits { min_events: 100, failure_limit: Some(Limit::more_than(0)), ..limits() });

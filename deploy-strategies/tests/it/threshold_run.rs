@@ -188,6 +188,29 @@ fn flaggers_counter_is_shared_and_never_falls() {
     assert_eq!(back, judge);
 }
 
+/// In a run of its own the counter is the same, and answers to another judge than it was begun with are refused without a panic.
+#[test]
+fn a_run_counts_the_failed_checks_of_all_metrics() {
+    let flagger = |name| MetricLimits { failure_limit: None, no_data: NoData::Fail, ..every(name, 60) };
+    let judge = Threshold::with_failed_checks(vec![flagger("a"), flagger("b")], Limit::at_least(4)).unwrap();
+    let mut run = judge.start(RunTime(0));
+    assert_eq!(go(&mut run, &judge, 0, Ok(Some(2))), [0, 1]);
+    assert_eq!(run.result(&judge).phase, MetricPhase::Running, "two of them");
+    go(&mut run, &judge, 60, Ok(Some(2)));
+    assert_eq!(run.result(&judge).phase, MetricPhase::Failed, "four");
+    assert_eq!(run.wake_at(), None);
+
+    let three = Threshold::new(vec![every("a", 60), every("b", 60), every("c", 60)]).unwrap();
+    let mut run = judge.start(RunTime(0));
+    run.asked(0).unwrap();
+    assert_eq!(run.answered(&three, 2, &answer(0, Ok(Some(0)))), Err(RunError::NoSuchMetric(2)));
+    let one = Threshold::new(vec![every("a", 60)]).unwrap();
+    run.answered(&one, 0, &answer(0, Ok(Some(0)))).unwrap();
+    assert_eq!(run.result(&three).phase, MetricPhase::Running);
+    run.end(&three);
+    assert_eq!(run.result(&three).phase, MetricPhase::Error, "of the third nothing is known");
+}
+
 /// Sizes are compared at the quantile that the author names, and without one they are an error, not a number.
 #[test]
 fn sizes_are_judged_at_the_quantile_that_is_named() {

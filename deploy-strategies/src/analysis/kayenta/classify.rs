@@ -56,6 +56,31 @@ pub enum EffectSize {
     CommonLanguage,
 }
 
+impl EffectSize {
+    /// What no effect measures.
+    #[must_use]
+    pub fn none(self) -> f64 {
+        match self {
+            Self::MeanRatio => 1.0,
+            Self::CommonLanguage => 0.5,
+        }
+    }
+
+    /// With these limits every effect counts: the default of the original.
+    #[must_use]
+    pub fn every(self) -> EffectLimits {
+        EffectLimits { decrease: self.none(), increase: self.none() }
+    }
+
+    /// Where it ends: no limit there is ever passed.
+    pub(super) fn most(self) -> f64 {
+        match self {
+            Self::MeanRatio => f64::INFINITY,
+            Self::CommonLanguage => 1.0,
+        }
+    }
+}
+
 /// From where on an effect counts.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct EffectLimits {
@@ -67,7 +92,7 @@ pub struct EffectLimits {
 
 /// How one metric is classified.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(default)]
+#[serde(from = "Written")]
 pub struct Classifier {
     /// Which direction is a deviation.
     pub direction: Direction,
@@ -77,9 +102,9 @@ pub struct Classifier {
     pub confidence: f64,
     /// How the size of the effect is measured.
     pub measure: EffectSize,
-    /// From where on an effect is a deviation.
+    /// From where on an effect is a deviation. Not written: every effect, by how it is measured.
     pub allowed: EffectLimits,
-    /// From where on a deviation of a critical metric is critical.
+    /// From where on a deviation of a critical metric is critical. Not written: every one.
     pub critical_from: EffectLimits,
     /// Whether a deviation of this metric alone fails the release.
     pub critical: bool,
@@ -89,10 +114,47 @@ pub struct Classifier {
     pub must_have_data: bool,
 }
 
+/// As it is written: what is left out depends on how the effect is measured.
+#[derive(Deserialize)]
+struct Written {
+    #[serde(default)]
+    direction: Direction,
+    tolerance: Option<f64>,
+    confidence: Option<f64>,
+    #[serde(default)]
+    measure: EffectSize,
+    allowed: Option<EffectLimits>,
+    critical_from: Option<EffectLimits>,
+    #[serde(default)]
+    critical: bool,
+    #[serde(default)]
+    missing_data: MissingData,
+    #[serde(default)]
+    must_have_data: bool,
+}
+
+impl From<Written> for Classifier {
+    fn from(written: Written) -> Self {
+        let Written { direction, measure, critical, missing_data, must_have_data, .. } = written;
+        let (default, every) = (Self::default(), measure.every());
+        Self {
+            direction,
+            tolerance: written.tolerance.unwrap_or(default.tolerance),
+            confidence: written.confidence.unwrap_or(default.confidence),
+            measure,
+            allowed: written.allowed.unwrap_or(every),
+            critical_from: written.critical_from.unwrap_or(every),
+            critical,
+            missing_data,
+            must_have_data,
+        }
+    }
+}
+
 impl Default for Classifier {
     /// The figures of the original: tolerance 0.25, confidence 0.98, every mean ratio counts.
     fn default() -> Self {
-        let every = EffectLimits { decrease: 1.0, increase: 1.0 };
+        let every = EffectSize::MeanRatio.every();
         Self {
             direction: Direction::Either,
             tolerance: 0.25,
@@ -190,6 +252,24 @@ fn one_value(experiment: &[f64], control: &[f64]) -> bool {
 mod tests {
     use super::{Class, Classifier, Direction, EffectLimits, EffectSize, MissingData};
     use crate::analysis::tables::{self, Row, number, numbers};
+
+    #[test]
+    fn what_is_not_written_depends_on_how_the_effect_is_measured() {
+        let read = |json| serde_json::from_value::<Classifier>(json).expect("a classifier");
+        assert_eq!(read(serde_json::json!({})), Classifier::default());
+        let chance = read(serde_json::json!({ "measure": "common_language", "tolerance": 0.3 }));
+        let every = EffectLimits { decrease: 0.5, increase: 0.5 };
+        assert_eq!(
+            (chance.allowed, chance.critical_from, chance.tolerance.to_bits()),
+            (every, every, 0.3f64.to_bits())
+        );
+        // 36 of 40 points about eight higher are a deviation.
+        let control: Vec<f64> = (0..40).map(|i| 100.0 + f64::from(i % 7)).collect();
+        let experiment: Vec<f64> =
+            control.iter().enumerate().map(|(i, x)| if i < 4 { x - 8.0 } else { x + 8.0 }).collect();
+        assert_eq!(chance.classify(&experiment, &control).expect("they vary").class, Class::High);
+        assert_eq!(read(serde_json::to_value(&chance).expect("written")), chance);
+    }
 
     fn class(text: &str) -> Class {
         serde_json::from_value(serde_json::json!(text)).expect("a class")

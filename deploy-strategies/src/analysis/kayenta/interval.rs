@@ -22,7 +22,8 @@ pub struct Interval {
 ///
 /// # Errors
 ///
-/// [`SampleError`] if a series is empty, holds something that is not a finite number, or nothing varies.
+/// [`SampleError`] if a series is empty, holds something that is not a finite number, the two are further apart than numbers reach, or
+/// nothing varies.
 pub fn interval(experiment: &[f64], control: &[f64], confidence: f64) -> Result<Interval, SampleError> {
     check(experiment, 1)?;
     check(control, 1)?;
@@ -35,6 +36,9 @@ pub fn interval(experiment: &[f64], control: &[f64], confidence: f64) -> Result<
     let (x, y) = (sorted(experiment), sorted(control));
     let least = x[0] - y[y.len() - 1];
     let most = x[x.len() - 1] - y[0];
+    if !(least.is_finite() && most.is_finite()) {
+        return Err(SampleError::Range);
+    }
     if least >= most {
         // Both are constant: every shift but this one is refuted.
         return Ok(Interval { low: least, high: least, estimate: least });
@@ -58,9 +62,13 @@ pub fn interval(experiment: &[f64], control: &[f64], confidence: f64) -> Result<
 }
 
 /// The standardised rank statistic of the experiment lowered by `shift` against the control, with the continuity step of
-/// one half towards zero and the ties of the shifted values. Not a number if all values are then equal.
+/// one half towards zero and the ties of the shifted values. Not a number if all values are then equal, or one of them is not finite.
 #[must_use]
 pub fn standardised(experiment: &[f64], control: &[f64], shift: f64) -> f64 {
+    let finite = |values: &[f64]| values.iter().all(|value| (value - shift).is_finite() && value.is_finite());
+    if !finite(experiment) || !finite(control) {
+        return f64::NAN;
+    }
     let sorted = |values: &[f64]| {
         let mut values = values.to_vec();
         values.sort_unstable_by(f64::total_cmp);
@@ -100,6 +108,18 @@ mod tests {
     use super::{interval, standardised};
     use crate::analysis::special::normal_quantile;
     use crate::analysis::tables;
+
+    #[test]
+    fn what_is_no_number_has_no_place_and_what_is_too_far_apart_is_refused() {
+        use crate::analysis::sample::SampleError;
+        for (x, y, shift) in
+            [(f64::NAN, 1.0, 0.0), (1.0, f64::INFINITY, 0.0), (1.0, 1.0, f64::NAN), (f64::MAX, 0.0, f64::MIN)]
+        {
+            assert!(standardised(&[x], &[y], shift).is_nan(), "{x} {y} {shift}");
+        }
+        let far = interval(&[1.7e308, 1.6e308], &[-1.7e308, -1.6e308], 0.98);
+        assert_eq!(far, Err(SampleError::Range));
+    }
 
     #[test]
     fn the_rows_of_the_interval() {

@@ -123,14 +123,47 @@ impl Kayenta {
             figures.open(of("quantile"), metric.quantile)?;
             figures.open(of("confidence"), metric.classifier.confidence)?;
             let tolerance = metric.classifier.tolerance;
+            let right = tolerance >= 0.0 && tolerance.is_finite();
+            figures.within(of("tolerance"), tolerance, right, "a share of 0 or more")?;
+            let groups = super::special::length(metric.groups.len());
             figures.within(
-                of("tolerance"),
-                tolerance,
-                tolerance >= 0.0 && tolerance.is_finite(),
-                "a share of 0 or more",
+                of("number of groups"),
+                groups,
+                metric.muted || groups > 0.0,
+                "at least one, or it would not count,",
             )?;
+            let factor = metric.outliers.factor();
+            figures.within(of("factor of outliers"), factor, factor > 0.0 && factor.is_finite(), "a number above 0")?;
+            let none = metric.classifier.measure.none();
+            for (name, limits) in
+                [("allowed", metric.classifier.allowed), ("critical_from", metric.classifier.critical_from)]
+            {
+                let EffectLimits { decrease, increase } = limits;
+                let below = "at most that of no effect";
+                figures.within(of(&format!("{name}.decrease")), decrease, (0.0..=none).contains(&decrease), below)?;
+                let most = metric.classifier.measure.most();
+                let above = "at least that of no effect, and one that can be reached,";
+                figures.within(
+                    of(&format!("{name}.increase")),
+                    increase,
+                    increase >= none && increase < most,
+                    above,
+                )?;
+            }
         }
-        Ok(())
+        let all: f64 = self.weights.values().sum();
+        for (group, weight) in &self.weights {
+            figures.within(format!("weight of {group}"), *weight, (0.0..=100.0).contains(weight), "0 to 100")?;
+        }
+        let counted = self.metrics.iter().filter(|metric| !metric.muted).flat_map(|metric| &metric.groups);
+        let rest = counted.filter(|group| !self.weights.contains_key(*group)).count();
+        let right = all <= 100.0 + 1e-9 && (rest > 0 || all >= 100.0 - 1e-9);
+        figures.within(
+            "sum of the weights",
+            all,
+            self.weights.is_empty() || right,
+            "100, or less if a group without one shares the rest,",
+        )
     }
 
     /// Judges the points of all metrics. `points` is asked for each by name; a metric that is not there has no data.

@@ -50,6 +50,14 @@ pub enum Outliers {
 }
 
 impl Outliers {
+    /// How far a point may be out; 1 where none is left out.
+    pub(super) fn factor(self) -> f64 {
+        match self {
+            Self::Keep => 1.0,
+            Self::InterquartileRange { factor, .. } | Self::StandardDeviations { factor } => factor,
+        }
+    }
+
     /// Which points are outliers.
     #[must_use]
     pub fn among(self, values: &[f64]) -> Vec<bool> {

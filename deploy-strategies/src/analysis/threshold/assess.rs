@@ -56,8 +56,8 @@ pub struct Counters {
 }
 
 impl Counters {
-    /// Counts one more. An error is not counted as a measurement, and any other outcome ends a row of errors; a row of
-    /// successes or failures is ended by anything else.
+    /// Counts one more. An error is not counted as a measurement, and any other outcome ends a row of errors. A row of successes is ended by
+    /// anything else; a row of failures by a success and by what is neither, not by an error, which says nothing of the release.
     pub fn add(&mut self, outcome: MeasurementOutcome) {
         let up = |n: &mut u32| *n = n.saturating_add(1);
         match outcome {
@@ -84,6 +84,13 @@ impl Counters {
             }
         }
         up(&mut self.count);
+        self.consecutive_error = 0;
+    }
+}
+
+impl Counters {
+    /// An answer came that was neither counted nor an error: a row of errors is over.
+    pub(super) fn answered(&mut self) {
         self.consecutive_error = 0;
     }
 }
@@ -141,8 +148,9 @@ pub fn outcome<E>(success: Option<Result<bool, E>>, failure: Option<Result<bool,
 
 /// The phase of a metric.
 ///
-/// Limits that were broken come first, in the given order; then enough good measurements in a row; then the full count.
-/// Ending before anything was measured is inconclusive in our order; Argo Rollouts calls it a success.
+/// Limits that were broken come first, in the given order; then enough good measurements in a row; then the full count. A full count, or an
+/// end, without a single good measurement is inconclusive in our order: that nothing broke a limit is not that anything was good. Argo
+/// Rollouts calls it a success.
 #[must_use]
 pub fn assess(limits: &Limits, counters: &Counters, progress: Progress, order: PeerOrder) -> MetricPhase {
     if !progress.asked {
@@ -175,12 +183,13 @@ pub fn assess(limits: &Limits, counters: &Counters, progress: Progress, order: P
         return match (limits.consecutive_success.is_some(), can_fail) {
             (true, true) => MetricPhase::Inconclusive,
             (true, false) => MetricPhase::Failed,
+            (false, _) if order == PeerOrder::Ours && counters.successful == 0 => MetricPhase::Inconclusive,
             (false, _) => MetricPhase::Successful,
         };
     }
     match (progress.ending, order) {
         (false, _) => MetricPhase::Running,
-        (true, PeerOrder::Ours) if counters.count == 0 => MetricPhase::Inconclusive,
+        (true, PeerOrder::Ours) if counters.successful == 0 => MetricPhase::Inconclusive,
         (true, _) => MetricPhase::Successful,
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use deploy_core::monitor::Measured;
+use deploy_core::monitor::{Measured, MeasurementOutcome};
 use deploy_core::time::RunTime;
 use serde::{Deserialize, Serialize};
 
@@ -147,11 +147,13 @@ impl Run {
             return Err(RunError::NotAsked(metric));
         }
         slot.open = false;
-        let kept = &mut self.state.metrics[metric];
+        let kept = self.state.metrics.get_mut(metric).ok_or(RunError::NoSuchMetric(metric))?;
         let before = kept.counters().error;
         // The rhythm is the run's own: an answer is never too soon for its interval.
         let unhurried = MetricLimits { interval: None, ..limits.clone() };
-        kept.take(&unhurried, judge.order, self.started, &Answer::of(answer));
+        let outcome = kept.take(&unhurried, judge.order, self.started, &Answer::of(answer));
+        let bad = matches!(outcome, Some(MeasurementOutcome::Failed | MeasurementOutcome::Error)) && !limits.dry_run;
+        self.state.failed_checks = self.state.failed_checks.saturating_add(u32::from(bad));
         let errors = (kept.counters().error > before).then_some(kept.counters().consecutive_error);
         slot.next = Some(answer.at + pause(limits, judge.order, errors));
         if kept.hold_is_over(limits, answer.at) {
@@ -195,7 +197,8 @@ impl Run {
             if !matches!(phase, MetricPhase::Running | MetricPhase::Pending) {
                 let slot = &mut self.metrics[at];
                 (slot.ended, slot.next, slot.open) = (Some(phase), None, false);
-                bad |= phase > MetricPhase::Pending && !judge.metrics()[at].dry_run;
+                let counts = judge.metrics().get(at).is_some_and(|limits| !limits.dry_run);
+                bad |= phase > MetricPhase::Pending && counts;
             }
         }
         if bad && self.metrics.iter().any(|slot| slot.ended.is_none()) {
@@ -204,12 +207,16 @@ impl Run {
     }
 
     fn phase(&self, judge: &Threshold, at: usize) -> MetricPhase {
-        let slot = &self.metrics[at];
+        // Of another judge than the one that it was begun with, nothing is known.
+        let all = (self.metrics.get(at), judge.metrics().get(at), self.state.metrics.get(at));
+        let (Some(slot), Some(limits), Some(kept)) = all else { return MetricPhase::Error };
         if let Some(ended) = slot.ended {
             return ended;
         }
-        let limits = &judge.metrics()[at];
-        let kept = &self.state.metrics[at];
+        let too_many = judge.failed_checks.is_some_and(|limit| limit.reached(self.state.failed_checks));
+        if too_many && !limits.dry_run {
+            return MetricPhase::Failed;
+        }
         let counters = kept.counters();
         let asked = kept.looked_at() || slot.open;
         let progress = Progress { asked, in_flight: slot.open, ending: slot.ending };

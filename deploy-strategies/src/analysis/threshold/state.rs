@@ -103,9 +103,10 @@ enum Read {
 }
 
 impl MetricState {
-    /// Whether the newest answer held a number that could be judged.
+    /// Whether the newest answer held a number that could be judged, and was not bad.
     pub(super) fn is_measured(&self) -> bool {
-        self.number.is_some() && !self.absent && self.last.is_some_and(|last| last != MeasurementOutcome::Error)
+        let judged = matches!(self.last, Some(MeasurementOutcome::Successful | MeasurementOutcome::Inconclusive));
+        self.number.is_some() && !self.absent && judged
     }
 
     /// Takes in one answer, and says what it came to; nothing if nothing was counted.
@@ -134,7 +135,10 @@ impl MetricState {
         };
         self.absent = matches!(read, Read::NoData);
         let outcome = match read {
-            Read::TooFew => return None,
+            Read::TooFew => {
+                self.counters.answered();
+                return None;
+            }
             Read::Number(number) => {
                 self.number = Real::new(number).ok();
                 limits.condition.outcome(number)
@@ -147,10 +151,12 @@ impl MetricState {
                 NoData::Fail => MeasurementOutcome::Failed,
                 NoData::Inconclusive => MeasurementOutcome::Inconclusive,
                 NoData::Hold { .. } => {
+                    self.counters.answered();
                     self.held_since.get_or_insert(answer.at);
                     return None;
                 }
                 NoData::Ignore { .. } => {
+                    self.counters.answered();
                     self.ignored = self.ignored.saturating_add(1);
                     return None;
                 }
