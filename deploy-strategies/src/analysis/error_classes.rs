@@ -7,7 +7,7 @@ use deploy_core::monitor::Counts;
 use serde::{Deserialize, Serialize};
 
 use super::proportion::Proportions;
-use super::special::length;
+use super::special::real;
 
 /// What an error says, without what differs from one occurrence to the next: numbers, hexadecimal words and what stands in
 /// quotes.
@@ -40,9 +40,9 @@ pub struct NewClass {
     pub fingerprint: Fingerprint,
     /// How often the candidate had it.
     pub candidate: u64,
-    /// How often the baseline had it.
+    /// How often the baseline had it, as far as it remembers kinds.
     pub baseline: u64,
-    /// The chance of so many more of the candidate's requests, if both had it alike.
+    /// The chance of so many more of the candidate's requests, if both had it alike; at most, where the baseline does not remember all kinds.
     pub p_value: f64,
 }
 
@@ -150,26 +150,39 @@ impl ErrorClasses {
     }
 
     /// The kinds that the candidate had more often than chance allows, the surest first: by Fisher's test on the requests that had them,
-    /// with a chance of `alpha` (0 to 1) of naming any where both arms are alike. Once: it is for a report on what the judge found, and for
-    /// saying where to look, not for looking again and again.
+    /// with a chance of at most `alpha` (0 to 1) of naming any where both arms are alike. That holds for one look at a time that does not
+    /// depend on what was seen; who looks again and again divides `alpha` among the looks. It takes each error for one of another request:
+    /// requests that have the same error many times make chance look smaller than it is.
+    ///
+    /// `alpha` is divided by the kinds that either arm had, since which these are says nothing of the arm that had them; by those of the
+    /// candidate alone it would be divided by fewer the luckier they fell. Of [`ErrorClasses::others`] each is taken for a kind of its own in
+    /// that number, and all of the baseline's for any kind that the baseline does not remember: where the baseline had more kinds than
+    /// it could remember, a kind is named only if it were new even so.
     ///
     /// `requests` are those of the candidate and of the baseline. Nothing where one of them saw none.
     #[must_use]
     pub fn new_in(&self, baseline: &Self, requests: (u64, u64), alpha: f64) -> Vec<NewClass> {
-        // Each kind is a question of its own.
-        let level = alpha / length(self.classes.len().max(1));
+        let level = alpha / real(self.kinds_with(baseline).max(1));
         let classes = self.classes.iter().filter_map(|(fingerprint, candidate)| {
-            let old = baseline.of(fingerprint);
+            let known = baseline.classes.get(fingerprint).copied();
             // A request may have an error more than once.
             let of = |events: u64, bad: u64| Counts::new(events, bad.min(events)).ok();
-            let both = Proportions::of(of(requests.0, *candidate)?, of(requests.1, old)?).ok()?;
+            let most = known.unwrap_or(baseline.others);
+            let both = Proportions::of(of(requests.0, *candidate)?, of(requests.1, most)?).ok()?;
             let p_value = both.exact().greater;
-            let fingerprint = fingerprint.clone();
+            let (fingerprint, old) = (fingerprint.clone(), known.unwrap_or(0));
             (p_value <= level).then_some(NewClass { fingerprint, candidate: *candidate, baseline: old, p_value })
         });
         let mut classes: Vec<NewClass> = classes.collect();
         classes.sort_by(|a, b| a.p_value.total_cmp(&b.p_value));
         classes
+    }
+
+    /// The most kinds that either of two arms may have had.
+    fn kinds_with(&self, other: &Self) -> u64 {
+        let more = other.classes.keys().filter(|fingerprint| !self.classes.contains_key(*fingerprint));
+        let remembered = u64::try_from(self.classes.len() + more.count()).unwrap_or(u64::MAX);
+        remembered.saturating_add(self.others).saturating_add(other.others)
     }
 }
 
@@ -219,17 +232,63 @@ mod tests {
         assert!(candidate.new_in(&baseline, (0, 90_000), 0.01).is_empty());
     }
 
+    /// A message of a kind of its own.
+    fn letters(mut i: u32) -> String {
+        let mut text = String::new();
+        for _ in 0..4 {
+            text.push(char::from(b'k' + u8::try_from(i % 10).expect("small")));
+            i /= 10;
+        }
+        text
+    }
+
+    #[test]
+    fn kinds_that_the_baseline_alone_had_are_chances_too() {
+        // Of a hundred kinds that occur once, two have to fall to an arm of two requests in a hundred, by chance alone.
+        let (mut candidate, mut baseline) = (ErrorClasses::default(), ErrorClasses::default());
+        (0..2).for_each(|i| candidate.count(&letters(i)));
+        (2..100).for_each(|i| baseline.count(&letters(i)));
+        assert!(candidate.new_in(&baseline, (1_000, 99_000), 0.05).is_empty());
+        // Alone, it would be a chance of one in a hundred.
+        let mut alone = ErrorClasses::default();
+        alone.count("disk full");
+        assert_eq!(alone.new_in(&ErrorClasses::default(), (1_000, 99_000), 0.05).len(), 1);
+    }
+
+    #[test]
+    fn a_kind_that_the_baseline_may_have_forgotten_is_not_new() {
+        let mut baseline = ErrorClasses::default();
+        (0..500).for_each(|i| baseline.count(&letters(i)));
+        let mut candidate = ErrorClasses::default();
+        (0..20).for_each(|_| candidate.count("disk full"));
+        let new = |baseline: &ErrorClasses| candidate.new_in(baseline, (10_000, 90_000), 0.01).len();
+        assert_eq!(new(&baseline), 1);
+        // The baseline had it as often for its share, when there was no room left.
+        (0..180).for_each(|_| baseline.count("disk full"));
+        assert_eq!((baseline.others(), new(&baseline)), (180, 0));
+        // A few that were forgotten cannot have been so many.
+        let mut few = ErrorClasses::default();
+        (0..503).for_each(|i| few.count(&letters(i)));
+        assert_eq!((few.others(), new(&few)), (3, 1));
+    }
+
+    proptest! {
+        #[test]
+        fn where_each_kind_occurs_once_chance_names_any_as_seldom_as_promised(kinds in 1u32..60, share in 0.001f64..0.5) {
+            // The chance that none of them falls to the candidate is known; any that does is named, or none is.
+            let requests = ((share * 1e6) as u64, 1_000_000 - (share * 1e6) as u64);
+            let (mut candidate, mut baseline) = (ErrorClasses::default(), ErrorClasses::default());
+            candidate.count(&letters(0));
+            (1..kinds).for_each(|i| baseline.count(&letters(i)));
+            let named = !candidate.new_in(&baseline, requests, 0.05).is_empty();
+            let falls = 1.0 - (1.0 - requests.0 as f64 / 1e6).powi(i32::try_from(kinds).expect("few"));
+            prop_assert!(!named || falls <= 0.05 + 1e-9, "{falls}");
+        }
+    }
+
     #[test]
     fn there_are_only_so_many_kinds() {
         let mut classes = ErrorClasses::default();
-        let letters = |mut i: u32| {
-            let mut text = String::new();
-            for _ in 0..4 {
-                text.push(char::from(b'k' + u8::try_from(i % 10).expect("small")));
-                i /= 10;
-            }
-            text
-        };
         (0..600).for_each(|i| classes.count(&letters(i)));
         assert_eq!((classes.classes.len(), classes.others()), (ErrorClasses::MOST, 100));
     }

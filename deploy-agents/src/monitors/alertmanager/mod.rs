@@ -12,4 +12,4 @@ pub use self::drill::AlertDrill;
 pub use self::firing::{FiringAlerts, Watchdog};
 pub use self::inbox::{AlertInbox, Delivered};
 pub use self::message::{ActiveAlert, Alert, AlertState, MessageError, SentAlert, WebhookMessage};
-pub use self::silence::{Matcher, Silence, SilenceError, SilenceId};
+pub use self::silence::{HidesAll, Matcher, Silence, SilenceError, SilenceId};

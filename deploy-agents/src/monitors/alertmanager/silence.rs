@@ -6,6 +6,8 @@ use std::time::Duration;
 use deploy_core::time::{Spell, Timestamp};
 use serde::{Deserialize, Serialize};
 
+use crate::monitors::prometheus::matching_itself;
+
 /// A label, and what it must or must not be.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -35,11 +37,32 @@ impl Matcher {
         Self { name: name.into(), value: expression.into(), is_regex: true, is_equal: true }
     }
 
-    /// The same with another value, made of this one.
+    /// The same with another value, made of this one. In an expression a revision stands for itself alone.
     pub(super) fn filled(&self, revision: &str) -> Self {
-        Self { value: self.value.replace("{revision}", revision), ..self.clone() }
+        let revision = if self.is_regex { matching_itself(revision) } else { revision.to_owned() };
+        Self { value: self.value.replace("{revision}", &revision), ..self.clone() }
+    }
+
+    /// Why it hides no fewer alerts than there are, if it does.
+    fn hides_all(&self) -> Option<HidesAll> {
+        if !self.is_equal {
+            return Some(HidesAll::Negative);
+        }
+        if !self.is_regex {
+            return self.value.is_empty().then_some(HidesAll::Empty);
+        }
+        let Ok(whole) = regex::Regex::new(&format!("^(?s:{})$", self.value)) else {
+            return Some(HidesAll::NoExpression);
+        };
+        if whole.is_match("") {
+            return Some(HidesAll::Empty);
+        }
+        ANYTHING.iter().all(|value| whole.is_match(value)).then_some(HidesAll::Anything)
     }
 }
+
+/// Values that have nothing in common: what matches all of them matches anything.
+const ANYTHING: [&str; 4] = ["a", "7", "zz9-anything", "Ünlike_the/others: 1.5"];
 
 impl fmt::Display for Matcher {
     /// As Alertmanager's filters have it.
@@ -84,13 +107,41 @@ pub struct Silence {
 /// The longest silence: nobody remembers why after a day.
 const LONGEST: Duration = Duration::from_secs(24 * 3_600);
 
+/// Why a matcher alone would hide every alert.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum HidesAll {
+    /// It says what a label is not, which is so of most.
+    Negative,
+    /// It matches the empty value, which every alert has that lacks the label.
+    Empty,
+    /// Its expression matches values that have nothing in common.
+    Anything,
+    /// Its expression is none.
+    NoExpression,
+}
+
+impl fmt::Display for HidesAll {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Negative => "says only what the label is not",
+            Self::Empty => "matches the empty value, and with it every alert without the label",
+            Self::Anything => "matches anything",
+            Self::NoExpression => "is no regular expression that can be read",
+        })
+    }
+}
+
 /// A silence that must not be.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum SilenceError {
     /// It would hide every alert: name at least one label and its value.
-    #[error("it would hide every alert: name at least one label and its value")]
-    Everything,
+    #[error("it would hide every alert: name at least one label and its value{}", of_which(.matchers))]
+    Everything {
+        /// Its matchers, each with why it narrows nothing.
+        matchers: Vec<(Matcher, HidesAll)>,
+    },
     /// Nobody answers for it: say who.
     #[error("nobody answers for it: say who silences")]
     Nobody,
@@ -100,6 +151,10 @@ pub enum SilenceError {
     /// It is empty, or longer than a day.
     #[error("it lasts {}; more than nothing and at most {} are allowed", Spell(*.0), Spell(LONGEST))]
     Length(Duration),
+}
+
+fn of_which(matchers: &[(Matcher, HidesAll)]) -> String {
+    matchers.iter().map(|(matcher, why)| format!("; {matcher} {why}")).collect()
 }
 
 /// What names a silence.
@@ -128,12 +183,9 @@ impl Silence {
     ) -> Result<Self, SilenceError> {
         let (matchers, created_by, comment): (Vec<Matcher>, String, String) =
             (matchers.into_iter().collect(), by.into(), because.into());
-        let narrows = |m: &Matcher| {
-            let anything = m.is_regex && [".*", ".+", ""].contains(&m.value.as_str());
-            m.is_equal && !m.value.is_empty() && !anything
-        };
-        if !matchers.iter().any(narrows) {
-            return Err(SilenceError::Everything);
+        let wide: Vec<_> = matchers.iter().filter_map(|m| Some((m.clone(), m.hides_all()?))).collect();
+        if wide.len() == matchers.len() {
+            return Err(SilenceError::Everything { matchers: wide });
         }
         if created_by.trim().is_empty() {
             return Err(SilenceError::Nobody);
@@ -158,7 +210,14 @@ mod tests {
 
     use deploy_core::time::Timestamp;
 
-    use super::{Matcher, Silence, SilenceError};
+    use super::{HidesAll, Matcher, Silence, SilenceError};
+
+    #[test]
+    fn a_revision_in_an_expression_matches_itself_alone() {
+        let filled = Matcher::matches("version", "shop-{revision}").filled("v1.2+b");
+        assert_eq!(filled, Matcher::matches("version", "shop-v1\\.2\\+b"));
+        assert_eq!(Matcher::is("version", "{revision}").filled("v1.2"), Matcher::is("version", "v1.2"));
+    }
 
     #[test]
     fn a_silence_that_must_not_be_is_refused() {
@@ -166,9 +225,26 @@ mod tests {
         let of = |matchers: Vec<Matcher>, lasts, by, why| Silence::new(matchers, Timestamp(0), lasts, by, why);
         let shop = || vec![Matcher::is("service", "shop")];
         assert!(of(shop(), hour, "ada", "a release").is_ok());
-        assert_eq!(of(Vec::new(), hour, "ada", "a release"), Err(SilenceError::Everything));
-        assert_eq!(of(vec![Matcher::is_not("service", "x")], hour, "ada", "why"), Err(SilenceError::Everything));
-        assert_eq!(of(vec![Matcher::matches("a", ".+")], hour, "ada", "why"), Err(SilenceError::Everything));
+        assert_eq!(of(Vec::new(), hour, "ada", "a release"), Err(SilenceError::Everything { matchers: Vec::new() }));
+        for (matcher, why) in [
+            (Matcher::is_not("service", "x"), HidesAll::Negative),
+            (Matcher::is("service", ""), HidesAll::Empty),
+            (Matcher::matches("service", ""), HidesAll::Empty),
+            (Matcher::matches("service", ".*|x"), HidesAll::Empty),
+            (Matcher::matches("service", "(.*)"), HidesAll::Empty),
+            (Matcher::matches("service", ".{0,}"), HidesAll::Empty),
+            (Matcher::matches("service", "shop|"), HidesAll::Empty),
+            (Matcher::matches("service", ".+"), HidesAll::Anything),
+            (Matcher::matches("service", "x|(.+)"), HidesAll::Anything),
+            (Matcher::matches("service", "[^x]+|x.*"), HidesAll::Anything),
+            (Matcher::matches("service", "(shop"), HidesAll::NoExpression),
+        ] {
+            let error = of(vec![matcher.clone()], hour, "ada", "why").expect_err("it hides everything");
+            assert!(error.to_string().contains(&format!("{matcher} {why}")), "{error}");
+            assert_eq!(error, SilenceError::Everything { matchers: vec![(matcher.clone(), why)] });
+            let narrowed = vec![matcher, Matcher::matches("team", "shop|cart-[0-9]+")];
+            assert!(of(narrowed, hour, "ada", "why").is_ok());
+        }
         assert_eq!(of(shop(), hour, " ", "why"), Err(SilenceError::Nobody));
         assert_eq!(of(shop(), hour, "ada", ""), Err(SilenceError::NoReason));
         assert!(matches!(of(shop(), hour * 25, "ada", "why"), Err(SilenceError::Length(_))));

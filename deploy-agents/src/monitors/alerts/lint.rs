@@ -54,7 +54,7 @@ pub enum Flaw {
     NoName,
     /// Another rule has the same name and severity.
     NameTwice,
-    /// It compares nothing, so that it fires for ever or never.
+    /// It compares nothing, or only by `bool`, so that it fires for ever or never.
     ComparesNothing,
 }
 
@@ -141,23 +141,41 @@ fn flaws(rule: &AlertRule) -> Vec<Flaw> {
     .collect()
 }
 
-/// Whether PromQL, its strings and selectors aside, compares or asks for absence.
+/// Whether PromQL, its strings, selectors and comments aside, compares or asks for absence. A comparison by `bool` says 0 or 1, and an alert
+/// fires for both.
 fn compares(expression: &str) -> bool {
-    let (mut bare, mut quote, mut depth, mut escaped) = (String::new(), None, 0_u32, false);
+    let (mut bare, mut quote, mut depth, mut escaped, mut comment) = (String::new(), None, 0_u32, false, false);
     for c in expression.chars() {
         match (quote, c) {
+            _ if comment => comment = c != '\n',
             (Some(_), _) if escaped => escaped = false,
-            (Some(_), '\\') => escaped = true,
+            (Some('"' | '\''), '\\') => escaped = true,
             (Some(open), _) if open == c => quote = None,
             (None, '"' | '\'' | '`') => quote = Some(c),
+            (None, '#') => comment = true,
             (None, '{') => depth += 1,
             (None, '}') => depth = depth.saturating_sub(1),
             (None, _) if depth == 0 => bare.push(c),
             _ => {}
         }
+        // What is left out parts the words beside it.
+        if comment && !bare.ends_with(' ') {
+            bare.push(' ');
+        }
     }
     let words = |word: &str| bare.split(|c: char| !c.is_ascii_alphanumeric() && c != '_').any(|found| found == word);
-    ["<", ">", "==", "!="].iter().any(|operator| bare.contains(operator))
+    let by_bool = |after: &str| {
+        let rest = after.trim_start();
+        let word = rest.get(..4).is_some_and(|word| word.eq_ignore_ascii_case("bool"));
+        word && !rest[4..].starts_with(|c: char| c.is_ascii_alphanumeric() || "_:".contains(c))
+    };
+    let filters = |operator: &str| {
+        bare.match_indices(operator).any(|(at, _)| {
+            let after = &bare[at + operator.len()..];
+            !by_bool(after.strip_prefix('=').unwrap_or(after))
+        })
+    };
+    ["<", ">", "==", "!="].iter().any(|operator| filters(operator))
         || ["absent", "absent_over_time", "unless", "and"].iter().any(|word| words(word))
 }
 
@@ -247,6 +265,13 @@ mod tests {
         assert!(!compares("up{job!=\"a\"}"));
         assert!(!compares("label_replace(up, \"a\", \"x > \\\" y\", \"\", \"\")"));
         assert!(compares("up{job=\"a\"} == 0") && compares("absent(up)") && compares("a unless b"));
+        assert!(!compares("up # > 0") && !compares("up # and\n"));
+        assert!(compares("up # why\n == 0") && compares("up{a=\"#\"} == 0") && compares("up{a=`\\`} == 0"));
+        for operator in ["<", ">", "<=", ">=", "==", "!="] {
+            assert!(!compares(&format!("x {operator} bool 0.05")) && !compares(&format!("x{operator}BOOL(y)")));
+            assert!(compares(&format!("x {operator} 0.05")) && compares(&format!("x {operator} boolean")));
+            assert!(compares(&format!("sum(x {operator} bool y) > 3")), "the one outside filters");
+        }
         assert!(!compares("absentee") && !compares("sum by (band) (x)"));
     }
 }

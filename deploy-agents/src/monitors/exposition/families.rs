@@ -15,12 +15,17 @@ pub(super) struct Families {
     /// Names of samples that families claim, by who claims them.
     claimed: BTreeMap<String, String>,
     family: Option<Family>,
+    /// How many claimed names were looked at to be freed.
+    #[cfg(test)]
+    looked_at: usize,
 }
 
 #[derive(Debug)]
 struct Family {
     name: String,
     kind: Kind,
+    /// The names of samples that it claims.
+    claims: Vec<String>,
     described: BTreeSet<&'static str>,
     sampled: bool,
     /// The metrics of it, by their labels without those that tell the points of one metric apart.
@@ -160,7 +165,8 @@ impl Families {
         }
         let described = BTreeSet::new();
         let (ended, metric) = (BTreeSet::new(), None);
-        self.family = Some(Family { name: name.to_owned(), kind, described, sampled: false, ended, metric });
+        let (name, claims) = (name.to_owned(), Vec::new());
+        self.family = Some(Family { name, kind, claims, described, sampled: false, ended, metric });
         self.claim()
     }
 
@@ -168,15 +174,23 @@ impl Families {
         self.end()
     }
 
-    /// No two families may have samples of one name.
+    /// No two families may have samples of one name. What the family claimed before it said its type is free again; only its own names are
+    /// looked at, since a page may hold hundreds of thousands of families.
     fn claim(&mut self) -> Result<(), String> {
-        let Some(family) = &self.family else { return Ok(()) };
-        self.claimed.retain(|_, by| *by != family.name);
+        let Some(family) = &mut self.family else { return Ok(()) };
+        for name in family.claims.drain(..) {
+            #[cfg(test)]
+            {
+                self.looked_at += 1;
+            }
+            self.claimed.remove(&name);
+        }
         for suffix in family.kind.suffixes().iter().chain(&[""]) {
             let name = format!("{}{suffix}", family.name);
             if let Some(other) = self.claimed.insert(name.clone(), family.name.clone()).filter(|o| *o != family.name) {
                 return Err(format!("{name} is claimed by {other} and by {}", family.name));
             }
+            family.claims.push(name);
         }
         Ok(())
     }
@@ -313,5 +327,37 @@ impl Metric {
             return Err(format!("{name} has a sum below zero and no such bounds"));
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Families;
+
+    fn looked_at(families: usize) -> usize {
+        let mut read = Families::default();
+        for i in 0..families {
+            read.metadata(&format!("# TYPE a{i} histogram")).expect("a family");
+        }
+        read.looked_at
+    }
+
+    #[test]
+    fn twice_as_many_families_are_twice_the_work() {
+        let (some, twice) = (looked_at(500), looked_at(1_000));
+        assert!(some > 0 && twice <= 2 * some, "{some} names, then {twice}");
+    }
+
+    #[test]
+    fn what_a_family_claims_by_its_type_it_claims_alone() {
+        let mut read = Families::default();
+        read.metadata("# TYPE a histogram").expect("a family");
+        let error = read.metadata("# TYPE a_sum gauge").expect_err("it is claimed");
+        assert_eq!(error, "a_sum is claimed by a and by a_sum");
+        // Before it said its type, the family claimed its own name; an info keeps that too.
+        let mut read = Families::default();
+        read.metadata("# HELP b of everything").expect("a family");
+        read.metadata("# TYPE b info").expect("its type");
+        assert!(read.metadata("# TYPE b_info gauge").is_err());
     }
 }
