@@ -180,6 +180,8 @@ names! {
     TargetName = "target name";
     /// Names a measured quantity, for example `http.error_ratio`.
     MetricName = "metric name";
+    /// Names a part of the traffic within which two revisions are compared: a zone, or an endpoint.
+    StratumName = "stratum name";
     /// Names a check: a claim that code can verify.
     CheckName = "check name";
     /// Names one revision of a service on a target, for example `v2` or `sha256:…`.

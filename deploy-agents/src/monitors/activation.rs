@@ -9,6 +9,7 @@ use deploy_core::monitor::{MeasureContext, MeasureRequest, Monitor, Reading};
 use deploy_core::name::{BlockName, MetricName};
 
 use super::alerts::{AlertRules, RulesApi};
+use super::of_all_traffic;
 
 /// A gate before traffic: every metric has data of the revision that is being released, every feed is fresh, and every alert rule is
 /// evaluated as it was declared.
@@ -100,7 +101,7 @@ impl ActivateMonitors {
         };
         let context = MeasureContext::new(Arc::clone(&cx.release), cx.now);
         let what = || format!("{metric} of {}", monitor.name());
-        let all = monitor.measure(&request, &context).await;
+        let all = of_all_traffic(monitor, &request, &context).await;
         let all = all.map_err(|error| format!("{} cannot be asked: {}", what(), deploy_core::report::chain(&error)))?;
         match all.into_iter().find(|m| m.metric == *metric).map(|m| m.reading) {
             None | Some(Reading::NoData) => Err(format!("{} has no data of {}", what(), cx.release.revision)),

@@ -6,6 +6,8 @@ use deploy_core::monitor::{
 };
 use deploy_core::name::{BlockName, MetricName};
 
+use super::of_all_traffic;
+
 /// A monitor whose measurements count only while a dependency is well.
 ///
 /// The dependency is asked first, about the same window. While its number is on the wrong side of the limit, or it cannot be told
@@ -52,7 +54,7 @@ impl<M: Monitor, D: Monitor> Monitor for Excused<M, D> {
         let question =
             MeasureRequest { monitor: self.dependency.name(), metrics: vec![self.metric.clone()], ..request.clone() };
         let mut all = self.ours.measure(request, cx).await?;
-        let is_well = match self.dependency.measure(&question, cx).await {
+        let is_well = match of_all_traffic(&self.dependency, &question, cx).await {
             // It serves both arms alike: the worse of the two counts.
             Ok(answers) => [Arm::Candidate, Arm::Baseline].into_iter().all(|arm| {
                 let mut of_arm = answers.iter().filter(|m| m.arm == arm && m.metric == self.metric);

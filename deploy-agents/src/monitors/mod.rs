@@ -32,6 +32,7 @@ mod security_incident;
 mod series;
 pub mod service_level;
 mod source;
+mod stratified;
 mod watch;
 
 pub use self::activation::ActivateMonitors;
@@ -53,6 +54,7 @@ pub use self::scrape::ScrapeMonitor;
 pub use self::security_incident::{IncidentRecord, SecurityIncident};
 pub use self::series::Selector;
 pub use self::source::Source;
+pub use self::stratified::Stratified;
 pub use self::watch::{
     Feedback, FlagConcern, FlagUse, Regressed, TestTrend, WatchError, complaints_rose, flag_concerns,
     new_vulnerabilities, regressed_policies, test_trends,
@@ -61,7 +63,20 @@ pub use self::watch::{
 use std::fmt;
 use std::sync::Arc;
 
+use deploy_core::monitor::{MeasureContext, MeasureRequest, Measurement, Monitor, MonitorError};
 use deploy_core::name::RevisionName;
+
+/// What a monitor measures of all traffic together, whether it measures it part by part or not.
+async fn of_all_traffic(
+    monitor: &dyn Monitor,
+    request: &MeasureRequest,
+    cx: &MeasureContext,
+) -> Result<Vec<Measurement>, MonitorError> {
+    let measured = monitor.measure(request, cx).await?;
+    let apart =
+        |error| MonitorError::new(format!("{} does not say what all traffic is", request.monitor)).because(error);
+    Measurement::of_all(&measured).map_err(apart)
+}
 
 /// A count that was added up as a float.
 #[expect(

@@ -15,7 +15,7 @@ use deploy_core::plan::RollbackTo;
 use deploy_core::real::Real;
 use serde::{Deserialize, Serialize};
 
-use super::PreserveEvidence;
+use super::{PreserveEvidence, of_all_traffic};
 use crate::agents::subject;
 
 /// The path of a security incident: what was noticed is measured once more, what it left behind is kept, and a record says both,
@@ -128,7 +128,7 @@ impl SecurityIncident {
         };
         let about = MeasureContext::new(Arc::clone(&task.release), cx.now);
         let asked = |why: &str| format!("{} of {} {why}", self.metric, request.monitor);
-        let all = self.monitor.measure(&request, &about).await;
+        let all = of_all_traffic(self.monitor.as_ref(), &request, &about).await;
         let all = all.map_err(|error| AgentError::transient(asked("could not be measured")).because(error))?;
         let own = all.into_iter().find(|m| m.metric == self.metric && m.arm == Arm::Candidate);
         let reading = own.map_or(Reading::NoData, |m| m.reading);

@@ -12,6 +12,8 @@ use deploy_core::time::{Spell, Timestamp};
 use deploy_strategies::analysis::burn_rate::BurnRate;
 use serde::{Deserialize, Serialize};
 
+use super::of_all_traffic;
+
 /// A promise: this share of events is good, over this long.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(try_from = "Raw")]
@@ -299,7 +301,7 @@ impl Gate for BudgetGate {
             lookback: self.level.window,
         };
         let context = MeasureContext::new(Arc::clone(&cx.release), cx.now);
-        let all = self.monitor.measure(&request, &context).await;
+        let all = of_all_traffic(self.monitor.as_ref(), &request, &context).await;
         let all = all.map_err(|error| GateError::new("the error budget could not be read").because(error))?;
         let found = all.into_iter().find(|m| m.metric == self.level.metric).map(|m| (m.window, m.reading));
         let (metric, period) = (&self.level.metric, self.level.window);

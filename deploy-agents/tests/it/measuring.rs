@@ -7,14 +7,14 @@ use std::time::Duration;
 use bytes::Bytes;
 use deploy_agents::agents::{Expectation, HttpProbe};
 use deploy_agents::http::{HttpClient, HttpError, HttpLimits};
-use deploy_agents::monitors::{ProbeMonitor, ProgramMonitor, Query, ScrapeMonitor, Selector};
+use deploy_agents::monitors::{ProbeMonitor, ProgramMonitor, Query, ScrapeMonitor, Selector, Stratified};
 use deploy_agents::process::CommandLine;
 use deploy_agents::secret::Secret;
 use deploy_agents::targets::AdminAccess;
 use deploy_agents::targets::proxy::{Proxy, ProxyAdmin, ProxyConfig, Routing};
 use deploy_core::agent::{Agent, Cancellation, Certainty, Performed};
 use deploy_core::monitor::{Arm, Counts, MeasureContext, MeasureRequest, Measurement, Monitor, Reading};
-use deploy_core::name::{BlockName, CheckName, MetricName};
+use deploy_core::name::{BlockName, CheckName, MetricName, StratumName};
 use deploy_core::time::Now;
 
 use crate::fleet::name;
@@ -49,6 +49,43 @@ async fn measure(monitor: &dyn Monitor, request: &MeasureRequest) -> Vec<Measure
 fn reading(all: &[Measurement], wanted: &str, arm: Arm) -> Reading {
     let found = all.iter().find(|m| m.metric == metric(wanted) && m.arm == arm);
     found.unwrap_or_else(|| panic!("no {wanted}")).reading.clone()
+}
+
+#[tokio::test]
+async fn parts_of_the_traffic_are_asked_each_for_itself() {
+    let counted = |print: &str| {
+        let line = CommandLine::new("/bin/sh").args(["-c", print]);
+        ProgramMonitor::new(block("counts"), line, [metric("errors")])
+    };
+    let stratum = |text: &str| StratumName::new(text).expect("a name");
+    let east = || counted(r#"echo '{"errors": {"events": 10, "bad": 1}}'"#);
+    let west = || counted(r#"echo '{"errors": {"events": 30, "bad": 2}}'"#);
+    let nobody = Stratified::new(block("by-zone"));
+    let both = nobody.clone().stratum(stratum("west"), west()).stratum(stratum("east"), east());
+    let all = measure(&both, &question()).await;
+    let parts: Vec<_> =
+        all.iter().map(|m| (m.stratum.as_ref().map(StratumName::as_str), m.arm, m.reading.number())).collect();
+    let (of_east, of_west) = (Some(0.1), Some(2.0 / 30.0));
+    let wanted = [
+        (Some("east"), Arm::Candidate, of_east),
+        (Some("east"), Arm::Baseline, of_east),
+        (Some("west"), Arm::Candidate, of_west),
+        (Some("west"), Arm::Baseline, of_west),
+    ];
+    assert_eq!(parts, wanted);
+    let suite = deploy_core::testing::conformance::monitor::MonitorSuite::new(question());
+    assert_eq!(suite.run(&both).await.len(), 5);
+
+    let cx = MeasureContext::new(Arc::clone(&task().release), Now::default());
+    let said = async |monitor: Stratified| {
+        deploy_core::report::chain(&monitor.measure(&question(), &cx).await.expect_err("no measurement"))
+    };
+    assert!(said(nobody.clone()).await.contains("measures no part"));
+    let dead = nobody.clone().stratum(stratum("east"), east()).stratum(stratum("west"), counted("exit 3"));
+    let dead = said(dead).await;
+    assert!(dead.contains("no answer about west") && dead.contains("exit status: 3"), "{dead}");
+    let within = said(nobody.stratum(stratum("all"), both)).await;
+    assert!(within.contains("parts are measured within all"), "{within}");
 }
 
 #[tokio::test]

@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Arm, Counts, Histogram, HistogramError, Measurement, Reading, Window};
-use crate::name::MetricName;
+use super::strata::added;
+use super::{Arm, Counts, Histogram, HistogramError, Measurement, Reading, StrataError, Window};
+use crate::name::{MetricName, StratumName};
 use crate::real::Real;
 
 /// The unit in which sequential judges take numbers in: what both arms measured over the same window.
@@ -34,9 +35,9 @@ pub struct Batch {
 /// The name of a batch within a rollout.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct BatchKey {
-    /// Where it was measured, if arms are compared zone by zone or endpoint by endpoint; empty: everywhere.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
-    pub stratum: String,
+    /// Where it was measured, if arms are compared zone by zone or endpoint by endpoint; nothing: everywhere.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stratum: Option<StratumName>,
     /// The stage of the rollout, from 0.
     pub stage: u32,
     /// The number of the window, counted through the whole rollout.
@@ -50,7 +51,7 @@ impl BatchKey {
     /// The first part of a window.
     #[must_use]
     pub fn new(stage: u32, window: u64) -> Self {
-        Self { stratum: String::new(), stage, window, part: 0 }
+        Self { stratum: None, stage, window, part: 0 }
     }
 }
 
@@ -125,8 +126,8 @@ impl Batch {
         self
     }
 
-    /// The same batch with these measurements, paired by metric. Where one arm has nothing, the metric is
-    /// [`Paired::Missing`]; several measurements of one arm are added up, except single numbers, of which the last counts.
+    /// The same batch with these measurements, of whatever part of the traffic, paired by metric. Where one arm has nothing, the metric
+    /// is [`Paired::Missing`]; several measurements of one arm are added up, except single numbers, of which the last counts.
     ///
     /// # Errors
     ///
@@ -135,12 +136,35 @@ impl Batch {
         let mut arms: BTreeMap<&MetricName, [Option<Reading>; 2]> = BTreeMap::new();
         for measurement in measurements {
             let slot = &mut arms.entry(&measurement.metric).or_default()[usize::from(measurement.arm == Arm::Baseline)];
-            *slot = Some(joined(slot.take(), &measurement.reading)?);
+            *slot = Some(added(slot.take(), &measurement.reading)?);
         }
         for (metric, [candidate, baseline]) in arms {
             self.metrics.insert(metric.clone(), Paired::of(candidate, baseline));
         }
         Ok(self)
+    }
+
+    /// Batches like this one, of each part of the traffic its own, with what was measured of it; one of all traffic where nothing was
+    /// measured by parts.
+    ///
+    /// # Errors
+    ///
+    /// [`StrataError`] if a sample is no size, or a metric was measured of all traffic and of parts of it, which would count events twice.
+    pub fn by_stratum(&self, measurements: &[Measurement]) -> Result<Vec<Self>, StrataError> {
+        if measurements.iter().all(|measurement| measurement.stratum.is_none()) {
+            return Ok(vec![self.clone().measured(measurements)?]);
+        }
+        super::strata::apart(measurements)?;
+        let mut parts: BTreeMap<Option<&StratumName>, Vec<Measurement>> = BTreeMap::new();
+        for measurement in measurements {
+            parts.entry(measurement.stratum.as_ref()).or_default().push(measurement.clone());
+        }
+        let batches = parts.into_iter().map(|(stratum, measurements)| {
+            let mut batch = self.clone();
+            batch.key.stratum = stratum.cloned();
+            Ok(batch.measured(&measurements)?)
+        });
+        batches.collect()
     }
 }
 
@@ -164,23 +188,6 @@ impl Paired {
             }
         }
     }
-}
-
-/// One reading out of what is there and what comes on top. Samples become a histogram.
-fn joined(there: Option<Reading>, more: &Reading) -> Result<Reading, HistogramError> {
-    let more = match more {
-        Reading::Samples(samples) => Reading::Histogram(Histogram::of(samples)?),
-        other => other.clone(),
-    };
-    Ok(match (there, more) {
-        (Some(Reading::Counts(a)), Reading::Counts(b)) => Reading::Counts(a.plus(b)),
-        (Some(Reading::Histogram(mut a)), Reading::Histogram(b)) => {
-            a.merge(&b)?;
-            Reading::Histogram(a)
-        }
-        (Some(there), Reading::NoData) => there,
-        (_, more) => more,
-    })
 }
 
 /// An optional span as whole milliseconds.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::{Counts, Histogram};
-use crate::name::{BlockName, MetricName, RevisionName};
+use crate::name::{BlockName, MetricName, RevisionName, StratumName};
 use crate::real::Real;
 use crate::time::Timestamp;
 
@@ -53,6 +53,9 @@ pub struct Measured {
 pub struct Measurement {
     /// The quantity.
     pub metric: MetricName,
+    /// The part of the traffic that it is of; nothing: of all of it. Parts do not overlap.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stratum: Option<StratumName>,
     /// Whose it is.
     pub arm: Arm,
     /// What it covers.
@@ -65,7 +68,14 @@ impl Measurement {
     /// A measurement.
     #[must_use]
     pub fn new(metric: MetricName, arm: Arm, window: Window, reading: Reading) -> Self {
-        Self { metric, arm, window, reading }
+        Self { metric, stratum: None, arm, window, reading }
+    }
+
+    /// The same, of this part of the traffic alone.
+    #[must_use]
+    pub fn in_stratum(mut self, stratum: StratumName) -> Self {
+        self.stratum = Some(stratum);
+        self
     }
 }
 

@@ -5,6 +5,7 @@ mod counts;
 mod histogram;
 mod judgement;
 mod measurement;
+mod strata;
 
 use std::fmt::Debug;
 
@@ -15,6 +16,7 @@ pub use self::counts::{Counts, CountsError};
 pub use self::histogram::{Histogram, HistogramError, Threshold};
 pub use self::judgement::{Advice, Comparison, Judgement, JudgementResult, MeasurementOutcome};
 pub use self::measurement::{Arm, MeasureRequest, Measured, Measurement, Reading, Window};
+pub use self::strata::StrataError;
 use crate::identity::Identity;
 use crate::name::BlockName;
 use crate::release::Release;

@@ -158,7 +158,7 @@ impl Analysis {
                     let successes = limits.consecutive_success_limit.map_or(u32::MAX, |limit| limit.least());
                     let needed = limits.count.unwrap_or(u32::MAX).min(successes);
                     let needed = if needed == u32::MAX { 1 } else { needed };
-                    self.lookback.max(limits.warm_up) + self.every * needed.saturating_sub(1)
+                    self.lookback + limits.warm_up + self.every * needed.saturating_sub(1)
                 });
                 longest.max().unwrap_or_default()
             }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use deploy_core::monitor::{Arm, Batch, BatchKey, Measured, Measurement, Window};
+use deploy_core::monitor::{Arm, Batch, BatchKey, Measured, Measurement, Traffic, Window};
 use deploy_core::real::Real;
 use deploy_core::strategy::ReasonCode;
 use deploy_core::time::{RunTime, Timestamp, millis};
@@ -18,6 +18,10 @@ use super::{Standing, Verdict};
 /// An overlap of two windows by less than this part of the later one is the jitter of clocks; beyond it events would be
 /// counted twice.
 const JITTER: i64 = 20;
+
+/// How many strata an analysis may have, and how many characters the name of each: so much is remembered of each of them.
+const MOST_STRATA: usize = 16;
+const LONGEST_STRATUM: usize = 32;
 
 /// How many windows in a row may lack what decides before it counts as absent.
 const STALE_AFTER: u32 = 3;
@@ -106,20 +110,23 @@ impl ComparedState {
         }
         let age = measured.at.since(started).saturating_sub(measured.request.lookback);
         let batch = Batch::new(BatchKey::new(self.stage, self.windows), window).youngest(age);
-        let batch = if judge.needs_baseline() {
-            batch.measured(measurements)
-        } else {
-            batch.measured(&in_both_arms(measurements))
-        };
-        let mut batch = batch.map_err(|error| error.to_string())?;
+        let mut batches = in_batches(judge, &batch, measurements)?;
         if let (Judge::Sequential(sequential), Some(share)) = (judge, self.share) {
-            batch.traffic = sequential.traffic(&batch, share);
+            // The share is of all traffic: one part of it may see more, and another less.
+            let each = batches.iter().filter_map(|batch| sequential.traffic(batch, share));
+            let all = each.reduce(|a, b| Traffic {
+                candidate: a.candidate.saturating_add(b.candidate),
+                baseline: a.baseline.saturating_add(b.baseline),
+                share,
+            });
+            if let Some(first) = batches.first_mut() {
+                first.traffic = all;
+            }
         }
-        let taken = judge.take(&mut self.sums, &batch).map_err(|error| error.to_string())?;
-        self.fitting = true;
-        if taken == Taken::Counted {
+        if take_all(judge, &mut self.sums, &batches).map_err(|error| error.to_string())? == Taken::Counted {
             self.counted = self.counted.saturating_add(1);
         }
+        self.fitting = true;
         self.windows += 1;
         self.until = Some(window.to);
         Ok(())
@@ -207,6 +214,41 @@ fn around(measurements: &[Measurement]) -> Option<Window> {
     let from = measurements.iter().map(|m| m.window.from).min()?;
     let to = measurements.iter().map(|m| m.window.to).max()?;
     Some(Window { from, to })
+}
+
+/// What was measured, as the judge takes it: part by part of the traffic, or all of it together.
+fn in_batches(judge: &Judge, batch: &Batch, measurements: &[Measurement]) -> Result<Vec<Batch>, String> {
+    if judge.stratifies() {
+        let batches = batch.by_stratum(measurements).map_err(|error| error.to_string())?;
+        let strata = || batches.iter().filter_map(|batch| batch.key.stratum.as_ref());
+        if let Some(long) = strata().find(|stratum| stratum.as_str().len() > LONGEST_STRATUM) {
+            return Err(format!("the name of the stratum {long} has more than {LONGEST_STRATUM} characters"));
+        }
+        let count = strata().count();
+        if count > MOST_STRATA {
+            return Err(format!(
+                "{count} strata were measured, and at most {MOST_STRATA} are compared: put some together"
+            ));
+        }
+        return Ok(batches);
+    }
+    let all = Measurement::of_all(measurements).map_err(|error| error.to_string())?;
+    let all = if judge.needs_baseline() { all } else { in_both_arms(&all) };
+    Ok(vec![batch.clone().measured(&all).map_err(|error| error.to_string())?])
+}
+
+/// Takes all parts of a window, or none of them. They are of one age, so that they all count or none does.
+fn take_all(judge: &Judge, sums: &mut JudgeState, batches: &[Batch]) -> Result<Taken, JudgeError> {
+    if let [batch] = batches {
+        return judge.take(sums, batch);
+    }
+    let mut next = sums.clone();
+    let mut taken = Taken::Repeated;
+    for batch in batches {
+        taken = judge.take(&mut next, batch)?;
+    }
+    *sums = next;
+    Ok(taken)
 }
 
 /// What was measured of the candidate, in both arms: a judge that compares with nobody looks at the candidate's alone, and a

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use deploy_core::monitor::{Arm, Batch, Counts, Histogram, Measurement, Paired, Reading};
-use deploy_core::name::MetricName;
+use deploy_core::name::{MetricName, StratumName};
 use deploy_core::time::{RunTime, millis};
 use serde::{Deserialize, Serialize};
 
@@ -105,6 +105,9 @@ pub enum JudgeError {
     /// Too many gaps between batches.
     #[error(transparent)]
     Scattered(#[from] Scattered),
+    /// This judge compares all traffic at once: give it batches of all traffic (`Measurement::of_all`), or use the sequential one.
+    #[error("a batch is of {0} alone, and this judge compares all traffic at once")]
+    Stratum(StratumName),
     /// The state is of another kind of judge: begin anew.
     #[error("the state belongs to another kind of judge")]
     OtherJudge,
@@ -157,6 +160,9 @@ impl Judge {
     ///
     /// [`JudgeError`] if the batch or the state does not fit. The state is then as it was.
     pub fn take(&self, state: &mut JudgeState, batch: &Batch) -> Result<Taken, JudgeError> {
+        if let Some(stratum) = batch.key.stratum.as_ref().filter(|_| !self.stratifies()) {
+            return Err(JudgeError::Stratum(stratum.clone()));
+        }
         match (self, state) {
             (Self::Threshold(judge), JudgeState::Threshold(limits)) => limits.take(judge, batch),
             (Self::Sequential(judge), JudgeState::Sequential(state)) => Ok(judge.take(state, batch)?),
@@ -259,6 +265,15 @@ impl Judge {
             Self::Sequential(_) | Self::Kayenta(_) => true,
             Self::BurnRate(_) => false,
             Self::ServiceScore(score) => score.compares(),
+        }
+    }
+
+    /// Whether it compares part by part what is measured of parts of the traffic. The others take all of it together.
+    #[must_use]
+    pub fn stratifies(&self) -> bool {
+        match self {
+            Self::Sequential(_) => true,
+            Self::Threshold(_) | Self::Kayenta(_) | Self::BurnRate(_) | Self::ServiceScore(_) => false,
         }
     }
 

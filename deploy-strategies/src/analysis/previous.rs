@@ -8,7 +8,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use deploy_core::monitor::{Arm, Batch, BatchKey, HistogramError, Measurement, Window};
+use deploy_core::monitor::{Arm, Batch, BatchKey, Measurement, StrataError, Window};
 use deploy_core::time::{Timestamp, millis};
 use serde::{Deserialize, Serialize};
 
@@ -38,16 +38,13 @@ impl Passage {
 }
 
 /// The windows of this release, each with the same window of the last one as its baseline. Where there was no last release, or
-/// it was not measured so long after it began, the baseline is missing: no judge takes that for a pass.
+/// it was not measured so long after it began, the baseline is missing: no judge takes that for a pass. What was measured of parts of the
+/// traffic has a batch for each part.
 ///
 /// # Errors
 ///
-/// [`HistogramError`] if a sample is no size.
-pub fn by_elapsed_time(
-    now: &Passage,
-    before: Option<&Passage>,
-    window: Duration,
-) -> Result<Vec<Batch>, HistogramError> {
+/// [`StrataError`] if a sample is no size, or a metric was measured of all traffic and of parts of it too.
+pub fn by_elapsed_time(now: &Passage, before: Option<&Passage>, window: Duration) -> Result<Vec<Batch>, StrataError> {
     let length = i64::try_from(millis(window)).unwrap_or(i64::MAX).max(1);
     let earlier = before.map(|before| before.by_window(length)).unwrap_or_default();
     let mut batches = Vec::new();
@@ -57,7 +54,7 @@ pub fn by_elapsed_time(
         let then = earlier.get(&number).into_iter().flatten();
         let baseline = then.map(|measurement| Measurement { arm: Arm::Baseline, ..(*measurement).clone() });
         let both: Vec<Measurement> = measured.into_iter().cloned().chain(baseline).collect();
-        batches.push(Batch::new(BatchKey::new(0, number), span).measured(&both)?);
+        batches.extend(Batch::new(BatchKey::new(0, number), span).by_stratum(&both)?);
     }
     Ok(batches)
 }

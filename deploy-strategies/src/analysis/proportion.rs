@@ -57,8 +57,8 @@ impl Proportions {
 
     /// Exact chances, given how many bad events there were in all (Fisher's exact test). Two-sided is the sum over all
     /// tables that are no more likely than the one seen. Tables further than forty standard deviations and a thousand from the likeliest are
-    /// left out: all of them together have a chance below 10⁻³⁰⁰ (S. Bernstein's inequality). Where a deviation is more than twenty thousand tables, as from some billion events on, the
-    /// chances are those of [`Proportions::normal`].
+    /// left out: all of them together have a chance below 10⁻¹⁰⁰ (S. Bernstein's inequality). Where a deviation is more than twenty
+    /// thousand tables, as from some billion events on, the chances are those of [`Proportions::normal`].
     #[must_use]
     pub fn exact(&self) -> Chances {
         let (n_a, n_b) = (self.first.events(), self.second.events());

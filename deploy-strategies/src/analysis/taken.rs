@@ -1,6 +1,7 @@
 //! Which batches were taken in.
 
 use deploy_core::monitor::BatchKey;
+use deploy_core::name::StratumName;
 use serde::{Deserialize, Serialize};
 
 /// What became of a batch.
@@ -19,7 +20,7 @@ pub enum Taken {
 #[serde(transparent)]
 pub(crate) struct TakenKeys(Vec<Strand>);
 
-/// The windows of one stratum and part, as ranges with both ends inside, in order.
+/// The windows of one stratum (empty: of all traffic) and part, as ranges with both ends inside, in order.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 struct Strand(String, u32, Vec<(u64, u64)>);
 
@@ -34,11 +35,12 @@ const MOST: usize = 64;
 impl TakenKeys {
     /// Notes a key; says whether it is new.
     pub(crate) fn insert(&mut self, key: &BatchKey) -> Result<bool, Scattered> {
-        let at = match self.0.iter().position(|strand| strand.0 == key.stratum && strand.1 == key.part) {
+        let stratum = key.stratum.as_ref().map_or("", StratumName::as_str);
+        let at = match self.0.iter().position(|strand| strand.0 == stratum && strand.1 == key.part) {
             Some(at) => at,
             None if self.0.len() >= MOST => return Err(Scattered),
             None => {
-                self.0.push(Strand(key.stratum.clone(), key.part, Vec::new()));
+                self.0.push(Strand(stratum.to_owned(), key.part, Vec::new()));
                 self.0.len() - 1
             }
         };
@@ -62,6 +64,25 @@ impl TakenKeys {
         }
         Ok(true)
     }
+
+    /// Whether anything of this window was taken, of whatever part of the traffic.
+    pub(crate) fn has_window(&self, window: u64) -> bool {
+        self.0.iter().any(|strand| {
+            let after = strand.2.partition_point(|(from, _)| *from <= window);
+            after > 0 && window <= strand.2[after - 1].1
+        })
+    }
+
+    /// The strata, each once, in the order in which they came first; all traffic is none.
+    pub(crate) fn strata(&self) -> Vec<&str> {
+        let mut strata = Vec::new();
+        for Strand(stratum, ..) in &self.0 {
+            if !stratum.is_empty() && !strata.contains(&stratum.as_str()) {
+                strata.push(stratum.as_str());
+            }
+        }
+        strata
+    }
 }
 
 #[cfg(test)]
@@ -79,6 +100,7 @@ mod tests {
             let (mut keys, mut set) = (TakenKeys::default(), BTreeSet::new());
             for (window, part) in windows {
                 let key = BatchKey { part, ..BatchKey::new(0, window) };
+                prop_assert_eq!(keys.has_window(window), set.contains(&(window, 0)) || set.contains(&(window, 1)));
                 prop_assert_eq!(keys.insert(&key).expect("few gaps"), set.insert((window, part)));
             }
             for strand in &keys.0 {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use deploy_core::monitor::{Arm, Counts, MeasureRequest, Measurement, Reading, Window};
-use deploy_core::name::{BlockName, MetricName};
+use deploy_core::name::{BlockName, MetricName, StratumName};
 use deploy_core::real::Real;
 use deploy_core::strategy::{Memory, Promotion, ReasonCode};
 use deploy_core::time::{RunTime, Timestamp};
@@ -46,6 +46,32 @@ pub(crate) fn minute(request: &MeasureRequest, now: RunTime, bad: u64) -> Vec<Me
     request.metrics.iter().flat_map(both).collect()
 }
 
+/// A minute of two endpoints, of which the candidate sees another mix than the baseline: its clients like the one that fails often.
+/// Each endpoint fails as often with both, or at `checkout` six times as often with the candidate.
+fn mixed(request: &MeasureRequest, now: RunTime, worse: bool) -> Vec<Measurement> {
+    let window = Window::ending(Timestamp(i64::try_from(now.0).unwrap()), request.lookback);
+    let one = |stratum: &str, arm, events, bad| {
+        let counts = Reading::Counts(Counts::new(events, bad).unwrap());
+        let measurement = Measurement::new(request.metrics[0].clone(), arm, window, counts);
+        if stratum.is_empty() { measurement } else { measurement.in_stratum(StratumName::new(stratum).unwrap()) }
+    };
+    let checkout = if worse { 600 } else { 100 };
+    vec![
+        one("checkout", Arm::Candidate, 2_000, checkout),
+        one("checkout", Arm::Baseline, 1_000, 50),
+        one("search", Arm::Candidate, 1_000, 1),
+        one("search", Arm::Baseline, 9_000, 9),
+    ]
+}
+
+fn of_all(all: Vec<Measurement>) -> Vec<Measurement> {
+    Measurement::of_all(&all).unwrap()
+}
+
+const OTHER_MIX: Answers = |request, now| Ok(mixed(request, now, false));
+const OTHER_MIX_IN_ONE: Answers = |request, now| Ok(of_all(mixed(request, now, false)));
+const WORSE_AT_ONE: Answers = |request, now| Ok(mixed(request, now, true));
+
 const GOOD: Answers = |request, now| Ok(minute(request, now, 60));
 const BAD: Answers = |request, now| Ok(minute(request, now, 240));
 const TURNS_BAD: Answers = |request, now| Ok(minute(request, now, if now > RunTime(1_500_000) { 240 } else { 60 }));
@@ -76,6 +102,78 @@ fn a_good_release_is_promoted_with_proof_in_every_step() {
     assert_eq!(run.run(600), End::Complete, "{}", run.story());
     let went_on = |line: &&String| line.contains("was shown in this stage to be no worse");
     assert!(run.log.iter().filter(went_on).count() >= 2, "{}", run.story());
+}
+
+/// What looks like harm where all traffic is compared at once (3.4 % against 0.6 %) is none where each endpoint is compared with itself.
+#[test]
+fn another_mix_of_endpoints_is_no_harm_where_they_are_compared_one_by_one() {
+    let canary = inline();
+    let mut by_endpoint = run(&canary, OTHER_MIX);
+    assert_eq!(by_endpoint.run(600), End::Complete, "{}", by_endpoint.story());
+    for (answers, blamed) in [(OTHER_MIX_IN_ONE, None), (WORSE_AT_ONE, Some("most of it in checkout"))] {
+        let mut run = run(&canary, answers);
+        while !run.going_back && run.now < RunTime(3_600_000) {
+            run.look(Promotion::None);
+            run.tick();
+        }
+        assert!(run.going_back, "{}", run.story());
+        let said = run.log.iter().any(|line| line.contains(blamed.unwrap_or("worse")));
+        assert!(said, "{}", run.story());
+    }
+}
+
+#[test]
+fn strata_that_cannot_be_remembered_or_counted_are_an_error_of_the_question() {
+    let too_many: Answers = |request, now| {
+        let all = (0..17).flat_map(|number| {
+            let stratum = StratumName::new(format!("zone-{number}")).unwrap();
+            minute(request, now, 60).into_iter().map(move |one| one.in_stratum(stratum.clone()))
+        });
+        Ok(all.collect())
+    };
+    let too_long: Answers = |request, now| {
+        let stratum = StratumName::new("z".repeat(33)).unwrap();
+        Ok(minute(request, now, 60).into_iter().map(|one| one.in_stratum(stratum.clone())).collect())
+    };
+    let twice: Answers = |request, now| {
+        let stratum = StratumName::new("zone-1").unwrap();
+        let both = minute(request, now, 60).into_iter().map(|one| one.in_stratum(stratum.clone()));
+        Ok(both.chain(minute(request, now, 60)).collect())
+    };
+    let canary = inline();
+    for (answers, said) in [(too_many, "at most 16"), (too_long, "more than 32"), (twice, "counted twice")] {
+        let mut run = run(&canary, answers);
+        while !run.going_back && run.now < RunTime(3_600_000) {
+            run.look(Promotion::None);
+            run.tick();
+        }
+        assert!(run.going_back, "nobody measured, and it says so: {}", run.story());
+        assert!(run.log.iter().any(|line| line.contains(said)), "{said}: {}", run.story());
+    }
+}
+
+/// As much as may be remembered is remembered: sixteen strata of all kinds of metrics fit into a strategy's memory.
+#[test]
+fn sixteen_strata_fit_into_a_memory() {
+    let watched = |metric: &str, watch| Watched::required(name(metric), watch);
+    let metrics = vec![
+        watched("http.errors", Watch::errors()),
+        watched("latency.a", Watch::latency()),
+        watched("latency.b", Watch::latency()),
+        watched("latency.c", Watch::latency()),
+        watched("http.refused", Watch::errors()),
+    ];
+    let many: Answers = |request, now| {
+        let all = (0..16).flat_map(|number| {
+            let stratum = StratumName::new(format!("availability-zone-of-the-east-{number:02}")).unwrap();
+            minute(request, now, 60).into_iter().map(move |one| one.in_stratum(stratum.clone()))
+        });
+        Ok(all.collect())
+    };
+    let step = Step::weight(10).soak(Duration::from_secs(60)).analysis(analysis(1, metrics));
+    let canary = Canary::builder().on_inconclusive(OnInconclusive::RollBack).step(step).build().unwrap();
+    let mut run = run(&canary, many);
+    assert_eq!(run.run(600), End::Complete, "{}", run.story());
 }
 
 #[test]

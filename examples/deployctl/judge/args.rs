@@ -14,6 +14,8 @@ use clap::{Parser, ValueEnum};
 ///   stage    the stage of the rollout that the window is of, a whole number from 0 that never goes down; without
 ///            the column all windows are of stage 0. `sequential` and `kayenta` judge the newest stage, and to
 ///            `sequential` harm in an earlier one counts too; `threshold` and `burn-rate` judge all of them alike
+///   stratum  the part of the traffic that the row is of, a zone or an endpoint: `sequential` compares each with itself,
+///            so that another mix of them is no harm; without the column rows are of all traffic
 ///   value    one sample, or the number of its window
 ///   events   how many events the window had, and
 ///   bad      how many of them were bad

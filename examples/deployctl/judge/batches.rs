@@ -9,17 +9,21 @@ use deploy_strategies::analysis::Judge;
 use deploy_strategies::analysis::sequential::{Look, Watch};
 
 use super::args::Args;
-use super::both::{Arm, BASELINE, Both, CANDIDATE, Kind, Metric, sizes};
+use super::both::{Arm, BASELINE, Both, CANDIDATE, Cut, Kind, Metric, sizes};
 use super::outcome::Failure;
 
 /// Batches in the order of their windows.
 #[derive(Debug)]
 pub(crate) struct Batches {
-    /// The numbers of the windows, as they stand in the files.
+    /// The numbers of the windows of the batches, as they stand in the files.
     pub(crate) windows: Vec<u64>,
-    /// One of each window. They are numbered one after another: what is missing from both files is not there.
+    /// One of each window, or of each stratum in it. Windows are numbered one after another: what is missing from both files is not there.
     pub(crate) batches: Vec<Batch>,
 }
+
+/// What is wrong with strata for all methods but one.
+pub(crate) const ONE_STRATUM: &str =
+    "this method compares all traffic at once and knows no strata: give it the rows of one, or use --method sequential";
 
 /// What the values of a window are to a judge.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,6 +39,9 @@ impl Batches {
     /// that looks at the candidate alone it is not.
     pub(crate) fn of(args: &Args, judge: &Judge, both: &Both) -> Result<Self, Failure> {
         both.numbered()?;
+        if let Some(place) = both.stratified().filter(|_| !judge.stratifies()) {
+            return Err(place.wrong(ONE_STRATUM));
+        }
         let asked = judge.metrics();
         let mut metrics = Vec::new();
         for name in &asked {
@@ -44,17 +51,23 @@ impl Batches {
             })?;
             metrics.push((name, metric, shape(judge, name, metric)?));
         }
-        let windows: Vec<u64> = both.windows(&asked).into_iter().collect();
+        let cuts = both.cuts(&asked);
+        let windows: Vec<u64> = cuts.iter().map(|cut| cut.window).collect();
         let mut batches = Vec::with_capacity(windows.len());
-        for (at, number) in (0..).zip(&windows) {
+        let (mut at, mut before) = (0, windows.first().copied());
+        for cut @ Cut { window: number, stratum } in &cuts {
+            if before != Some(*number) {
+                (at, before) = (at + 1, Some(*number));
+            }
             let end = number.checked_add(1).and_then(|n| n.checked_mul(args.window)).and_then(|s| s.checked_mul(1_000));
             let end = end.and_then(|ms| i64::try_from(ms).ok());
             let end =
                 end.ok_or_else(|| Failure::Arguments(format!("window {number} lies outside of all calendars")))?;
             let window = Window::ending(Timestamp(end), Duration::from_secs(args.window));
-            let mut batch = Batch::new(BatchKey::new(both.stage(*number), at), window);
+            let key = BatchKey { stratum: stratum.clone(), ..BatchKey::new(both.stage(*number), at) };
+            let mut batch = Batch::new(key, window);
             for (name, metric, shape) in &metrics {
-                let Some(arms) = metric.windows.get(number) else { continue };
+                let Some(arms) = metric.windows.get(cut) else { continue };
                 let candidate = arms[CANDIDATE].as_ref();
                 // A judge of the candidate alone never looks at the baseline's half of a pair.
                 let baseline = if judge.needs_baseline() { arms[BASELINE].as_ref() } else { candidate };

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use deploy_core::monitor::{Counts, Histogram};
-use deploy_core::name::MetricName;
+use deploy_core::name::{MetricName, StratumName};
 use deploy_core::real::Real;
 
 use super::outcome::Failure;
@@ -25,14 +25,23 @@ pub(crate) enum Kind {
     Values,
 }
 
+/// A window, or a part of the traffic in it.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct Cut {
+    pub(crate) window: u64,
+    pub(crate) stratum: Option<StratumName>,
+}
+
 /// One metric of both files.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Metric {
     pub(crate) kind: Kind,
     /// Where it stands first.
     pub(crate) place: Place,
-    /// By window: candidate and baseline.
-    pub(crate) windows: BTreeMap<u64, [Option<Arm>; 2]>,
+    /// The stratum that is said there, if one is.
+    stratum: Option<StratumName>,
+    /// By window and stratum: candidate and baseline.
+    pub(crate) windows: BTreeMap<Cut, [Option<Arm>; 2]>,
 }
 
 /// The place of the candidate, and that of the baseline, in a pair of arms.
@@ -45,6 +54,8 @@ pub(crate) struct Both {
     pub(crate) metrics: BTreeMap<MetricName, Metric>,
     /// The stage of each window, and where it is said.
     stages: BTreeMap<u64, (u32, Place)>,
+    /// Where a stratum is said for the first time.
+    stratified: Option<Place>,
     /// Whether the windows of a file are numbered, and where that is seen first.
     numbered: [Option<(bool, Place)>; 2],
 }
@@ -76,10 +87,10 @@ impl Both {
         }
     }
 
-    /// The numbers of the windows of these metrics, each once and in order.
-    pub(crate) fn windows(&self, metrics: &[MetricName]) -> BTreeSet<u64> {
+    /// The windows of these metrics, and the strata of each, each once and in order.
+    pub(crate) fn cuts(&self, metrics: &[MetricName]) -> BTreeSet<Cut> {
         let of = |metric| self.metrics.get(metric).into_iter().flat_map(|metric: &Metric| metric.windows.keys());
-        metrics.iter().flat_map(of).copied().collect()
+        metrics.iter().flat_map(of).cloned().collect()
     }
 
     /// The stage of a window; 0 where none is said.
@@ -95,6 +106,11 @@ impl Both {
     /// Where a stage is said for the first time.
     pub(crate) fn staged(&self) -> Option<&Place> {
         self.stages.values().next().map(|(_, place)| place)
+    }
+
+    /// Where a stratum is said for the first time.
+    pub(crate) fn stratified(&self) -> Option<&Place> {
+        self.stratified.as_ref()
     }
 
     fn add(&mut self, arm: usize, record: &Record) -> Result<(), Failure> {
@@ -115,13 +131,27 @@ impl Both {
                 return Err(place.wrong(format!("window {window} is of stage {stage} here, and of {said} at {there}")));
             }
         }
+        if let (None, Some((_, place))) = (&self.stratified, &record.stratum) {
+            self.stratified = Some(place.clone());
+        }
+        let stratum = record.stratum.as_ref().map(|(stratum, _)| stratum.clone());
         let kind = match record.number {
             Number::Value(_) => Kind::Values,
             Number::Counts(_) => Kind::Counts,
         };
-        let new = || Metric { kind, place: place.clone(), windows: BTreeMap::new() };
+        let new = || Metric { kind, place: place.clone(), stratum: stratum.clone(), windows: BTreeMap::new() };
         let metric = self.metrics.entry(name.clone()).or_insert_with(new);
-        let slot = &mut metric.windows.entry(window).or_default()[arm];
+        if metric.stratum.is_some() != stratum.is_some() {
+            let said = |stratum: &Option<StratumName>| {
+                stratum.as_ref().map_or_else(|| "of all traffic".to_owned(), |s| format!("of {s}"))
+            };
+            let (here, there, at) = (said(&stratum), said(&metric.stratum), &metric.place);
+            return Err(
+                place.wrong(format!("{name} is {here} here, and {there} at {at}: name the stratum of all or of none"))
+            );
+        }
+        let cut = Cut { window, stratum };
+        let slot = &mut metric.windows.entry(cut.clone()).or_default()[arm];
         match (slot.as_mut(), record.number) {
             _ if metric.kind != kind => {
                 let said = |kind| if kind == Kind::Counts { "counts" } else { "a value" };
@@ -130,7 +160,8 @@ impl Both {
             }
             (Some(Arm::Values(values)), Number::Value(value)) => values.push((value, place.clone())),
             (Some(Arm::Counts(_, there)), _) if numbered => {
-                return Err(place.wrong(format!("{name} of window {window} was counted before, at {there}")));
+                let of = cut.stratum.map_or_else(String::new, |stratum| format!(" and {stratum}"));
+                return Err(place.wrong(format!("{name} of window {window}{of} was counted before, at {there}")));
             }
             (Some(Arm::Counts(sum, _)), Number::Counts(counts)) => *sum = together(*sum, counts, place)?,
             (_, Number::Value(value)) => *slot = Some(Arm::Values(vec![(value, place.clone())])),
@@ -143,7 +174,7 @@ impl Both {
     fn check_stages(&self) -> Result<(), Failure> {
         let Some(said) = self.staged() else { return Ok(()) };
         let arms = self.metrics.values().flat_map(|metric| &metric.windows);
-        for (window, arms) in arms {
+        for (Cut { window, .. }, arms) in arms {
             if let (None, Some(arm)) = (self.stages.get(window), arms.iter().flatten().next()) {
                 let place = arm.place();
                 return Err(place.wrong(format!("the stage of window {window} is not said, as it is at {said}")));
@@ -163,6 +194,12 @@ impl Both {
 }
 
 impl Metric {
+    /// Whether there is more than one window.
+    pub(crate) fn has_windows(&self) -> bool {
+        let (first, last) = (self.windows.first_key_value(), self.windows.last_key_value());
+        first.map(|(cut, _)| cut.window) != last.map(|(cut, _)| cut.window)
+    }
+
     /// Where a window has a second value, if any has.
     pub(crate) fn second(&self) -> Option<&Place> {
         self.windows.values().flatten().flatten().find_map(|arm| match arm {

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use ::csv::{ReaderBuilder, StringRecord};
-use deploy_core::name::MetricName;
+use deploy_core::name::{MetricName, StratumName};
 use deploy_core::real::Real;
 
 use super::outcome::Failure;
@@ -17,6 +17,7 @@ enum Column {
     Metric,
     Window,
     Stage,
+    Stratum,
     Value,
     Events,
     Bad,
@@ -92,13 +93,14 @@ fn header(cells: &[Cell<'_>]) -> Result<Vec<Column>, Failure> {
             "metric" => Column::Metric,
             "window" => Column::Window,
             "stage" => Column::Stage,
+            "stratum" => Column::Stratum,
             "value" => Column::Value,
             "events" => Column::Events,
             "bad" => Column::Bad,
             other => {
                 let separators = [(';', "semicolons"), ('\t', "tabs")];
                 let hint = separators.iter().find(|(separator, _)| other.contains(*separator)).map_or_else(
-                    || "a header of metric, window, stage, value, events or bad is needed".to_owned(),
+                    || "a header of metric, window, stage, stratum, value, events or bad is needed".to_owned(),
                     |(_, name)| format!("its cells seem to be separated by {name}: save it with commas between them"),
                 );
                 return Err(place.wrong(format!("{other:?} is no column; {hint}")));
@@ -119,7 +121,7 @@ fn record(columns: &[Column], cells: &[Cell<'_>], end: &Place) -> Result<Record,
     }
     let mut fields = Fields::default();
     let row = Place { column: 1, ..cells.first().map_or(end, |(place, _)| place).clone() };
-    let mut places = Places { number: row.clone(), stage: row.clone(), row };
+    let mut places = Places { number: row.clone(), stage: row.clone(), stratum: row.clone(), row };
     for (kind, (place, cell)) in columns.iter().zip(cells) {
         let no_number = || place.wrong(format!("{cell:?} is no whole number of at least 0"));
         let whole = || cell.parse::<u64>().map_err(|_| no_number());
@@ -131,6 +133,10 @@ fn record(columns: &[Column], cells: &[Cell<'_>], end: &Place) -> Result<Record,
             Column::Stage => {
                 fields.stage = Some(cell.parse().map_err(|_| no_number())?);
                 places.stage = place.clone();
+            }
+            Column::Stratum => {
+                fields.stratum = Some(StratumName::new(*cell).map_err(|error| place.wrong(error.to_string()))?);
+                places.stratum = place.clone();
             }
             Column::Events => {
                 fields.events = Some(whole()?);

@@ -20,7 +20,7 @@ pub(crate) fn read(text: &str, file: &Arc<Path>) -> Result<Vec<Record>, Failure>
         advance(&mut at, &text[byte..offset]);
         byte = offset;
         let fields: Fields = serde_json::from_str(row.get()).map_err(|error| wrong(&error, &at))?;
-        Record::new(fields, Places { row: at.clone(), number: at.clone(), stage: at.clone() })
+        Record::new(fields, Places { row: at.clone(), number: at.clone(), stage: at.clone(), stratum: at.clone() })
     };
     rows.into_iter().map(row).collect()
 }

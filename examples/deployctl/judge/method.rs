@@ -16,7 +16,7 @@ use deploy_strategies::analysis::threshold::{
 use deploy_strategies::analysis::verdict::{Explanation, Verdict};
 
 use super::args::{Args, Method};
-use super::batches::Batches;
+use super::batches::{Batches, ONE_STRATUM};
 use super::both::{BASELINE, Both, CANDIDATE, Kind, Metric};
 use super::fixed::{self, Asked};
 use super::kayenta;
@@ -75,7 +75,7 @@ fn sequential(args: &Args, both: &Both) -> Result<Judge, Failure> {
     for (name, metric) in &both.metrics {
         let watch = match (metric.kind, metric.second()) {
             (Kind::Counts, _) => args.negligible.map_or_else(Watch::errors, |share| Watch::errors().negligible(share)),
-            (Kind::Values, Some(_)) if metric.windows.len() > 1 => Watch::latency(),
+            (Kind::Values, Some(_)) if metric.has_windows() => Watch::latency(),
             (Kind::Values, Some(_)) => {
                 return Err(Failure::Arguments(format!(
                     "{name} is one window of samples, and what is slow has to be chosen before it is judged: \
@@ -163,6 +163,9 @@ fn by_judge(args: &Args, judge: &Judge, both: &Both) -> Result<Judged, Failure> 
         None => arguments(&error),
     })?;
     if let Judge::Kayenta(kayenta) = judge {
+        if let Some(place) = both.stratified() {
+            return Err(place.wrong(ONE_STRATUM));
+        }
         let (verdict, warnings) = kayenta::judged(args, kayenta, both)?;
         return Ok(Judged { method, verdict, warnings, traced: Traced::default(), power: Vec::new() });
     }
@@ -202,6 +205,9 @@ fn at_once(
     if let Some(place) = both.staged() {
         let what = format!("--method {method} takes all rows together and knows no stages: give it those of one stage");
         return Err(place.wrong(what));
+    }
+    if let Some(place) = both.stratified() {
+        return Err(place.wrong(ONE_STRATUM));
     }
     let all = both.metrics.iter().map(|(name, metric)| match metric.kind {
         of if of == kind => test(name.clone(), metric),

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use deploy_core::monitor::Counts;
-use deploy_core::name::MetricName;
+use deploy_core::name::{MetricName, StratumName};
 use deploy_core::real::Real;
 use serde::Deserialize;
 
@@ -19,6 +19,7 @@ pub(crate) struct Record {
     pub(crate) metric: MetricName,
     pub(crate) window: Option<u64>,
     pub(crate) stage: Option<(u32, Place)>,
+    pub(crate) stratum: Option<(StratumName, Place)>,
     pub(crate) number: Number,
     /// Where the number stands.
     pub(crate) place: Place,
@@ -37,6 +38,7 @@ pub(crate) struct Fields {
     pub(crate) metric: Option<MetricName>,
     pub(crate) window: Option<u64>,
     pub(crate) stage: Option<u32>,
+    pub(crate) stratum: Option<StratumName>,
     pub(crate) value: Option<Real>,
     pub(crate) events: Option<u64>,
     pub(crate) bad: Option<u64>,
@@ -48,6 +50,7 @@ pub(crate) struct Places {
     pub(crate) row: Place,
     pub(crate) number: Place,
     pub(crate) stage: Place,
+    pub(crate) stratum: Place,
 }
 
 impl Record {
@@ -70,7 +73,8 @@ impl Record {
             None => MetricName::new("value").map_err(|error| wrong(&error.to_string()))?,
         };
         let stage = fields.stage.map(|stage| (stage, places.stage));
-        Ok(Self { metric, window: fields.window, stage, number, place: places.number })
+        let stratum = fields.stratum.map(|stratum| (stratum, places.stratum));
+        Ok(Self { metric, window: fields.window, stage, stratum, number, place: places.number })
     }
 }
 

@@ -54,8 +54,10 @@ impl Traced {
         for line in trace.lines.iter().filter(|line| !line.points.is_empty()) {
             let margin = margin(judge, line);
             traced.pictures.push(confidence_sequence(line, margin, trace.decided));
-            let windows = line.points.iter().zip(batches.windows.iter().zip(&batches.batches));
-            let windows = windows.map(|(point, (window, batch))| Known {
+            let windows = line.points.iter().zip(batches.windows.iter().zip(&batches.batches)).enumerate();
+            // Of a window with several strata, what was known after the last of them.
+            let windows = windows.filter(|(at, (_, (window, _)))| batches.windows.get(at + 1) != Some(window));
+            let windows = windows.map(|(_, (point, (window, batch)))| Known {
                 window: *window,
                 stage: batch.key.stage,
                 estimate: point.estimate,

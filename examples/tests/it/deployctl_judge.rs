@@ -4,6 +4,7 @@ mod numbers;
 mod reading;
 mod shown;
 mod stages;
+mod strata;
 
 use std::path::PathBuf;
 use std::process::Output;

@@ -9,6 +9,7 @@ use deploy_core::name::{BlockName, MetricName};
 use serde::Serialize;
 
 use super::{MonitorFamily, MonitorKind};
+use crate::monitors::of_all_traffic;
 
 /// What a service is watched by: monitors bound to kinds, and kinds that do not apply, for a reason.
 ///
@@ -158,7 +159,7 @@ impl Monitoring {
                     baseline: None,
                     ..request.clone()
                 };
-                let answer = match binding.monitor.measure(&question, cx).await {
+                let answer = match of_all_traffic(binding.monitor.as_ref(), &question, cx).await {
                     Err(error) => Err(deploy_core::report::chain(&error)),
                     Ok(all) => match all.iter().find(|m| m.metric == *metric).map(|m| &m.reading) {
                         None => Err("it does not answer what it is asked".to_owned()),

@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use crate::monitor::{Arm, MeasureContext, MeasureRequest, Measurement, Monitor, Reading};
-use crate::name::{EnvironmentName, MetricName, RevisionName, ServiceName};
+use crate::monitor::{Arm, MeasureContext, MeasureRequest, Measurement, Monitor, Reading, StrataError};
+use crate::name::{EnvironmentName, MetricName, RevisionName, ServiceName, StratumName};
 use crate::release::Release;
 use crate::time::Now;
 
@@ -46,7 +46,7 @@ impl MonitorSuite {
         assert!(self.request.baseline.is_some(), "the suite needs a question with a baseline");
         assert_eq!(monitor.name(), monitor.name(), "the name of a monitor does not change");
         let all = ask(monitor, &self.request).await;
-        let (candidate, baseline) = (metrics(&all, Arm::Candidate), metrics(&all, Arm::Baseline));
+        let (candidate, baseline) = (quantities(&all, Arm::Candidate), quantities(&all, Arm::Baseline));
         assert!(!candidate.is_empty(), "{} measured nothing, not even that there is no data", monitor.name());
         assert_eq!(candidate, baseline, "the arms were measured differently");
         for measurement in &all {
@@ -58,21 +58,21 @@ impl MonitorSuite {
 
         run.push("names each quantity once");
         assert_eq!(all.len(), candidate.len() + baseline.len(), "a quantity was measured twice: {all:?}");
+        if let Err(twice @ StrataError::Overlap { .. }) = Measurement::of_all(&all) {
+            panic!("{twice}");
+        }
 
         run.push("answers what was asked");
-        for metric in &candidate {
+        for (metric, _) in &candidate {
             let one = MeasureRequest { metrics: vec![metric.clone()], ..self.request.clone() };
-            let answered = ask(monitor, &one).await;
-            assert_eq!(
-                metrics(&answered, Arm::Candidate),
-                BTreeSet::from([metric.clone()]),
-                "{metric} alone was asked for"
-            );
+            let answered = quantities(&ask(monitor, &one).await, Arm::Candidate);
+            let wanted = candidate.iter().filter(|(other, _)| other == metric).cloned().collect();
+            assert_eq!(answered, wanted, "{metric} alone was asked for");
         }
 
         run.push("says nothing of a baseline that was not asked about");
         let alone = MeasureRequest { baseline: None, ..self.request.clone() };
-        assert!(metrics(&ask(monitor, &alone).await, Arm::Baseline).is_empty(), "nobody asked about a baseline");
+        assert!(quantities(&ask(monitor, &alone).await, Arm::Baseline).is_empty(), "nobody asked about a baseline");
 
         run.push("refuses a quantity that it does not have");
         let unheard = MetricName::new("conformance.unheard_of").expect("the names of the suite are names");
@@ -99,8 +99,9 @@ async fn ask(monitor: &dyn Monitor, request: &MeasureRequest) -> Vec<Measurement
     answer.unwrap_or_else(|e| panic!("{} could not answer {request:?}: {e}", monitor.name()))
 }
 
-fn metrics(all: &[Measurement], arm: Arm) -> BTreeSet<MetricName> {
-    all.iter().filter(|m| m.arm == arm).map(|m| m.metric.clone()).collect()
+/// What was measured of an arm, of all traffic or of a part of it.
+fn quantities(all: &[Measurement], arm: Arm) -> BTreeSet<(MetricName, Option<StratumName>)> {
+    all.iter().filter(|m| m.arm == arm).map(|m| (m.metric.clone(), m.stratum.clone())).collect()
 }
 
 fn context(request: &MeasureRequest) -> MeasureContext {

@@ -26,8 +26,10 @@ pub(super) struct EventSeries {
     pub(super) threshold: Option<(Threshold, Threshold)>,
     /// The baseline's sizes until there are [`FEWEST_VALUES`] of them, from which the threshold is chosen.
     gathered: Histogram,
-    /// Batches in a row that lacked this metric.
+    /// Windows in a row that lacked this metric.
     pub(super) stale: u32,
+    /// By stratum: how many more of the candidate's events of this stage were bad than their share of all of its.
+    moved: Sums,
 }
 
 /// As it is written: all sums in one text, those last that are zero before their stage.
@@ -42,6 +44,8 @@ struct Written<'a> {
     gathered: &'a Histogram,
     #[serde(skip_serializing_if = "is_zero")]
     stale: u32,
+    #[serde(skip_serializing_if = "Sums::is_empty")]
+    moved: &'a Sums,
 }
 
 fn is_empty(histogram: &&Histogram) -> bool {
@@ -51,8 +55,8 @@ fn is_empty(histogram: &&Histogram) -> bool {
 impl Serialize for EventSeries {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let sums = Joined([&self.proof, &self.ratio, &self.curve, &self.harm]);
-        let Self { here, threshold, stale, ref gathered, .. } = *self;
-        Written { sums, here, threshold, gathered, stale }.serialize(serializer)
+        let Self { here, threshold, stale, ref gathered, ref moved, .. } = *self;
+        Written { sums, here, threshold, gathered, stale, moved }.serialize(serializer)
     }
 }
 
@@ -72,13 +76,15 @@ struct Read {
     gathered: Histogram,
     #[serde(default)]
     stale: u32,
+    #[serde(default)]
+    moved: Sums,
 }
 
 impl TryFrom<Read> for EventSeries {
     type Error = &'static str;
 
     fn try_from(read: Read) -> Result<Self, Self::Error> {
-        let Read { sums, harm, curve, proof, ratio, here, threshold, gathered, stale } = read;
+        let Read { sums, harm, curve, proof, ratio, here, threshold, gathered, stale, moved } = read;
         let (proof, ratio, curve, harm) = match (sums, proof, ratio, curve, harm) {
             (Some(sums), None, None, None, None) => {
                 let counts = [PROOF.len(), ESTIMATE, BETTER.len() + EFFECTS.len()];
@@ -89,7 +95,7 @@ impl TryFrom<Read> for EventSeries {
             (None, Some(proof), Some(ratio), Some(curve), Some(harm)) => (proof, ratio, curve, harm),
             _ => return Err("a series has all its sums in one text, or each in its own"),
         };
-        Ok(Self { harm, curve, proof, ratio, here, threshold, gathered, stale })
+        Ok(Self { harm, curve, proof, ratio, here, threshold, gathered, stale, moved })
     }
 }
 
@@ -106,6 +112,8 @@ pub(super) struct Tuned {
     pub(super) stage: u32,
     /// Whether it belongs to the newest stage.
     pub(super) current: bool,
+    /// The number of its stratum, where it is of a part of the traffic.
+    pub(super) stratum: Option<usize>,
 }
 
 /// Harm is considered to begin with the first stage or with one of so many in all: each costs state and, at the start,
@@ -159,6 +167,7 @@ impl EventSeries {
             threshold: None,
             gathered: Histogram::new(),
             stale: 0,
+            moved: Sums::default(),
         }
     }
 
@@ -228,6 +237,12 @@ impl EventSeries {
             self.proof.add(PROOF.map(|(d, _)| ln_likelihood(plain, d) - null));
             self.here = (self.here.0.plus(candidate), self.here.1.plus(baseline));
             self.stale = 0;
+            if let Some(stratum) = tuned.stratum
+                && all > 0.0
+            {
+                let bad = real(candidate.bad() + baseline.bad());
+                self.moved.add_at(stratum, real(candidate.bad()) - bad * real(candidate.events()) / all);
+            }
         }
     }
 
@@ -239,6 +254,12 @@ impl EventSeries {
     pub(super) fn next_stage(&mut self) {
         self.proof.clear();
         self.here = (Counts::default(), Counts::default());
+        self.moved = Sums::default();
+    }
+
+    /// By stratum: how many more of the candidate's events of this stage were bad than their share of all of its.
+    pub(super) fn moved(&self) -> &[f64] {
+        self.moved.get()
     }
 
     /// The log evidence that the odds ratio is beyond the margin.
@@ -385,7 +406,7 @@ mod tests {
     use crate::analysis::evidence::stratified::{confidence_interval, ln_harm, ln_likelihood, ln_not_inferior};
 
     fn tuned(stage: u32) -> Tuned {
-        Tuned { onsets: 4, stages: 4, stage, current: true }
+        Tuned { onsets: 4, stages: 4, stage, current: true, stratum: None }
     }
 
     fn some_batches() -> EventSeries {

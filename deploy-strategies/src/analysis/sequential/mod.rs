@@ -36,7 +36,7 @@ use std::time::Duration;
 
 use deploy_core::digest::Digest;
 use deploy_core::monitor::{Batch, Counts, Histogram, Paired, Traffic};
-use deploy_core::name::MetricName;
+use deploy_core::name::{MetricName, StratumName};
 use deploy_core::real::Real;
 use serde::{Deserialize, Serialize};
 
@@ -70,7 +70,9 @@ pub struct Sequential {
     #[serde(default = "default_beta")]
     pub beta: f64,
     /// How long a fresh instance of the candidate is left out of account: cold caches are not what is released. 180 s by
-    /// default. A batch counts if its youngest instance was older than this when its window began.
+    /// default. A batch counts if its youngest instance was older than this when its window began. In a rollout that is the age of the
+    /// stage: an instance that starts anew in the middle of it counts at once, for what fails again and again would otherwise never
+    /// be looked at.
     #[serde(default = "default_warm_up", with = "deploy_core::time::duration_ms")]
     pub warm_up: Duration,
     /// The shortest time that a stage is observed before it is promoted. 5 minutes by default.
@@ -260,9 +262,13 @@ impl Sequential {
     }
 
     fn take_into(&self, state: &mut SequentialState, batch: &Batch) -> Result<Taken, SequentialError> {
+        // What a part of the traffic lacks another may have: a window lacks a metric if none has it.
+        let first = !state.taken.has_window(batch.key.window);
         if !state.taken.insert(&batch.key)? {
             return Ok(Taken::Repeated);
         }
+        let of_strata = |name: &StratumName| state.taken.strata().iter().position(|known| *known == name.as_str());
+        let stratum = batch.key.stratum.as_ref().and_then(of_strata);
         let stage = batch.key.stage;
         if stage > state.stage {
             state.stage = stage;
@@ -284,7 +290,7 @@ impl Sequential {
             }
             state.ratio.take(traffic.candidate, traffic.baseline, share, self.sample_ratio.tolerance);
         }
-        let tuned = Tuned { onsets: self.onsets(), stages: self.stages, stage, current: stage == state.stage };
+        let tuned = Tuned { onsets: self.onsets(), stages: self.stages, stage, current: stage == state.stage, stratum };
         let mut at = 0;
         for watched in &self.metrics {
             let paired = batch.metrics.get(&watched.metric);
@@ -297,6 +303,7 @@ impl Sequential {
             let series = &mut state.series[at..at + count];
             at += count;
             match (&watched.watch, paired) {
+                (_, None | Some(Paired::Missing { .. })) if !first => {}
                 (_, None | Some(Paired::Missing { .. })) => series.iter_mut().for_each(Series::missed),
                 (Watch::Errors { margin, rule_out, .. }, Some(Paired::Counts { candidate, baseline })) => {
                     if let [Series::Events(events)] = series {

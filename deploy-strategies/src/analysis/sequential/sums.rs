@@ -10,7 +10,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 /// Running sums, each kept to 36 bits of mantissa: ten digits, which is what the terms themselves are good for. What is
 /// in memory is what is written, so that a replay gives the same bytes, and it is written in six bytes each. Zeros at the end, as those
 /// of stages to come, are counted instead: `QEVUX2XK*36` is one number and 36 zeros.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub(super) struct Sums(Vec<f64>);
 
 /// Several sums in one text, one after the other.
@@ -32,6 +32,18 @@ impl Sums {
         for (sum, term) in self.0.iter_mut().zip(terms) {
             *sum = kept(*sum + term);
         }
+    }
+
+    /// Adds to the sum at this position, which begins at zero.
+    pub(super) fn add_at(&mut self, at: usize, term: f64) {
+        if self.0.len() <= at {
+            self.0.resize(at + 1, 0.0);
+        }
+        self.0[at] = kept(self.0[at] + term);
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
     }
 
     pub(super) fn clear(&mut self) {

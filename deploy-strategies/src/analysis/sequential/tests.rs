@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use deploy_core::monitor::{Advice, Arm, Batch, BatchKey, Counts, Histogram, JudgementResult, Paired, Traffic, Window};
-use deploy_core::name::MetricName;
+use deploy_core::name::{MetricName, StratumName};
 use deploy_core::real::Real;
 use deploy_core::time::Timestamp;
 
@@ -487,13 +487,72 @@ fn late_data_of_an_earlier_stage_count_as_harm_and_not_as_proof() {
 fn batches_of_two_strata_are_the_same_in_either_order_up_to_rounding() {
     let judge = judge();
     let mut east = minute(0, 0, (300, 7), (2700, 20));
-    east.key.stratum = "east".to_owned();
+    east.key.stratum = Some(StratumName::new("east").expect("a name"));
     let mut west = minute(0, 0, (100, 3), (2900, 90));
-    west.key.stratum = "west".to_owned();
+    west.key.stratum = Some(StratumName::new("west").expect("a name"));
     let one = judge.totals(&after(&judge, &[east.clone(), west.clone()])).expect("its own state");
     let other = judge.totals(&after(&judge, &[west, east])).expect("its own state");
     assert!((one.ln_harm - other.ln_harm).abs() < 1e-9);
     assert!(one.ln_harm != 0.0);
+}
+
+#[test]
+fn a_window_lacks_a_metric_only_where_no_stratum_has_it() {
+    let judge = Sequential { least_observed: Duration::ZERO, ..judge() };
+    let of = |stratum: &str, batch: Batch| {
+        let stratum = Some(StratumName::new(stratum).expect("a name"));
+        Batch { key: BatchKey { stratum, ..batch.key.clone() }, ..batch }
+    };
+    // The night is quiet in the west, whichever of the two is taken first.
+    let quiet =
+        |first: &str, second: &str, w: u64| [of(first, plain(0, w)), of(second, minute(0, w, (500, 5), (5500, 55)))];
+    let named: Vec<Batch> = (0..5).flat_map(|w| quiet("east", "west", w)).collect();
+    let other: Vec<Batch> = (0..5)
+        .flat_map(|w| {
+            let [a, b] = quiet("east", "west", w);
+            [b, a]
+        })
+        .collect();
+    for batches in [&named, &other] {
+        assert_ne!(verdict(&judge, batches).cause, Cause::NoData, "{}", verdict(&judge, batches));
+    }
+    let silent = (5..8).flat_map(|w| [of("east", plain(0, w)), of("west", plain(0, w))]);
+    let silent: Vec<Batch> = named.into_iter().chain(silent).collect();
+    assert_eq!(verdict(&judge, &silent).cause, Cause::NoData);
+    assert_ne!(verdict(&judge, &silent[..14]).cause, Cause::NoData, "two windows are not three");
+}
+
+#[test]
+fn the_stratum_that_moved_most_is_named() {
+    let judge = Sequential { least_observed: Duration::ZERO, ..judge() };
+    let of = |stratum: &str, batch: Batch| {
+        let stratum = Some(StratumName::new(stratum).expect("a name"));
+        Batch { key: BatchKey { stratum, ..batch.key.clone() }, ..batch }
+    };
+    let batches: Vec<Batch> = (0..10)
+        .flat_map(|w| {
+            let search = of("search", minute(0, w, (5_000, 51), (5_000, 49)));
+            [of("checkout", minute(0, w, (200, 15), (200, 1))), search]
+        })
+        .collect();
+    let verdict = verdict(&judge, &batches);
+    // Fifteen times as many at a small endpoint are a third more of all.
+    assert_eq!(verdict.cause, Cause::WithinMargin, "{verdict}");
+    // (15 - 8) in each of ten windows.
+    let because = &verdict.explanations[0].because;
+    assert!(because.contains("most of it in checkout: 70.0 bad ones more"), "{because}");
+    let search = verdict.explanations[0].inputs.iter().find(|input| input.name.starts_with("search"));
+    assert!(search.is_some_and(|input| (input.value.get() - 10.0).abs() < 1e-6), "{search:?}");
+    // What it remembers of them is written, read, and forgotten with the stage.
+    let state = after(&judge, &batches);
+    let text = serde_json::to_string(&state).expect("written");
+    let read: SequentialState = serde_json::from_str(&text).expect("read");
+    assert_eq!(read, state);
+    let next: Vec<Batch> = batches.into_iter().chain([of("search", minute(1, 10, (500, 5), (500, 5)))]).collect();
+    let explanation = &self::verdict(&judge, &next).explanations[0];
+    assert!(!explanation.because.contains("most of it"), "{}", explanation.because);
+    let checkout = explanation.inputs.iter().find(|input| input.name.starts_with("checkout"));
+    assert!(checkout.is_some_and(|input| input.value.get() == 0.0), "{checkout:?}");
 }
 
 #[test]

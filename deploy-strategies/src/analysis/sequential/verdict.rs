@@ -207,6 +207,7 @@ impl Sequential {
         let advisory: Vec<usize> = (0..layout.len()).filter(|at| layout[*at].2.is_none()).collect();
         let shown: Vec<f64> = advisory.iter().map(|at| state.series[*at].ln_harm() * self.damping).collect();
         let discovered: Vec<usize> = discoveries(&shown, self.alpha).into_iter().map(|i| advisory[i]).collect();
+        let strata = state.taken.strata();
         let both = state.series.iter().zip(layout).enumerate();
         both.map(|(at, (series, (watched, quantile, weight)))| {
             let harmed = weight.map_or_else(
@@ -214,7 +215,11 @@ impl Sequential {
                 // Its own share of α: what it would take alone.
                 |weight| series.ln_harm() * self.damping + libm::log(weight) >= -libm::log(self.alpha),
             );
-            self.explanation(watched, quantile, weight.is_some(), harmed, begun, series)
+            let mut explanation = self.explanation(watched, quantile, weight.is_some(), harmed, begun, series);
+            if let Series::Events(events) = series {
+                explanation.tell_strata(events.moved(), &strata);
+            }
+            explanation
         })
         .collect()
     }
@@ -282,6 +287,22 @@ impl Sequential {
 }
 
 impl Explanation {
+    /// What each part of the traffic added, and which of them moved most.
+    fn tell_strata(&mut self, moved: &[f64], strata: &[&str]) {
+        let parts = || moved.iter().zip(strata);
+        self.inputs.extend(parts().filter_map(|(more, stratum)| {
+            Some(Input { name: format!("{stratum}, bad events beyond an equal share"), value: finite(*more)? })
+        }));
+        // Less than one event has not moved.
+        let most = parts().max_by(|(a, _), (b, _)| a.abs().total_cmp(&b.abs())).filter(|(more, _)| more.abs() >= 1.0);
+        if let Some((more, stratum)) = most {
+            let which = if *more < 0.0 { "fewer" } else { "more" };
+            let by = short(more.abs());
+            self.because =
+                format!("{}; most of it in {stratum}: {by} bad ones {which} than an equal share", self.because);
+        }
+    }
+
     fn name(&self) -> String {
         if self.subject.is_empty() { self.metric.to_string() } else { format!("{} ({})", self.metric, self.subject) }
     }

@@ -62,7 +62,7 @@ pub struct MetricLimits {
     /// Only for metrics that are counted; ask for windows that do not overlap.
     #[serde(default)]
     pub min_events: u64,
-    /// What is measured in this time from the start is not judged. Default: none.
+    /// What is measured in this time from the start is not judged: a window that begins later is the first. Default: none.
     #[serde(default, with = "span", skip_serializing_if = "Duration::is_zero")]
     pub warm_up: Duration,
     /// How long after the start the first measurement is due. Default: none.

@@ -119,7 +119,9 @@ impl MetricState {
     ) -> Option<MeasurementOutcome> {
         let asked = answer.metrics.is_empty() || answer.metrics.contains(&limits.metric);
         let ended = matches!(self.phase(limits, order), MetricPhase::Successful | MetricPhase::Failed);
-        let early = answer.at < started + limits.warm_up.max(limits.initial_delay);
+        // How old what is released was when the window of the answer began.
+        let age = answer.at.since(started).saturating_sub(answer.over);
+        let early = answer.at < started + limits.initial_delay || age < limits.warm_up;
         let again = limits.interval.zip(self.at).is_some_and(|(interval, at)| {
             // Clocks jitter: an answer that is nearly due is due.
             answer.at.since(at) < interval - interval / JITTER
@@ -131,6 +133,12 @@ impl MetricState {
         self.over = deploy_core::time::millis(answer.over);
         let read = match answer.result {
             Err(text) => Read::Unfit(text.to_owned()),
+            Ok(list) if list.iter().any(|measurement| measurement.stratum.is_some()) => {
+                match Measurement::of_all(list) {
+                    Ok(all) => self.read(limits, &all),
+                    Err(error) => Read::Unfit(error.to_string()),
+                }
+            }
             Ok(list) => self.read(limits, list),
         };
         self.absent = matches!(read, Read::NoData);
