@@ -8,6 +8,7 @@ use async_trait::async_trait;
 use deploy_core::monitor::{Arm, MeasureContext, MeasureRequest, Measurement, Monitor, MonitorError, Window};
 use deploy_core::name::{BlockName, MetricName, RevisionName};
 use deploy_core::time::{Clock, SystemClock, Timestamp};
+use futures::StreamExt as _;
 use http::header;
 use tokio::sync::Mutex;
 
@@ -24,6 +25,8 @@ use crate::secret::Secret;
 const STALE: Duration = Duration::from_secs(5 * 60);
 /// The formats that are read, the stricter one first.
 const KINDS: &str = "application/openmetrics-text;version=1.0.0;q=0.9,text/plain;version=0.0.4;q=0.8";
+/// How many endpoints are asked at a time.
+const AT_ONCE: usize = 8;
 /// How many endpoints are remembered; those asked longest ago are forgotten first.
 const MOST_ENDPOINTS: usize = 256;
 /// What the series of one scrape may take in memory that some query names: about 3,000 of them.
@@ -47,7 +50,8 @@ const MOST_OF_ALL: usize = 64 * 1024 * 1024;
 /// What it holds is bounded: the last 360 scrapes of each of 256 endpoints, and of each scrape only the series that its queries
 /// select, 1 MiB of them (about 3,000); more is an error. All scrapes together take 64 MiB, and the newest two of each endpoint in any
 /// case: the oldest are forgotten first, and the windows say so. The worst is so 576 MiB, with 256 endpoints of 1 MiB. While a page is
-/// read, it is there whole (4 MiB, see [`limits`](Self::limits)), with all of its series.
+/// read, it is there whole (4 MiB, see [`limits`](Self::limits)), with all of its series; up to eight are read at a time, so that a slow
+/// endpoint does not hold up the others.
 ///
 /// An endpoint that cannot be reached or read is a [`MonitorError`], never a number.
 #[derive(Debug)]
@@ -238,10 +242,12 @@ impl Monitor for ScrapeMonitor {
         // Held over the scrapes, so that two questions at once do not put their scrapes out of order.
         let mut seen = self.seen.lock().await;
         let began = self.clock.monotonic();
-        for (key, origin) in &origins {
-            let scrape = self.scrape(origin).await?;
-            seen.histories.entry(key.clone()).or_default().push(scrape);
+        let scrapes = origins.iter().map(|(key, origin)| async move { (key, self.scrape(origin).await) });
+        let mut scrapes = futures::stream::iter(scrapes.collect::<Vec<_>>()).buffered(AT_ONCE);
+        while let Some((key, scrape)) = scrapes.next().await {
+            seen.histories.entry(key.clone()).or_default().push(scrape?);
         }
+        drop(scrapes);
         seen.bound(MOST_OF_ALL);
         let reach = Reach { lookback: request.lookback, before: seen.asked.before(request, began) };
         let mut all = Vec::new();
@@ -393,6 +399,26 @@ mod tests {
         *hand.0.lock().expect("not poisoned") = Duration::from_secs(60);
         let [strict, lenient] = both().await;
         assert!(strict == 0 && lenient > 0, "no data without a declaration, and the other class with one");
+    }
+
+    /// Answers nobody until two have asked.
+    #[derive(Debug)]
+    struct Together(tokio::sync::Barrier);
+
+    #[async_trait]
+    impl HttpClient for Together {
+        async fn send(&self, _: Request<Bytes>, _: HttpLimits) -> Result<Response<Bytes>, HttpError> {
+            self.0.wait().await;
+            Ok(Response::new("c 1\n".into()))
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn endpoints_do_not_wait_for_each_other() {
+        let hand = Arc::<Hand>::default();
+        let monitor = monitor(&hand).over(Arc::new(Together(tokio::sync::Barrier::new(2))));
+        let asked = tokio::time::timeout(Duration::from_secs(60), ask(&monitor, "mine")).await;
+        asked.expect("both are asked at a time").expect("an answer");
     }
 
     #[test]

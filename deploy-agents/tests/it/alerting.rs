@@ -121,9 +121,14 @@ async fn a_rule_is_loaded_as_declared_fires_and_arrives() {
     let inbox = inbox().await;
     let Some(server) = alertmanager(&inbox).await else { return };
     // Prometheus watches nothing but itself; that it is up is what is wrong here.
-    let declared =
-        AlertRules::new("shop", [rule("ItIsUp", "up{job=\"self\"} == 1"), rule("Never", "up{job=\"self\"} == 7")])
-            .expect("sound");
+    let declared = AlertRules::new(
+        "shop",
+        [
+            rule("ItIsUp", "up{job=\"self\"} == 1"),
+            rule("Never", "sum(max_over_time(up{job='self'}[60s])) by (job) == 7.0"),
+        ],
+    )
+    .expect("sound");
     let folder = tempfile::tempdir().expect("a folder");
     let file = folder.path().join("rules.yml");
     std::fs::write(&file, declared.rule_file()).expect("written");

@@ -9,7 +9,9 @@
 //! ```
 //!
 //! The season and the trend are taken out by STL (Cleveland et al., 1990; the crate `stlrs`), and what remains is held against
-//! the median absolute deviation of the history's own remainders, which half of the history may spoil without moving it.
+//! the median absolute deviation of the history's own remainders, which half of the history may spoil without moving it. Where more than
+//! half of the remainders are the same, as of errors that are mostly none, that deviation is zero, and the mean absolute one stands in for it
+//! (B. Iglewicz and D. Hoaglin, "How to Detect and Handle Outliers", 1993).
 
 use std::time::Duration;
 
@@ -112,8 +114,11 @@ impl Unusual {
         let (expected, remainders) = self.expect(history, newest.len())?;
         let middle = median(&remainders);
         let distances: Vec<f64> = remainders.iter().map(|remainder| (remainder - middle).abs()).collect();
-        // The factor makes it the standard deviation of a normal distribution. A constant history expects itself, up to rounding.
-        let deviation = (1.4826 * median(&distances)).max(1e-9 * median(history).abs());
+        // The factors make them the standard deviation of a normal distribution. A constant history expects itself, up to rounding.
+        let rounding = 1e-9 * median(history).abs();
+        let typical = 1.4826 * median(&distances);
+        let mean = distances.iter().sum::<f64>() / super::special::length(distances.len());
+        let deviation = if typical > rounding { typical } else { rounding.max(1.2533 * mean) };
         let reach = self.deviations * deviation;
         let real = |number: f64| Real::new(number).unwrap_or_default();
         let unusual = newest.iter().zip(expected).enumerate().filter_map(|(point, (value, expected))| {
@@ -232,6 +237,16 @@ mod tests {
         let spoilt = |i: u32| if i.is_multiple_of(3) { 5000.0 } else { 100.0 + f64::from(i % 5) };
         let history: Vec<f64> = (0..90).map(spoilt).collect();
         assert_eq!(Unusual::new().find(&history, &[101.0, 160.0]).expect("enough").len(), 1);
+    }
+
+    #[test]
+    fn what_is_mostly_none_may_be_some_now_and_then() {
+        // Four of ten minutes have an error or two: the median deviation is zero, and one error is nothing new.
+        let history: Vec<f64> = (0..60).map(|minute| f64::from([0, 0, 1, 0, 2, 0, 1, 0, 0, 1][minute % 10])).collect();
+        let found = Unusual::new().find(&history, &[0.0, 1.0, 2.0, 12.0]).expect("enough");
+        assert_eq!(found.iter().map(|anomaly| anomaly.point).collect::<Vec<_>>(), [3]);
+        // Where there never was one, one is.
+        assert_eq!(Unusual::new().find(&[0.0; 60], &[0.0, 1.0]).expect("enough").len(), 1);
     }
 
     #[test]

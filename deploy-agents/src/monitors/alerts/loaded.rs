@@ -69,6 +69,11 @@ struct Envelope {
 }
 
 #[derive(Deserialize)]
+struct Written {
+    data: String,
+}
+
+#[derive(Deserialize)]
 struct Groups {
     groups: Vec<Group>,
 }
@@ -133,7 +138,37 @@ impl RulesApi {
         let groups = self.groups().await?;
         let there: Vec<&Loaded> =
             groups.iter().filter(|group| group.name == declared.group()).flat_map(|group| &group.rules).collect();
-        Ok(declared.rules().iter().filter_map(|rule| difference(rule, &there)).collect())
+        let mut not_loaded = Vec::new();
+        for rule in declared.rules() {
+            let difference = match of_rule(rule, &there) {
+                None => Some(NotLoaded::Missing { rule: rule.name.clone() }),
+                Some(found) if !self.is_same(&found.query, &rule.expression).await? => {
+                    Some(NotLoaded::Differs { rule: rule.name.clone(), what: "expression".to_owned() })
+                }
+                Some(found) => difference(rule, found),
+            };
+            not_loaded.extend(difference);
+        }
+        Ok(not_loaded)
+    }
+
+    /// Whether two expressions are the same but for how they are written: a server shows its rules in its own way (`[60s]` as `[1m]`), which it
+    /// is asked for. Where it cannot tell, they are not.
+    async fn is_same(&self, one: &str, other: &str) -> Result<bool, RulesError> {
+        let plain = |text: &str| text.chars().filter(|c| !c.is_whitespace()).collect::<String>();
+        if plain(one) == plain(other) {
+            return Ok(true);
+        }
+        let (one, other) = (self.formatted(one).await?, self.formatted(other).await?);
+        Ok(one.zip(other).is_some_and(|(one, other)| plain(&one) == plain(&other)))
+    }
+
+    /// An expression as the server writes it (`/api/v1/format_query`); nothing if it does not.
+    async fn formatted(&self, expression: &str) -> Result<Option<String>, RulesError> {
+        let answer = self.endpoint.ask("/api/v1/format_query", &[("query", expression)]).await;
+        let answer = answer.map_err(|error| RulesError { from: self.endpoint.name(), source: error.into() })?;
+        let written = serde_json::from_slice::<Written>(answer.body()).ok().filter(|_| answer.status().is_success());
+        Ok(written.map(|written| written.data))
     }
 
     /// Every alert rule that is loaded, for the lint: also those that nobody declared here.
@@ -185,22 +220,21 @@ impl Loaded {
     }
 }
 
-fn difference(rule: &AlertRule, there: &[&Loaded]) -> Option<NotLoaded> {
-    let name = rule.name.clone();
+/// The loaded rule of this name: that with the same labels, or else any.
+fn of_rule<'a>(rule: &AlertRule, there: &[&'a Loaded]) -> Option<&'a Loaded> {
     let wanted = rule.all_labels();
-    let of_name: Vec<&&Loaded> = there.iter().filter(|l| l.kind == "alerting" && l.name == name).collect();
-    let Some(found) = of_name.iter().find(|l| l.labels == wanted).or_else(|| of_name.first()) else {
-        return Some(NotLoaded::Missing { rule: name });
-    };
-    let plain = |text: &str| text.chars().filter(|c| !c.is_whitespace()).collect::<String>();
+    let of_name = || there.iter().filter(|loaded| loaded.kind == "alerting" && loaded.name == rule.name);
+    of_name().find(|loaded| loaded.labels == wanted).or_else(|| of_name().next()).copied()
+}
+
+/// What is different beside the expression.
+fn difference(rule: &AlertRule, found: &Loaded) -> Option<NotLoaded> {
+    let name = rule.name.clone();
     let differs = |what: &str| Some(NotLoaded::Differs { rule: name.clone(), what: what.to_owned() });
-    if plain(&found.query) != plain(&rule.expression) {
-        return differs("expression");
-    }
     if (found.duration - rule.hold_for.unwrap_or_default().as_secs_f64()).abs() > 1e-3 {
         return differs("duration");
     }
-    if found.labels != wanted {
+    if found.labels != rule.all_labels() {
         return differs("set of labels");
     }
     if found.annotations != rule.annotations() {
