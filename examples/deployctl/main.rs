@@ -10,7 +10,7 @@
 //!                          └────── inbox ───────────┘ ◄── deployctl approve · pause · promote · abort · …
 //! ```
 //!
-//! Start reading at [`drive`], which is the whole of a host, and at [`demo`] for the pipeline that it has unless it is given another.
+//! Start reading at `drive.rs`, which is the whole of a host, and at `demo` for the pipeline that it has unless it is given another.
 
 mod agent;
 mod audit;
