@@ -110,7 +110,7 @@ fn another_mix_of_endpoints_is_no_harm_where_they_are_compared_one_by_one() {
     let canary = inline();
     let mut by_endpoint = run(&canary, OTHER_MIX);
     assert_eq!(by_endpoint.run(600), End::Complete, "{}", by_endpoint.story());
-    for (answers, blamed) in [(OTHER_MIX_IN_ONE, None), (WORSE_AT_ONE, Some("most of it in checkout"))] {
+    for (answers, blamed) in [(OTHER_MIX_IN_ONE, None), (WORSE_AT_ONE, Some("most of the difference is in checkout"))] {
         let mut run = run(&canary, answers);
         while !run.going_back && run.now < RunTime(3_600_000) {
             run.look(Promotion::None);

@@ -49,7 +49,8 @@ pub fn expected_requests(rate: f64, share: f64, rule_out: f64, missing: f64) -> 
     if growth > 0.0 { missing.max(0.0) / growth } else { f64::INFINITY }
 }
 
-/// What could have been seen of one metric by now, and how long until a stated difference would be.
+/// What could have been seen of one metric by now, and how long until a stated difference would be. The rates are those of all strata
+/// together: where they differ much from stratum to stratum, it is a rough figure.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct PowerReport {
     /// The metric.

@@ -540,7 +540,7 @@ fn the_stratum_that_moved_most_is_named() {
     assert_eq!(verdict.cause, Cause::WithinMargin, "{verdict}");
     // (15 - 8) in each of ten windows.
     let because = &verdict.explanations[0].because;
-    assert!(because.contains("most of it in checkout: 70.0 bad ones more"), "{because}");
+    assert!(because.contains("most of the difference is in checkout: 70.0 bad ones more"), "{because}");
     let search = verdict.explanations[0].inputs.iter().find(|input| input.name.starts_with("search"));
     assert!(search.is_some_and(|input| (input.value.get() - 10.0).abs() < 1e-6), "{search:?}");
     // What it remembers of them is written, read, and forgotten with the stage.
@@ -550,7 +550,7 @@ fn the_stratum_that_moved_most_is_named() {
     assert_eq!(read, state);
     let next: Vec<Batch> = batches.into_iter().chain([of("search", minute(1, 10, (500, 5), (500, 5)))]).collect();
     let explanation = &self::verdict(&judge, &next).explanations[0];
-    assert!(!explanation.because.contains("most of it"), "{}", explanation.because);
+    assert!(!explanation.because.contains("most of the difference"), "{}", explanation.because);
     let checkout = explanation.inputs.iter().find(|input| input.name.starts_with("checkout"));
     assert!(checkout.is_some_and(|input| input.value.get() == 0.0), "{checkout:?}");
 }

@@ -293,14 +293,21 @@ impl Explanation {
         self.inputs.extend(parts().filter_map(|(more, stratum)| {
             Some(Input { name: format!("{stratum}, bad events beyond an equal share"), value: finite(*more)? })
         }));
-        // Less than one event has not moved.
-        let most = parts().max_by(|(a, _), (b, _)| a.abs().total_cmp(&b.abs())).filter(|(more, _)| more.abs() >= 1.0);
-        if let Some((more, stratum)) = most {
-            let which = if *more < 0.0 { "fewer" } else { "more" };
-            let by = short(more.abs());
-            self.because =
-                format!("{}; most of it in {stratum}: {by} bad ones {which} than an equal share", self.because);
+        if moved.is_empty() {
+            return;
         }
+        let mut because = format!("{}; each of {} strata is compared with itself", self.because, moved.len());
+        // Less than one event has not moved, and of no difference there is no most.
+        let most = parts().max_by(|(a, _), (b, _)| a.abs().total_cmp(&b.abs()));
+        if let Some((more, stratum)) =
+            most.filter(|(more, _)| more.abs() >= 1.0 && self.result != JudgementResult::Pass)
+        {
+            let (by, which) = (short(more.abs()), if *more < 0.0 { "fewer" } else { "more" });
+            because.push_str(&format!(
+                ", and most of the difference is in {stratum}: {by} bad ones {which} than an equal share"
+            ));
+        }
+        self.because = because;
     }
 
     fn name(&self) -> String {

@@ -24,7 +24,7 @@ fn each_stratum_is_compared_with_itself() {
     assert_eq!(other_mix.status.code(), Some(0), "{}{}", stdout(&other_mix), stderr(&other_mix));
     let worse = files(300).judge(&[]);
     assert_eq!(worse.status.code(), Some(1), "{}", stdout(&worse));
-    assert!(stdout(&worse).contains("most of it in checkout"), "{}", stdout(&worse));
+    assert!(stdout(&worse).contains("most of the difference is in checkout"), "{}", stdout(&worse));
     // One line of each window, with what was known after both.
     let said: serde_json::Value = serde_json::from_slice(&other_mix.stdout).expect("JSON");
     let windows = said["lines"][0]["windows"].as_array().expect("windows");
