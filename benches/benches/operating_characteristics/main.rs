@@ -7,7 +7,8 @@
 //! The world: 100 requests a second (2 in A2 and B7), each assigned at random to the candidate with a share of 5, 10, 25
 //! and 50 %, ten minutes each, a look every minute; 1 % errors, latencies log-normal with a median of 100 ms and a 99 %
 //! quantile of 404 ms. Judges see the same batches: without margins at α = 0.05 and 0.01, and with the default margins at
-//! both. Detection times are means restricted to the 40 minutes: never counts as 40. The rules in use see the same minutes: see `peers.rs`.
+//! both. In A6 one of two endpoints has three times the errors and takes twice as long in both arms, the candidate's clients call it more often, and
+//! each endpoint is a stratum; judges that know no strata see both together. Detection times are means restricted to the 40 minutes: never counts as 40. The rules in use see the same minutes: see `peers.rs`.
 
 mod peers;
 mod report;
@@ -17,7 +18,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use deploy_core::monitor::{Batch, BatchKey, Counts, Histogram, Paired, Traffic, Window};
-use deploy_core::name::MetricName;
+use deploy_core::name::{MetricName, StratumName};
 use deploy_core::real::Real;
 use deploy_core::time::Timestamp;
 use deploy_strategies::analysis::sequential::{Look, Sequential, Watch, Watched};
@@ -38,6 +39,8 @@ struct Scenario {
     baseline: fn(f64) -> Arm,
     candidate: fn(f64) -> Arm,
     pods: bool,
+    /// What part of the requests go to an endpoint of its own, in the candidate and in the baseline, if there is one.
+    checkout: Option<[f64; 2]>,
     /// The most that may be aborted, in percent, at α = 0.05 and 0.01 without margins.
     most_aborts: Option<(f64, f64)>,
     /// The reference: restricted mean minutes at α = 0.05, 0.01 and, with margins, 0.05.
@@ -80,6 +83,7 @@ fn scenarios() -> Vec<Scenario> {
         baseline: good,
         candidate,
         pods: false,
+        checkout: None,
         most_aborts: Some(most),
         minutes: None,
     };
@@ -124,6 +128,11 @@ fn scenarios() -> Vec<Scenario> {
                 (9.3, 10.7, 12.2),
             )
         },
+        // The last, since its place is a part of the seed of those before.
+        Scenario {
+            checkout: Some([0.4, 0.2]),
+            ..quiet("A6", "candidate's clients call other endpoints", good, (2.5, 0.5))
+        },
     ]
 }
 
@@ -167,6 +176,7 @@ fn main() {
         report(scenario, &outcomes, &mut failed);
         rows.push(row(scenario, &outcomes));
     }
+    rows.sort_by_key(|row| row.name);
     let rules: Vec<&str> = peers::NAMES.into_iter().chain(OURS).collect();
     let basis = format!(
         "Seed {seed}, {runs} rollouts each, A0 {runs_a0}: `cargo bench -p deploy-benches --bench operating_characteristics -- --out .`"
@@ -301,27 +311,36 @@ fn simulate(scenario: &Scenario, seed: u64) -> Outcome {
         let share = STEPS[stage];
         let all = poisson(per_minute, &mut rng);
         let in_candidate = binomial(all, share, &mut rng);
-        let mut arms = [(Counts::default(), Histogram::new()), (Counts::default(), Histogram::new())];
+        let mut arms: [Vec<(Counts, Histogram)>; 2] = [Vec::new(), Vec::new()];
         for (side, requests) in [(0, in_candidate), (1, all - in_candidate)] {
             let what = if side == 0 { scenario.candidate } else { scenario.baseline }(minute as f64);
             let serving = pods.serving(side == 0, share);
-            let bad = fill(&mut arms[side].1, requests, what, &serving, &mut rng);
-            arms[side].0 = Counts::new(requests, bad).expect("fewer than all");
+            for (requests, what) in endpoints(scenario, side, requests, what, &mut rng) {
+                let mut histogram = Histogram::new();
+                let bad = fill(&mut histogram, requests, what, &serving, &mut rng);
+                arms[side].push((Counts::new(requests, bad).expect("fewer than all"), histogram));
+            }
         }
-        let [(c, ch), (b, bh)] = arms;
+        let [(c, ch), (b, bh)] = [0, 1].map(|side| together(&arms[side]));
         peers.take(minute + 1, [c, b], [&ch, &bh]);
         let window = Window::ending(Timestamp(60_000 * (minute as i64 + 1)), Duration::from_secs(60));
-        let batch = Batch::new(BatchKey::new(stage as u32, minute as u64), window)
-            .youngest(Duration::from_secs(if scenario.name == "A3" { 60 * minute as u64 } else { 600 }))
-            .traffic(Traffic {
-                candidate: in_candidate,
-                baseline: all - in_candidate,
-                share: Real::new(share).expect("finite"),
-            })
-            .metric(errors.clone(), Paired::Counts { candidate: c, baseline: b })
-            .metric(latency.clone(), Paired::Histograms { candidate: ch, baseline: bh });
-        plain.take(&mut plain_state, &batch).expect("a batch that fits");
-        margins.take(&mut margin_state, &batch).expect("a batch that fits");
+        let [candidate, baseline] = arms;
+        for (stratum, (c, b)) in candidate.into_iter().zip(baseline).enumerate() {
+            let stratum = scenario.checkout.map(|_| StratumName::new(["checkout", "search"][stratum]).expect("a name"));
+            let first = stratum.as_ref().is_none_or(|stratum| stratum.as_str() == "checkout");
+            let key = BatchKey { stratum, ..BatchKey::new(stage as u32, minute as u64) };
+            let mut batch = Batch::new(key, window)
+                .youngest(Duration::from_secs(if scenario.name == "A3" { 60 * minute as u64 } else { 600 }))
+                .metric(errors.clone(), Paired::Counts { candidate: c.0, baseline: b.0 })
+                .metric(latency.clone(), Paired::Histograms { candidate: c.1, baseline: b.1 });
+            // The share is of all traffic.
+            if first {
+                let (candidate, baseline) = (in_candidate, all - in_candidate);
+                batch = batch.traffic(Traffic { candidate, baseline, share: Real::new(share).expect("finite") });
+            }
+            plain.take(&mut plain_state, &batch).expect("a batch that fits");
+            margins.take(&mut margin_state, &batch).expect("a batch that fits");
+        }
         let plain_harm = plain.totals(&plain_state).expect("its own state").ln_harm;
         let totals = margins.totals(&margin_state).expect("its own state");
         for (at, alpha) in [0.05f64, 0.01].into_iter().enumerate() {
@@ -339,6 +358,24 @@ fn simulate(scenario: &Scenario, seed: u64) -> Outcome {
     }
     outcome.peers = peers.aborted();
     outcome
+}
+
+/// The requests of each endpoint, and what they meet there.
+fn endpoints(scenario: &Scenario, side: usize, requests: u64, what: Arm, rng: &mut ChaCha8Rng) -> Vec<(u64, Arm)> {
+    let Some(checkout) = scenario.checkout else { return vec![(requests, what)] };
+    let there = binomial(requests, checkout[side], rng);
+    let slow = Arm { errors: 3.0 * what.errors, slower: what.slower + std::f64::consts::LN_2, ..what };
+    vec![(there, slow), (requests - there, what)]
+}
+
+/// All endpoints of an arm.
+fn together(arms: &[(Counts, Histogram)]) -> (Counts, Histogram) {
+    let mut both = (Counts::default(), Histogram::new());
+    for (counts, histogram) in arms {
+        both.0 = both.0.plus(*counts);
+        both.1.merge(histogram).expect("far from full");
+    }
+    both
 }
 
 /// Serves requests: their times go into the histogram, the number of errors comes back. `serving` are instances with
