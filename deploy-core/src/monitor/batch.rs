@@ -144,6 +144,13 @@ impl Batch {
         Ok(self)
     }
 
+    /// Whether the other is of the same window, perhaps of another part of the traffic.
+    #[must_use]
+    pub fn is_of_the_window_of(&self, other: &Self) -> bool {
+        let of = |key: &BatchKey| (key.stage, key.window, key.part);
+        of(&self.key) == of(&other.key)
+    }
+
     /// Batches like this one, of each part of the traffic its own, with what was measured of it; one of all traffic where nothing was
     /// measured by parts.
     ///

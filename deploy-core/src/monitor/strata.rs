@@ -45,8 +45,9 @@ pub(super) fn apart(measurements: &[Measurement]) -> Result<(), StrataError> {
 }
 
 impl Measurement {
-    /// These measurements for a judge that knows no parts of the traffic: counts and sizes of all parts added up. The window of a
-    /// sum is from the first to the last instant of its parts'. What was measured of all traffic stays as it is.
+    /// These measurements for a judge that knows no parts of the traffic: counts and sizes of all parts added up, and no data where one
+    /// of them has none, for nobody knows what it would have added. The window of a sum is from the first to the last instant of its
+    /// parts'. What was measured of all traffic stays as it is.
     ///
     /// ```
     /// use deploy_core::monitor::{Arm, Counts, Measurement, Reading, Window};
@@ -90,7 +91,10 @@ impl Measurement {
             }
             sum.window.from = sum.window.from.min(measurement.window.from);
             sum.window.to = sum.window.to.max(measurement.window.to);
-            sum.reading = added(Some(sum.reading.clone()), &measurement.reading)?;
+            sum.reading = match (&sum.reading, &measurement.reading) {
+                (Reading::NoData, _) | (_, Reading::NoData) => Reading::NoData,
+                (there, more) => added(Some(there.clone()), more)?,
+            };
         }
         all.extend(sums.into_values().map(|sum| Self { stratum: None, ..sum }));
         Ok(all)
@@ -101,7 +105,7 @@ impl Measurement {
 fn adds_up(one: &Reading, other: &Reading) -> bool {
     let sizes = |reading: &Reading| matches!(reading, Reading::Samples(_) | Reading::Histogram(_));
     match (one, other) {
-        (Reading::NoData, reading) | (reading, Reading::NoData) => !matches!(reading, Reading::Value(_)),
+        (Reading::NoData, _) | (_, Reading::NoData) => true,
         (Reading::Counts(_), Reading::Counts(_)) => true,
         (one, other) => sizes(one) && sizes(other),
     }
@@ -186,15 +190,19 @@ mod tests {
             of("latency", Some("east"), Arm::Candidate, samples(&[3, 5])),
             of("latency", Some("west"), Arm::Candidate, samples(&[4])),
             of("latency", Some("west"), Arm::Baseline, samples(&[9])),
-            of("errors", Some("east"), Arm::Candidate, Reading::NoData),
+            of("errors", Some("east"), Arm::Candidate, counts(0, 0)),
             of("errors", Some("west"), Arm::Candidate, counts(5, 1)),
+            of("errors", Some("west"), Arm::Baseline, counts(9, 1)),
+            of("errors", Some("east"), Arm::Baseline, Reading::NoData),
+            of("errors", Some("north"), Arm::Baseline, counts(9, 1)),
         ])
         .expect("sizes");
         assert!(sizes.iter().all(|measurement| measurement.stratum.is_none()));
-        assert_eq!(sizes[0].reading, counts(5, 1));
-        let Reading::Histogram(both) = &sizes[1].reading else { panic!("{sizes:?}") };
+        assert_eq!(sizes[0].reading, counts(5, 1), "nothing happened in the east");
+        assert_eq!(sizes[1].reading, Reading::NoData, "nobody knows what happened in the east");
+        let Reading::Histogram(both) = &sizes[2].reading else { panic!("{sizes:?}") };
         assert_eq!(both.count(), 3);
-        assert_eq!(sizes[2].reading, samples(&[9]), "what is alone stays as it is");
+        assert_eq!(sizes[3].reading, samples(&[9]), "what is alone stays as it is");
         let load = |stratum, value: u32| of("load", Some(stratum), Arm::Candidate, Reading::Value(Real::from(value)));
         let apart = Measurement::of_all(&[load("east", 1), load("west", 2)]);
         assert!(matches!(apart, Err(StrataError::NoSum { .. })), "{apart:?}");

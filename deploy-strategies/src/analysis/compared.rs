@@ -123,7 +123,7 @@ impl ComparedState {
                 first.traffic = all;
             }
         }
-        if take_all(judge, &mut self.sums, &batches).map_err(|error| error.to_string())? == Taken::Counted {
+        if judge.take_window(&mut self.sums, &batches).map_err(|error| error.to_string())? == Taken::Counted {
             self.counted = self.counted.saturating_add(1);
         }
         self.fitting = true;
@@ -235,20 +235,6 @@ fn in_batches(judge: &Judge, batch: &Batch, measurements: &[Measurement]) -> Res
     let all = Measurement::of_all(measurements).map_err(|error| error.to_string())?;
     let all = if judge.needs_baseline() { all } else { in_both_arms(&all) };
     Ok(vec![batch.clone().measured(&all).map_err(|error| error.to_string())?])
-}
-
-/// Takes all parts of a window, or none of them. They are of one age, so that they all count or none does.
-fn take_all(judge: &Judge, sums: &mut JudgeState, batches: &[Batch]) -> Result<Taken, JudgeError> {
-    if let [batch] = batches {
-        return judge.take(sums, batch);
-    }
-    let mut next = sums.clone();
-    let mut taken = Taken::Repeated;
-    for batch in batches {
-        taken = judge.take(&mut next, batch)?;
-    }
-    *sums = next;
-    Ok(taken)
 }
 
 /// What was measured of the candidate, in both arms: a judge that compares with nobody looks at the candidate's alone, and a

@@ -190,6 +190,25 @@ impl Judge {
         }
     }
 
+    /// Takes the batches of all strata of one window in, each once: all or none of them. A metric that one of them misses was not measured in
+    /// this window.
+    ///
+    /// # Errors
+    ///
+    /// [`JudgeError`] if a batch or the state does not fit. The state is then as it was.
+    pub fn take_window(&self, state: &mut JudgeState, batches: &[Batch]) -> Result<Taken, JudgeError> {
+        if let (Self::Sequential(judge), JudgeState::Sequential(state)) = (self, &mut *state) {
+            return Ok(judge.take_window(state, batches)?);
+        }
+        let mut next = state.clone();
+        let mut taken = Taken::Repeated;
+        for batch in batches {
+            taken = self.take(&mut next, batch)?;
+        }
+        *state = next;
+        Ok(taken)
+    }
+
     /// What is to be said at this look.
     ///
     /// # Errors
@@ -236,8 +255,8 @@ impl Judge {
     /// [`JudgeError`] if the configuration makes no sense or a batch does not fit it.
     pub fn judge(&self, batches: &[Batch], look: &Look) -> Result<Verdict, JudgeError> {
         let mut state = self.begin()?;
-        for batch in batches {
-            self.take(&mut state, batch)?;
+        for window in batches.chunk_by(Batch::is_of_the_window_of) {
+            self.take_window(&mut state, window)?;
         }
         self.verdict(&state, look)
     }

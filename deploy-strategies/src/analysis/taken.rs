@@ -65,14 +65,6 @@ impl TakenKeys {
         Ok(true)
     }
 
-    /// Whether anything of this window was taken, of whatever part of the traffic.
-    pub(crate) fn has_window(&self, window: u64) -> bool {
-        self.0.iter().any(|strand| {
-            let after = strand.2.partition_point(|(from, _)| *from <= window);
-            after > 0 && window <= strand.2[after - 1].1
-        })
-    }
-
     /// The strata, each once, in the order in which they came first; all traffic is none.
     pub(crate) fn strata(&self) -> Vec<&str> {
         let mut strata = Vec::new();
@@ -100,7 +92,6 @@ mod tests {
             let (mut keys, mut set) = (TakenKeys::default(), BTreeSet::new());
             for (window, part) in windows {
                 let key = BatchKey { part, ..BatchKey::new(0, window) };
-                prop_assert_eq!(keys.has_window(window), set.contains(&(window, 0)) || set.contains(&(window, 1)));
                 prop_assert_eq!(keys.insert(&key).expect("few gaps"), set.insert((window, part)));
             }
             for strand in &keys.0 {

@@ -78,6 +78,13 @@ impl Batches {
         Ok(Self { windows, batches })
     }
 
+    /// The number of each window, and its first batch.
+    pub(crate) fn numbered(&self) -> impl Iterator<Item = (u64, &Batch)> {
+        let all = self.windows.iter().copied().zip(&self.batches);
+        let mut before = None;
+        all.filter(move |(window, _)| before.replace(*window) != Some(*window))
+    }
+
     /// A look at the newest stage, at the end of its last window.
     pub(crate) fn look(&self) -> Look {
         let stage = self.batches.last().map_or(0, |batch| batch.key.stage);

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use deploy_core::monitor::Comparison;
+use deploy_core::monitor::{Batch, Comparison};
 use deploy_core::name::MetricName;
 use deploy_core::real::Real;
 use deploy_strategies::analysis::Judge;
@@ -176,8 +176,8 @@ fn by_judge(args: &Args, judge: &Judge, both: &Both) -> Result<Judged, Failure> 
     if let Judge::Sequential(sequential) = judge {
         judged.traced = Traced::of(sequential, &batches).map_err(|error| arguments(&error))?;
         let mut state = sequential.begin().map_err(|error| arguments(&error))?;
-        for batch in &batches.batches {
-            sequential.take(&mut state, batch).map_err(|error| arguments(&error))?;
+        for window in batches.batches.chunk_by(Batch::is_of_the_window_of) {
+            sequential.take_window(&mut state, window).map_err(|error| arguments(&error))?;
         }
         judged.power = sequential.power(&state, 1.5, look.observed_for).map_err(|error| arguments(&error))?;
     }

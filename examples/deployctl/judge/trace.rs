@@ -54,11 +54,8 @@ impl Traced {
         for line in trace.lines.iter().filter(|line| !line.points.is_empty()) {
             let margin = margin(judge, line);
             traced.pictures.push(confidence_sequence(line, margin, trace.decided));
-            let windows = line.points.iter().zip(batches.windows.iter().zip(&batches.batches)).enumerate();
-            // Of a window with several strata, what was known after the last of them.
-            let windows = windows.filter(|(at, (_, (window, _)))| batches.windows.get(at + 1) != Some(window));
-            let windows = windows.map(|(_, (point, (window, batch)))| Known {
-                window: *window,
+            let windows = line.points.iter().zip(batches.numbered()).map(|(point, (window, batch))| Known {
+                window,
                 stage: batch.key.stage,
                 estimate: point.estimate,
                 low: point.low,
@@ -72,8 +69,8 @@ impl Traced {
             });
         }
         traced.decided = trace.decided.and_then(|decided| {
-            let at = batches.batches.iter().position(|batch| batch.window.to == decided.at)?;
-            Some(Decided { window: *batches.windows.get(at)?, advice: decided.advice })
+            let (window, _) = batches.numbered().find(|(_, batch)| batch.window.to == decided.at)?;
+            Some(Decided { window, advice: decided.advice })
         });
         Ok(traced)
     }

@@ -246,10 +246,6 @@ impl EventSeries {
         }
     }
 
-    pub(super) fn missed(&mut self) {
-        self.stale = self.stale.saturating_add(1);
-    }
-
     /// Proof starts anew with each stage; evidence of harm goes on.
     pub(super) fn next_stage(&mut self) {
         self.proof.clear();

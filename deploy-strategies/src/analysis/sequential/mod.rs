@@ -117,6 +117,9 @@ pub struct SequentialState {
     taken: TakenKeys,
     /// Batches that were left out since an instance was warming up.
     warming: u32,
+    /// A part of the traffic of which the newest window lacks a metric.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    lacking: Option<StratumName>,
     ratio: RatioSeries,
     series: Vec<Series>,
 }
@@ -242,6 +245,7 @@ impl Sequential {
             stage: 0,
             taken: TakenKeys::default(),
             warming: 0,
+            lacking: None,
             ratio: RatioSeries::new(),
             series,
         })
@@ -254,16 +258,50 @@ impl Sequential {
     /// [`SequentialError`] if the state belongs to another configuration or the batch does not fit it. The state is then
     /// as it was.
     pub fn take(&self, state: &mut SequentialState, batch: &Batch) -> Result<Taken, SequentialError> {
+        self.take_window(state, std::slice::from_ref(batch))
+    }
+
+    /// Takes the batches of all strata of one window in, each once: all or none of them. A metric that one of them misses was not measured in
+    /// this window, however much there is of it in the others: nobody knows what the rest would have said.
+    ///
+    /// # Errors
+    ///
+    /// [`SequentialError`] if the state belongs to another configuration or a batch does not fit it. The state is then
+    /// as it was.
+    pub fn take_window(&self, state: &mut SequentialState, batches: &[Batch]) -> Result<Taken, SequentialError> {
         self.fits(state)?;
         let mut next = state.clone();
-        let taken = self.take_into(&mut next, batch)?;
+        let mut counted = Vec::with_capacity(batches.len());
+        let mut last = Taken::Repeated;
+        for batch in batches {
+            last = self.take_into(&mut next, batch)?;
+            if last == Taken::Counted {
+                counted.push(batch);
+            }
+        }
+        // What came late has what came late, and nothing else.
+        if counted.iter().any(|batch| batch.key.part == 0) {
+            next.lacking = None;
+            let mut at = 0;
+            for watched in &self.metrics {
+                let metric = &watched.metric;
+                let is_missing = |batch: &&&Batch| matches!(batch.metrics.get(metric), Some(Paired::Missing { .. }));
+                let missing = counted.iter().find(is_missing);
+                if missing.is_some() || counted.iter().all(|batch| !batch.metrics.contains_key(metric)) {
+                    next.lacking = missing.and_then(|batch| batch.key.stratum.clone()).or(next.lacking);
+                    for index in at..at + watched.watch.series() {
+                        let before = state.series[index].stale();
+                        next.series[index].missed(before);
+                    }
+                }
+                at += watched.watch.series();
+            }
+        }
         *state = next;
-        Ok(taken)
+        Ok(if counted.is_empty() { last } else { Taken::Counted })
     }
 
     fn take_into(&self, state: &mut SequentialState, batch: &Batch) -> Result<Taken, SequentialError> {
-        // What a part of the traffic lacks another may have: a window lacks a metric if none has it.
-        let first = !state.taken.has_window(batch.key.window);
         if !state.taken.insert(&batch.key)? {
             return Ok(Taken::Repeated);
         }
@@ -303,8 +341,7 @@ impl Sequential {
             let series = &mut state.series[at..at + count];
             at += count;
             match (&watched.watch, paired) {
-                (_, None | Some(Paired::Missing { .. })) if !first => {}
-                (_, None | Some(Paired::Missing { .. })) => series.iter_mut().for_each(Series::missed),
+                (_, None | Some(Paired::Missing { .. })) => {}
                 (Watch::Errors { margin, rule_out, .. }, Some(Paired::Counts { candidate, baseline })) => {
                     if let [Series::Events(events)] = series {
                         let pair = (*candidate, *baseline);
@@ -427,11 +464,21 @@ impl SequentialState {
 compared_as_written!(Sequential, SequentialState);
 
 impl Series {
-    fn missed(&mut self) {
+    /// For how many windows in a row it was not measured.
+    fn stale(&self) -> u32 {
         match self {
-            Self::Events(events) => events.missed(),
-            Self::Values(values) => values.missed(),
+            Self::Events(events) => events.stale,
+            Self::Values(values) => values.stale,
         }
+    }
+
+    /// It was not measured in this window, as in so many before it.
+    fn missed(&mut self, before: u32) {
+        let stale = match self {
+            Self::Events(events) => &mut events.stale,
+            Self::Values(values) => &mut values.stale,
+        };
+        *stale = before.saturating_add(1);
     }
 }
 

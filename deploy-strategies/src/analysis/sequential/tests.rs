@@ -496,39 +496,53 @@ fn batches_of_two_strata_are_the_same_in_either_order_up_to_rounding() {
     assert!(one.ln_harm != 0.0);
 }
 
+/// The same batch of a part of the traffic.
+fn of(stratum: &str, batch: Batch) -> Batch {
+    let stratum = Some(StratumName::new(stratum).expect("a name"));
+    Batch { key: BatchKey { stratum, ..batch.key.clone() }, ..batch }
+}
+
 #[test]
-fn a_window_lacks_a_metric_only_where_no_stratum_has_it() {
+fn a_part_that_falls_silent_is_not_made_up_for_by_the_others() {
     let judge = Sequential { least_observed: Duration::ZERO, ..judge() };
-    let of = |stratum: &str, batch: Batch| {
-        let stratum = Some(StratumName::new(stratum).expect("a name"));
-        Batch { key: BatchKey { stratum, ..batch.key.clone() }, ..batch }
+    let missing = |w| plain(0, w).metric(metric("errors"), Paired::Missing { arms: vec![Arm::Candidate] });
+    let well = |w| minute(0, w, (500, 5), (5500, 55));
+    let after = |windows: &[Vec<Batch>]| {
+        let mut state = judge.begin().expect("a configuration that makes sense");
+        for window in windows {
+            assert_eq!(judge.take_window(&mut state, window), Ok(Taken::Counted));
+        }
+        judge.verdict(&state, &Look { stage: 0, observed_for: Duration::from_secs(600) }).expect("its own state")
     };
-    // The night is quiet in the west, whichever of the two is taken first.
-    let quiet =
-        |first: &str, second: &str, w: u64| [of(first, plain(0, w)), of(second, minute(0, w, (500, 5), (5500, 55)))];
-    let named: Vec<Batch> = (0..5).flat_map(|w| quiet("east", "west", w)).collect();
-    let other: Vec<Batch> = (0..5)
-        .flat_map(|w| {
-            let [a, b] = quiet("east", "west", w);
-            [b, a]
-        })
-        .collect();
-    for batches in [&named, &other] {
-        assert_ne!(verdict(&judge, batches).cause, Cause::NoData, "{}", verdict(&judge, batches));
+    let both = |w| vec![of("east", well(w)), of("west", well(w))];
+    let quiet = |w| vec![of("east", minute(0, w, (0, 0), (0, 0))), of("west", well(w))];
+    // Whichever of them falls silent, whichever is taken first.
+    let silent = |w, a: &str, b: &str| vec![of(a, missing(w)), of(b, well(w))];
+    for (a, b) in [("east", "west"), ("west", "east")] {
+        for turned in [false, true] {
+            let mut windows: Vec<Vec<Batch>> = (0..5).map(both).chain((5..8).map(|w| silent(w, a, b))).collect();
+            if turned {
+                windows.iter_mut().for_each(|window| window.reverse());
+            }
+            let verdict = after(&windows);
+            assert_eq!(verdict.cause, Cause::NoData, "{verdict}");
+            assert!(verdict.because.contains(&format!("errors of {a} any more")), "{verdict}");
+            assert_ne!(after(&windows[..7]).cause, Cause::NoData, "two windows are not three");
+            windows.push(both(8));
+            assert_ne!(after(&windows).cause, Cause::NoData, "it is back");
+        }
     }
-    let silent = (5..8).flat_map(|w| [of("east", plain(0, w)), of("west", plain(0, w))]);
-    let silent: Vec<Batch> = named.into_iter().chain(silent).collect();
-    assert_eq!(verdict(&judge, &silent).cause, Cause::NoData);
-    assert_ne!(verdict(&judge, &silent[..14]).cause, Cause::NoData, "two windows are not three");
+    let nights: Vec<Vec<Batch>> = (0..8).map(quiet).collect();
+    assert_ne!(after(&nights).cause, Cause::NoData, "nothing happened there, which is known");
+    // Some metrics may be measured of all traffic, others by parts.
+    let mixed = |w| vec![plain(0, w).metric(metric("load"), Paired::Missing { arms: Vec::new() }), of("east", well(w))];
+    let mixed: Vec<Vec<Batch>> = (0..8).map(mixed).collect();
+    assert_ne!(after(&mixed).cause, Cause::NoData);
 }
 
 #[test]
 fn the_stratum_that_moved_most_is_named() {
     let judge = Sequential { least_observed: Duration::ZERO, ..judge() };
-    let of = |stratum: &str, batch: Batch| {
-        let stratum = Some(StratumName::new(stratum).expect("a name"));
-        Batch { key: BatchKey { stratum, ..batch.key.clone() }, ..batch }
-    };
     let batches: Vec<Batch> = (0..10)
         .flat_map(|w| {
             let search = of("search", minute(0, w, (5_000, 51), (5_000, 49)));

@@ -9,10 +9,10 @@ use serde::{Deserialize, Serialize};
 
 use super::{Look, Sequential, SequentialError, Series, Totals};
 
-/// What was known after each batch.
+/// What was known after each window, all of its strata together.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Trace {
-    /// All metrics together, batch by batch.
+    /// All metrics together, window by window.
     pub totals: Vec<(Timestamp, Totals)>,
     /// By metric and quantile.
     pub lines: Vec<TraceLine>,
@@ -24,13 +24,13 @@ pub struct Trace {
 /// When something was decided, and what.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Decided {
-    /// The end of the batch after which it was.
+    /// The end of the window after which it was.
     pub at: Timestamp,
     /// What was advised.
     pub advice: Advice,
 }
 
-/// What was known of one metric, or of one quantile of it, after each batch.
+/// What was known of one metric, or of one quantile of it, after each window.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct TraceLine {
     /// The metric.
@@ -38,14 +38,14 @@ pub struct TraceLine {
     /// The quantile, for latencies.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub quantile: Option<f64>,
-    /// Batch by batch.
+    /// Window by window.
     pub points: Vec<TracePoint>,
 }
 
-/// What was known of an odds ratio after a batch. An end is nothing where there is no bound.
+/// What was known of an odds ratio after a window. An end is nothing where there is no bound.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct TracePoint {
-    /// When the batch ended.
+    /// When the window ended.
     pub at: Timestamp,
     /// The estimate.
     pub estimate: Option<f64>,
@@ -56,7 +56,7 @@ pub struct TracePoint {
 }
 
 impl Sequential {
-    /// Replays batches and keeps what was known after each.
+    /// Replays batches, the strata of a window one after the other, and keeps what was known after each window.
     ///
     /// Bounds that hold at every look hold together, so that each point has the tightest so far.
     ///
@@ -72,8 +72,9 @@ impl Sequential {
             .map(|(watched, quantile, _)| TraceLine { metric: watched.metric.clone(), quantile, points: Vec::new() })
             .collect();
         let (mut decided, mut began): (Option<Decided>, Option<(u32, Timestamp)>) = (None, None);
-        for batch in batches {
-            self.take(&mut state, batch)?;
+        for window in batches.chunk_by(Batch::is_of_the_window_of) {
+            let [batch, ..] = window else { continue };
+            self.take_window(&mut state, window)?;
             let at = batch.window.to;
             let stage = state.stage;
             let since = match began {

@@ -48,10 +48,6 @@ impl ValueSeries {
         }
     }
 
-    pub(super) fn missed(&mut self) {
-        self.stale = self.stale.saturating_add(1);
-    }
-
     pub(super) fn next_stage(&mut self) {
         self.proof = self.fresh;
         self.windows = 0;

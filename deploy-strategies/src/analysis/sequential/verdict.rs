@@ -117,7 +117,10 @@ impl Sequential {
         } else if !absent.is_empty() {
             (
                 Cause::NoData,
-                format!("there are no measurements of {absent} in this stage"),
+                match &state.lacking {
+                    Some(stratum) => format!("there are no measurements of {absent} of {stratum} any more"),
+                    None => format!("there are no measurements of {absent} in this stage"),
+                },
                 "measurements of both arms would be judged".to_owned(),
             )
         } else if !alone.is_empty() {
