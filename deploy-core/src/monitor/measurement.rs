@@ -53,7 +53,8 @@ pub struct Measured {
 pub struct Measurement {
     /// The quantity.
     pub metric: MetricName,
-    /// The part of the traffic that it is of; nothing: of all of it. Parts do not overlap.
+    /// The part of the traffic that it is of; nothing: of all of it. Parts do not overlap, and one without data is in the answer, as
+    /// [`Reading::NoData`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stratum: Option<StratumName>,
     /// Whose it is.
