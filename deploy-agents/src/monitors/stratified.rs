@@ -12,8 +12,8 @@ use futures::future::join_all;
 ///
 /// Compare by endpoint or by zone where the candidate may see another mix of them than the baseline: where it sees more of an endpoint that is
 /// slow, or fails often, with whatever revision, it looks worse than it is, and where it sees less of it, better. The parts must not overlap,
-/// and should make up all of the traffic: what no part has nobody looks at. A part without data leaves the whole unknown, so declare for a quiet
-/// one that absent series are zero. Instances are no parts: each runs one revision alone.
+/// and should make up all of the traffic: what no part has nobody looks at. A part without data leaves the whole unknown, so make one part of
+/// those that are seldom called. Instances are no parts: each runs one revision alone.
 ///
 /// All are asked at once with the same question, and must have the metrics that it asks for. An error of one is an error of the whole; its
 /// text says of which. A judge that compares no parts takes counts and sizes of all of them together; single numbers it refuses.
