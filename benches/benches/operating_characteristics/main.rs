@@ -325,6 +325,7 @@ fn simulate(scenario: &Scenario, seed: u64) -> Outcome {
         peers.take(minute + 1, [c, b], [&ch, &bh]);
         let window = Window::ending(Timestamp(60_000 * (minute as i64 + 1)), Duration::from_secs(60));
         let [candidate, baseline] = arms;
+        let mut batches = Vec::new();
         for (stratum, (c, b)) in candidate.into_iter().zip(baseline).enumerate() {
             let stratum = scenario.checkout.map(|_| StratumName::new(["checkout", "search"][stratum]).expect("a name"));
             let first = stratum.as_ref().is_none_or(|stratum| stratum.as_str() == "checkout");
@@ -338,9 +339,10 @@ fn simulate(scenario: &Scenario, seed: u64) -> Outcome {
                 let (candidate, baseline) = (in_candidate, all - in_candidate);
                 batch = batch.traffic(Traffic { candidate, baseline, share: Real::new(share).expect("finite") });
             }
-            plain.take(&mut plain_state, &batch).expect("a batch that fits");
-            margins.take(&mut margin_state, &batch).expect("a batch that fits");
+            batches.push(batch);
         }
+        plain.take_window(&mut plain_state, &batches).expect("batches that fit");
+        margins.take_window(&mut margin_state, &batches).expect("batches that fit");
         let plain_harm = plain.totals(&plain_state).expect("its own state").ln_harm;
         let totals = margins.totals(&margin_state).expect("its own state");
         for (at, alpha) in [0.05f64, 0.01].into_iter().enumerate() {

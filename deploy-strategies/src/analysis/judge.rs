@@ -154,7 +154,7 @@ impl Judge {
         })
     }
 
-    /// Takes a batch in, once.
+    /// Takes a batch in, once; all strata of a window together by [`Judge::take_window`].
     ///
     /// # Errors
     ///

@@ -251,7 +251,8 @@ impl Sequential {
         })
     }
 
-    /// Takes a batch in, once.
+    /// Takes a batch in, once. Where a window has several strata, take them together, by [`Sequential::take_window`]: one by one, a stratum
+    /// that is measured would make up for another that is not.
     ///
     /// # Errors
     ///
